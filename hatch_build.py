@@ -1,0 +1,54 @@
+"""Build hook: puts the two CM repositories of this project into the wheel, each as a package that cmind finds.
+
+cmind registers every importable package whose name starts with `cm` and whose root holds a `cmr.yaml`. So the wheel gets
+
+- `cm_ie_repr`: cmr.yaml and script/ (the recipes);
+- `cm_ie_repr_crowd`: cm-repo's cmr.yaml, challenge/ and experiment/ (what the crowd shares).
+
+An editable install gets neither, since it would freeze copies of the recipes: it is used with `cm import repo`.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+REPOSITORIES = {
+    "cm_ie_repr": (Path("."), ["cmr.yaml", "script"]),
+    "cm_ie_repr_crowd": (Path("cm-repo"), ["cmr.yaml", "challenge", "experiment"]),
+}
+INIT = '"""A CM repository: cmind finds it by its name and its cmr.yaml."""\n'
+JUNK = ("__pycache__", ".pyc", ".pyo")
+
+
+class CustomBuildHook(BuildHookInterface):
+    """Adds the files of REPOSITORIES to a standard wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Fill `build_data["force_include"]`; `version` is "standard" or "editable"."""
+        if version != "standard":
+            return
+        self.scratch = Path(tempfile.mkdtemp(prefix="ie-repr-build-"))
+        for package, (folder, names) in REPOSITORIES.items():
+            # without an __init__.py cmind does not see the package; each needs a source file of its own
+            init = self.scratch / f"{package}.py"
+            init.write_text(INIT, encoding="utf-8")
+            build_data["force_include"][str(init)] = f"{package}/__init__.py"
+            base = Path(self.root) / folder
+            for file in (file for name in names for file in _files(base / name)):
+                build_data["force_include"][str(file)] = f"{package}/{file.relative_to(base).as_posix()}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove what `initialize` wrote outside the wheel."""
+        if version == "standard":
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def _files(path: Path) -> list[Path]:
+    """Every file at or under `path`, sorted, but compiled Python; none when `path` does not exist."""
+    if path.is_file():
+        return [path]
+    found = (file for file in path.rglob("*") if file.is_file())
+    return sorted(file for file in found if not any(junk in file.as_posix() for junk in JUNK))
