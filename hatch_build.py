@@ -1,6 +1,7 @@
 """Build hook: puts the two CM repositories of this project into the wheel, each as a package that cmind finds.
 
-cmind registers every importable package whose name starts with `cm` and whose root holds a `cmr.yaml`. So the wheel gets
+cmind registers every importable package whose name starts with `cm` and whose root holds a `cmr.yaml`. So the
+wheel gets
 
 - `cm_ie_repr`: cmr.yaml and script/ (the recipes);
 - `cm_ie_repr_crowd`: cm-repo's cmr.yaml, challenge/ and experiment/ (what the crowd shares).
@@ -16,7 +17,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 REPOSITORIES = {
-    "cm_ie_repr": (Path("."), ["cmr.yaml", "script"]),
+    "cm_ie_repr": (Path(), ["cmr.yaml", "script"]),
     "cm_ie_repr_crowd": (Path("cm-repo"), ["cmr.yaml", "challenge", "experiment"]),
 }
 INIT = '"""A CM repository: cmind finds it by its name and its cmr.yaml."""\n'

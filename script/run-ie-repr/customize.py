@@ -1,0 +1,51 @@
+"""Checks the flags, then runs workflow.py as one child process and hands its end on to CM."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import child  # noqa: E402
+import flags  # noqa: E402
+import results_folder  # noqa: E402
+
+
+def predeps(i):
+    return flags.check(i)
+
+
+def preprocess(i):
+    env = i["env"]
+    here = Path(env["CM_TMP_CURRENT_PATH"])
+    try:
+        request = flags.from_env(env)
+        folder = Path(request.outdir) if request.outdir else results_folder.default(here, request.task())
+    except ValueError as error:
+        return {"return": 2, "error": str(error)}
+    with tempfile.TemporaryDirectory(prefix="ie-repr-") as scratch:
+        last_words = Path(scratch) / "error.txt"
+        data = env.get("CM_IE_DATA_" + request.dataset.upper().replace("-", "_"))
+        argv = [sys.executable, str(HERE / "workflow.py"), f"--request={request.text()}", f"--folder={folder}"]
+        argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
+        argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]
+        code = child.run(argv, cwd=here, env=child_env())
+        error = last_words.read_text(encoding="utf-8").strip() if last_words.exists() else ""
+    if code:
+        return {
+            "return": code,
+            "error": error or f"the run was ended (exit code {code}); what there is lies in {folder}",
+        }
+    env["CM_IE_RESULT"] = str(folder)
+    return {"return": 0}
+
+
+def child_env():
+    """This process's environment; from a checkout with its two import folders in front."""
+    env = dict(os.environ)
+    root = flags.root()
+    if root:
+        paths = [str(root), str(root / "cm-repo"), *filter(None, [env.get("PYTHONPATH")])]
+        env["PYTHONPATH"] = os.pathsep.join(paths)
+    return env

@@ -1,0 +1,242 @@
+"""What the user asked for: checks CM's raw input, and turns CM's env into one validated Request.
+
+CM ignores flags it does not know and gives `True` and a stray word for `--epochs 5`; only the recipe that was called
+sees them. So every recipe calls `check(i)` from `predeps`, before any dependency runs. Nothing here needs torch.
+"""
+
+import difflib
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import results_folder
+
+DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
+SEEDS_MAX = 100
+
+# flag -> (key in CM's env, what a value looks like); each recipe's input_mapping has the same pairs (a test asserts it)
+FLAGS = {
+    "labels": ("CM_IE_LABELS", "a whole number or all, such as --labels=600"),
+    "seeds": ("CM_IE_SEEDS", "a whole number of runs, such as --seeds=5"),
+    "epochs": ("CM_IE_EPOCHS", "a whole number, such as --epochs=5"),
+    "threads": ("CM_IE_THREADS", "a whole number, such as --threads=2"),
+    "device": ("CM_IE_DEVICE_REQUEST", f"one of {', '.join(DEVICES)}: --device=cpu"),
+    "data": ("CM_IE_DATA", "a folder, --data=FOLDER"),
+    "outdir": ("CM_IE_OUTDIR", "a folder, --outdir=FOLDER"),
+    "quiet": ("CM_IE_QUIET", "no value, just --quiet"),
+}
+# CM's own keys: what it puts into the input itself, and its general flags that mean something here
+CM_KEYS = frozenset(
+    """
+    action ad add_deps add_deps_recursive adr artifact artifacts automation cmd common const const_state
+    debug_script debug_uid dump_version_info env fake_deps fake_run force_cache help ignore_inheritance j json
+    new out parsed_artifact parsed_artifacts parsed_automation pause prepare print_deps print_env print_readme
+    print_versions renew repro repro_dir repro_prefix s save_to_json script_call_prefix silent skip_cache
+    skip_remembered_selections skip_write_test space state tags time unparsed_cmd v verbose
+    """.split()
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One task, and how often and where to run it. None: not said, the default of ie_model's config counts."""
+
+    dataset: str
+    supervision: str
+    smoke: bool = False
+    labels: int | str | None = None
+    seeds: int = 1
+    epochs: int | None = None
+    threads: int | None = None
+    device: str = "auto"
+    data: str | None = None
+    outdir: str | None = None
+    quiet: bool = False
+
+    def config(self) -> dict[str, Any]:
+        """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
+        config: dict[str, Any] = (
+            _ie_model_config()
+            .Config.resolve(
+                dataset=self.dataset,
+                supervision=self.supervision,
+                smoke=self.smoke,
+                labels=self.labels,
+                epochs=self.epochs,
+                threads=self.threads,
+            )
+            .to_dict()
+        )
+        return config
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same to go on with an unfinished run (the device is checked by the run itself)."""
+        config = {key: value for key, value in self.config().items() if key not in ("seed", "label_seed", "device")}
+        return {"seeds": self.seeds, "config": config}
+
+    def task(self) -> str:
+        """Short name of the task, for folders and lines: mnist-semi-supervised-100."""
+        labels = self.config()["labels"]
+        return f"{self.dataset}-{self.supervision}-{labels}" + ("-smoke" if self.smoke else "")
+
+    def command(self) -> list[str]:
+        """The cm command that asks for exactly this."""
+        size = ["_smoke"] if self.smoke else []
+        tags = " ".join(["reproduce ie-repr", self.dataset, f"_{self.supervision}", *size])
+        values = {
+            key: getattr(self, key) for key in ("labels", "seeds", "epochs", "threads", "device", "data", "outdir")
+        }
+        defaults = {field.name: field.default for field in fields(self)}
+        given = [f"--{key}={value}" for key, value in values.items() if value != defaults[key]]
+        return ["cm", "run", "script", tags, *given, *(["--quiet"] if self.quiet else [])]
+
+    def text(self) -> str:
+        """The request as one argument of a child process; `from_text` reads it back."""
+        return json.dumps(asdict(self))
+
+
+def from_text(text: str) -> Request:
+    """The Request that `Request.text` wrote."""
+    return Request(**json.loads(text))
+
+
+def check(i: dict[str, Any]) -> dict[str, Any]:
+    """For a recipe's `predeps(i)`: refuse what cannot be meant, before any dependency runs.
+
+    Writes the values back into CM's env in one form (absolute paths, one device). Returns CM's {'return': 0}, or
+    {'return': 2, 'error': one line}.
+    """
+    try:
+        # a dependency sees CM's own keys only: its caller has checked the flags
+        if not i["input"].get("recursion"):
+            check_names(i["input"])
+        request = from_env(i["env"])
+        check_data(request)
+        if request.outdir is not None:
+            results_folder.check(Path(request.outdir), request.identity())
+        else:
+            request.config()
+    except ValueError as error:
+        return {"return": 2, "error": str(error)}
+    values = {"data": request.data, "outdir": request.outdir, "device": request.device}
+    normal = {FLAGS[flag][0]: value for flag, value in values.items() if value is not None}
+    i["env"].update(normal)
+    # CM puts its constants (the flags as typed) over the env again before each dependency
+    i["run_script_input"]["const"].update(normal)
+    return {"return": 0}
+
+
+def check_names(raw: Mapping[str, Any]) -> None:
+    """Raise ValueError for a flag that is not one of ours or of CM's, and for stray words."""
+    words = [str(word) for word in raw.get("artifacts", [])]
+    for flag in FLAGS:
+        if raw.get(flag) is True and flag != "quiet":
+            typed = f"--{flag} {words[0]}" if words else f"--{flag}"
+            raise ValueError(
+                f"{typed}: the value is missing, write --{flag}={words[0] if words else 'VALUE'} (with '=')"
+            )
+    if words:
+        raise ValueError(
+            f"{words[0]!r} is one word too many: variations belong inside the quotes, values behind '=' (--epochs=5)"
+        )
+    if raw.get("unparsed_cmd"):
+        raise ValueError(f"{raw['unparsed_cmd'][0]!r} after '--' is not used here: leave it out")
+    for key in raw:
+        if key not in FLAGS and key not in CM_KEYS:
+            near = difflib.get_close_matches(key, FLAGS, n=1, cutoff=0.5)
+            hint = f"did you mean --{near[0]}? " if near else ""
+            raise ValueError(f"unknown flag --{key}: {hint}valid are {', '.join('--' + flag for flag in FLAGS)}")
+
+
+def check_data(request: Request) -> None:
+    """Raise ValueError when --data cannot be what the data set needs; its files are verified later, by hash."""
+    if request.data is None:
+        return
+    if request.dataset == "glyphs":
+        raise ValueError(f"--data={request.data}: glyphs are drawn, not read: leave --data out")
+    if not Path(request.data).is_dir():
+        raise ValueError(
+            f"--data={request.data}: no such folder, expected the folder with the files of {request.dataset}"
+        )
+
+
+def from_env(env: Mapping[str, Any]) -> Request:
+    """The Request in CM's env; raises ValueError that names the flag, its value and what was expected.
+
+    Relative folders are taken from the folder where cm was started (CM_TMP_CURRENT_PATH).
+    """
+    texts = {flag: _text(flag, env[key]) for flag, (key, _) in FLAGS.items() if key in env and flag != "quiet"}
+    here = Path(env.get("CM_TMP_CURRENT_PATH") or Path.cwd())
+    labels = texts.get("labels")
+    seeds = _number("seeds", texts.get("seeds"))
+    if seeds is not None and not 1 <= seeds <= SEEDS_MAX:
+        raise ValueError(f"--seeds={seeds}: expected 1 to {SEEDS_MAX} runs")
+    device = texts.get("device")
+    if device is not None and device not in DEVICES:
+        raise ValueError(f"--device={device}: expected {FLAGS['device'][1]}")
+    variation = env.get("CM_IE_DEVICE_VARIATION") or None
+    if device and variation and device != variation:
+        raise ValueError(f"--device={device} contradicts the variation _{variation}: leave one of them out")
+    return Request(
+        dataset=env.get("CM_IE_DATASET", ""),
+        supervision=env.get("CM_IE_SUPERVISION", ""),
+        smoke=env.get("CM_IE_SMOKE") == "yes",
+        labels=labels if labels in (None, "all") else _number("labels", labels),
+        seeds=1 if seeds is None else seeds,
+        epochs=_number("epochs", texts.get("epochs")),
+        threads=_number("threads", texts.get("threads")),
+        device=device or variation or "auto",
+        data=str(here / Path(texts["data"]).expanduser()) if "data" in texts else None,
+        outdir=str(here / Path(texts["outdir"]).expanduser()) if "outdir" in texts else None,
+        quiet=_switch("quiet", env.get("CM_IE_QUIET", env.get("CM_QUIET", False))),
+    )
+
+
+def root() -> Path | None:
+    """The checkout this file lies in; None when it lies in an installed package, where the imports need no path."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "ie_model").is_dir() and (folder / "cm-repo" / "ie_crowd").is_dir() else None
+
+
+def _ie_model_config() -> Any:
+    """ie_model.config of this checkout, or of the installed package (it imports nothing but the standard library)."""
+    checkout = root()
+    paths = [str(checkout)] if checkout else []
+    sys.path[:0] = paths
+    try:
+        return importlib.import_module("ie_model.config")
+    finally:
+        del sys.path[: len(paths)]
+
+
+def _text(flag: str, value: Any) -> str:
+    """The value as text, which CM may hold as a number."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        shown = "" if value is True else f" {json.dumps(value)}" if isinstance(value, (list, dict)) else f" {value}"
+        raise ValueError(f"--{flag}{shown}: expected {FLAGS[flag][1]}")
+    text = str(value)
+    if not text or "\0" in text:
+        raise ValueError(f"--{flag}={text!r}: expected {FLAGS[flag][1]}")
+    return text
+
+
+def _switch(flag: str, value: Any) -> bool:
+    """The value of a flag without a value, which CM may hold as a bool or a word."""
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    if str(value).lower() not in words:
+        raise ValueError(f"--{flag}={value}: expected {FLAGS[flag][1]}")
+    return words[str(value).lower()]
+
+
+def _number(flag: str, text: str | None) -> int | None:
+    """The text as a whole number; None for None."""
+    if text is None:
+        return None
+    digits = text[1:] if text.startswith("-") else text
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise ValueError(f"--{flag}={text}: expected {FLAGS[flag][1]}")
+    return int(text)

@@ -1,0 +1,264 @@
+"""The whole flow for one task: train and evaluate each run, draw the figures, assemble result.json, write SHA256SUMS.
+
+Started by customize.py as one child of cm. Each step is a process of its own in the results folder (`python -m ie_model
+…`, argv list); what it leaves in run.json is all that is taken from it. Killed at any moment, the same command goes on.
+"""
+
+import argparse
+import contextlib
+import errno
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import child
+import filelock
+import flags
+import results_folder
+from ie_crowd import challenge, provenance, result, sums, system
+from rich.console import Console
+from rich.table import Table
+
+CHALLENGE = "ie-repr"
+DISTRIBUTIONS = ("ie-repr", "torch", "torchvision", "safetensors", "matplotlib", "cmind", "cmx4mlops")
+RUN_JSON_BYTES_MAX = 1_000_000
+TABLE_COLUMNS = 80
+STOPPED = {128 + signal.SIGINT: "interrupted", 128 + signal.SIGTERM: "terminated"}
+
+
+class StopError(Exception):
+    """The flow ends here: exit code, and one line that says why and what to do."""
+
+    def __init__(self, code: int, line: str) -> None:
+        super().__init__(line)
+        self.code = code
+
+
+class Flow:
+    """One results folder and the request it answers."""
+
+    def __init__(self, request: flags.Request, folder: Path, *, device: str, reason: str, data: str | None) -> None:
+        self.request = request
+        self.folder = folder
+        self.device = device
+        self.reason = reason
+        self.data = data
+        self.marker: dict[str, Any] = {}
+        self.command = shlex.join(replace(request, outdir=str(folder)).command())
+
+    def run(self) -> None:
+        """Do all steps that are not done yet; raises StopError (also when a run failed), ValueError, OSError."""
+        identity = self.request.identity()
+        results_folder.check(self.folder, identity)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _only_one(self.folder):
+            # again, now that nobody else can change it
+            state = results_folder.check(self.folder, identity)
+            self.marker = (
+                results_folder.read_marker(self.folder) if state == "unfinished" else self._new_marker(identity)
+            )
+            self._mark()
+            print(self.headline(resumed=state == "unfinished"), flush=True)
+            for n in range(self.request.seeds):
+                self.one_run(n)
+            runs = [self.read_run(n) for n in range(self.request.seeds)]
+            completed = [n for n, run in enumerate(runs) if run["status"] == "completed"]
+            if not completed:
+                raise StopError(
+                    1, f"every run failed, so there is no result: {runs[0]['error']} (see {self.folder}/runs)"
+                )
+            if "figures" not in self.marker["done"]:
+                self.ie_model("figures", f"runs/{completed[0]}", "--outdir=figures")
+                self._mark(done="figures")
+            document = self.assemble(runs)
+            sums.write_sha256sums(self.folder)
+            results_folder.finish(self.folder)
+        self.show(document)
+        failed = [n for n in range(len(runs)) if n not in completed]
+        if failed:
+            first = f"run {failed[0]}: {runs[failed[0]]['error']}"
+            raise StopError(1, f"{len(failed)} of {len(runs)} runs failed and count in no mean ({first})")
+
+    def one_run(self, n: int) -> None:
+        """Train and evaluate run n, unless its run.json says that it is done."""
+        status = self.read_run(n)["status"]
+        if status in ("completed", "failed"):
+            return
+        if status != "trained":
+            request = self.request
+            smoke = ["--smoke"] if request.smoke else []
+            values = {key: getattr(request, key) for key in ("labels", "epochs", "threads")}
+            given = [f"--{key}={value}" for key, value in values.items() if value is not None]
+            task = [f"--dataset={request.dataset}", f"--supervision={request.supervision}"]
+            seeds = [f"--seed={n}", f"--label-seed={n}"]
+            self.ie_model("train", *task, *given, *smoke, *seeds, f"--outdir=runs/{n}", run=n)
+            self._mark(done=f"train {n}")
+        if self.read_run(n)["status"] == "trained":
+            self.ie_model("evaluate", f"runs/{n}", run=n)
+            self._mark(done=f"evaluate {n}")
+
+    def ie_model(self, verb: str, *arguments: str, run: int | None = None) -> None:
+        """Run one command of ie_model in the results folder; StopError when it fails and run.json does not say so."""
+        data = [f"--data={self.data}"] if self.data else []
+        quiet = ["--quiet"] if self.request.quiet else []
+        device = [] if verb == "figures" else [f"--device={self.device}"]
+        argv = [sys.executable, "-m", "ie_model", verb, *arguments, *data, *device, *quiet]
+        code = child.run(argv, cwd=self.folder, env=os.environ)
+        if code == 0 or (run is not None and code == 1 and self.read_run(run)["status"] == "failed"):
+            return
+        if code in STOPPED:
+            raise StopError(code, f"{STOPPED[code]}: {self.folder} keeps what is done, go on with: {self.command}")
+        raise StopError(
+            code if code in (1, 2) else 1,
+            f"{verb} ended with exit code {code} (its message is above); then go on with: {self.command}",
+        )
+
+    def read_run(self, n: int) -> dict[str, Any]:
+        """runs/<n>/run.json; {"status": "missing"} when there is none yet."""
+        path = self.folder / "runs" / str(n) / "run.json"
+        if not path.exists():
+            return {"status": "missing"}
+        with path.open("rb") as file:
+            document = json.loads(file.read(RUN_JSON_BYTES_MAX))
+        if not isinstance(document, dict) or document.get("status") not in ("trained", "completed", "failed"):
+            raise ValueError(
+                f"{path} does not say whether the run is trained, completed or failed: choose another --outdir"
+            )
+        return document
+
+    def assemble(self, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Write result.json. Its facts are kept in the marker first, so that doing it again gives the same bytes."""
+        if "facts" not in self.marker:
+            command = self.request.command()
+            recipe = {
+                "repo": "ie-repr",
+                "script": f"reproduce-ie-repr-{self.request.dataset}",
+                "version": _version("cmind"),
+            }
+            self.marker["facts"] = {
+                "created": result.now(),
+                "system": system.describe(devices=[run["device"] for run in runs if "device" in run]),
+                **system.software(list(DISTRIBUTIONS)),
+                "cost": result.cost(list(runs), download_bytes=None),
+                "provenance": provenance.read(flags.root(), command=command, cm=recipe, distribution="ie-repr"),
+                "submitter": None,
+            }
+            self._mark()
+        rules = challenge.load(challenge.find(CHALLENGE))
+        document = result.assemble(self.folder, challenge=rules, division=None, **self.marker["facts"])
+        self._mark(done="result.json")
+        return document
+
+    def headline(self, *, resumed: bool) -> str:
+        """The first line of a run: task, device and reason, expected time, results folder."""
+        request, config = self.request, self.request.config()
+        runs = f"{request.seeds} run" + ("s" if request.seeds > 1 else "")
+        task = f"{request.dataset}, {request.supervision}, {config['labels']} labels, {runs}"
+        minutes = "under a minute" if request.smoke else "under 10 minutes"
+        expected = f"{minutes}{' each' if request.seeds > 1 else ''} on 2 CPU cores"
+        if request.epochs is not None:
+            expected = f"{config['epochs']} epochs, as --epochs says"
+        device = f"{self.device} ({self.reason})" if self.reason else self.device
+        verb = "goes on" if resumed else "starts"
+        return f"ie-repr {verb}: {task} | device: {device} | expected: {expected} | results: {self.folder}"
+
+    def show(self, document: dict[str, Any]) -> None:
+        """A short table in the terminal, and where the folder is."""
+        table = Table(title=self.request.task(), width=TABLE_COLUMNS)
+        for column in ("metric", "value", "unit", "better", "runs"):
+            table.add_column(column, justify="right" if column in ("value", "runs") else "left")
+        for row in result.table(document):
+            table.add_row(row.metric, row.value, row.unit, row.better, str(row.n))
+        Console(width=TABLE_COLUMNS).print(table)
+        print(f"results: {self.folder}", flush=True)
+
+    def _new_marker(self, identity: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "what": "an unfinished run of ie-repr; this file goes when it is complete",
+            "task": self.request.task(),
+            "identity": identity,
+            "go_on_with": self.command,
+            "done": [],
+            "missing": [],
+        }
+
+    def _mark(self, *, done: str | None = None) -> None:
+        """Write the marker, with `done` moved from missing to done."""
+        if done is not None and done not in self.marker["done"]:
+            self.marker["done"].append(done)
+        runs = [f"{verb} {n}" for n in range(self.request.seeds) for verb in ("train", "evaluate")]
+        steps = [*runs, "figures", "result.json", "SHA256SUMS"]
+        self.marker["missing"] = [step for step in steps if step not in self.marker["done"]]
+        results_folder.write_marker(self.folder, self.marker)
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; StopError at once when another process holds it."""
+    lock = filelock.FileLock(folder / results_folder.LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise StopError(1, f"another run is at work in {folder}: wait for it, or choose another --outdir") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _version(distribution: str) -> str | None:
+    """The installed version, None when it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments: what was asked for, and what the dependencies found."""
+    parser = argparse.ArgumentParser(
+        description="Runs one task of ie-repr. Use `cm run script` instead.", allow_abbrev=False
+    )
+    parser.add_argument("--request", required=True, type=flags.from_text, help="flags.Request as JSON")
+    parser.add_argument("--folder", required=True, type=Path, help="results folder, absolute")
+    parser.add_argument("--device", default="cpu", help="the device that was found")
+    parser.add_argument("--reason", default="", help="why that device")
+    parser.add_argument("--data", help="folder with the verified files")
+    parser.add_argument("--last-words", type=Path, help="file for the error line, instead of stderr")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the flow; every foreseeable end is an exit code and one line."""
+    arguments = parse(argv)
+    line = ""
+    try:
+        found = {key: getattr(arguments, key) for key in ("device", "reason", "data")}
+        Flow(arguments.request, arguments.folder, **found).run()
+        return 0
+    except StopError as stop:
+        code, line = stop.code, str(stop)
+    except ValueError as error:
+        code, line = 2, str(error)
+    except OSError as error:
+        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
+        code, line = 1, f"{why}: {arguments.folder} keeps what is done, the same flags go on with it"
+    except KeyboardInterrupt:
+        code, line = 130, f"interrupted: {arguments.folder} keeps what is done, the same flags go on with it"
+    if arguments.last_words:
+        with contextlib.suppress(OSError):  # a full disk: the exit code still says it
+            arguments.last_words.write_text(line, encoding="utf-8")
+    if not arguments.last_words or not arguments.last_words.exists():
+        print(f"run-ie-repr: error: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
