@@ -1,0 +1,1 @@
+"""What the crowd shares: assembles, reads, validates and verifies the results of a challenge described in YAML."""

@@ -1,0 +1,327 @@
+"""A challenge: the paper, tasks, metrics, data and rules that its ``rules.yaml`` states, as typed values.
+
+Nothing about any paper is written in this library; a folder with a ``rules.yaml`` is all that a new challenge needs.
+The format of the file is described at the top of the file itself.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ie_crowd import document
+
+DIRECTIONS = ("higher", "lower", "toward-chance")
+TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
+CROWD_PACKAGE = (
+    "cm_ie_repr_crowd"  # holds the challenge folders in an installed copy, where they do not lie beside ie_crowd
+)
+_NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: its unit, which way is better, the values it can take, and what guessing gives (if that matters)."""
+
+    unit: str
+    direction: str
+    low: float
+    high: float
+    chance: float | None
+    what: str
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What the closed division asks of one configuration key: one of some values, or a range."""
+
+    values: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def holds(self, value: Any) -> bool:
+        """Whether ``value`` is what the rules pin."""
+        if self.values:
+            return any(same(value, allowed) for allowed in self.values)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def __str__(self) -> str:
+        if self.values:
+            return " or ".join(map(repr, self.values))
+        return f"{'any' if self.low is None else self.low} to {'any' if self.high is None else self.high}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set and a kind of supervision: the label counts of the closed division, metrics of every result."""
+
+    dataset: str
+    supervision: str
+    labels: tuple[int | str, ...]
+    metrics: tuple[str, ...]
+    pinned: Mapping[str, Pin]
+
+
+@dataclass(frozen=True)
+class Validity:
+    """What makes runs count: how many must complete, how seeds are chosen, and which throughput is believable."""
+
+    completed_runs: int
+    seeds_from_zero: bool
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """Everything that one ``rules.yaml`` states."""
+
+    id: str
+    rules_version: int
+    paper: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
+    datasets: Mapping[str, Mapping[str, str]]
+    splits: Mapping[str, str | None]
+    tasks: tuple[Task, ...]
+    config: Mapping[str, str]
+    pinned: Mapping[str, Pin]
+    validity: Validity
+
+    def task(self, dataset: str, supervision: str) -> Task | None:
+        """The task of that data set and supervision, or None if the rules ask no such task."""
+        for task in self.tasks:
+            if (task.dataset, task.supervision) == (dataset, supervision):
+                return task
+        return None
+
+    def pins(self, task: Task) -> dict[str, Pin]:
+        """What the closed division asks of each configuration key in that task, the number of labels included."""
+        return {**self.pinned, **task.pinned, "labels": Pin(values=task.labels)}
+
+    def departures(self, task: Task, labels: Any, config: Mapping[str, Any]) -> list[str]:
+        """The keys of ``config`` (and ``labels``) whose values depart from what the closed division pins, sorted."""
+        pinned, config = self.pins(task), {**config, "labels": labels}
+        return sorted(key for key, pin in pinned.items() if key not in config or not pin.holds(config[key]))
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality of JSON scalars: 1 and 1.0 are the same number, true and 1 are not the same value."""
+    return left == right and isinstance(left, bool) == isinstance(right, bool)
+
+
+def find(challenge_id: str) -> Path:
+    """The folder of a challenge: beside this library in a checkout, else in the installed crowd package.
+
+    Raises ValueError with the challenges that are there if ``challenge_id`` is not.
+    """
+    known: list[str] = []
+    for folder in _homes():
+        names = sorted(path.parent.name for path in folder.glob("*/rules.yaml"))
+        if challenge_id in names:
+            return folder / challenge_id
+        known += names
+    raise ValueError(
+        f"no challenge {challenge_id!r:.80} here; known: {', '.join(known) or 'none'}; or pass --challenge FOLDER"
+    )
+
+
+def _homes() -> list[Path]:
+    homes = [Path(__file__).resolve().parent.parent / "challenge"]
+    installed = importlib.util.find_spec(CROWD_PACKAGE)
+    if installed is not None:
+        homes += [Path(place) / "challenge" for place in installed.submodule_search_locations or ()]
+    return [home for home in homes if home.is_dir()]
+
+
+def load(folder: Path) -> Challenge:
+    """Read and check ``folder/rules.yaml``.
+
+    Raises ValueError naming the file, the key, what it holds and what was expected.
+    """
+    path = folder / "rules.yaml"
+    reader = _Reader(document.name_of(path))
+    try:
+        return _challenge(document.read_yaml(path), reader)
+    except (KeyError, TypeError, AttributeError) as error:  # a shape that no check below foresees is still one line
+        raise ValueError(f"{reader.name}: does not have the form of rules ({type(error).__name__}: {error})") from None
+
+
+class _Reader:
+    """Checks of values that name the place in the file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fail(self, where: str, got: Any, expected: str) -> ValueError:
+        return ValueError(f"{self.name}: {where} is {got!r:.80}, expected {expected}")
+
+    def mapping(self, value: Any, where: str, keys: str = "", optional: str = "") -> dict[str, Any]:
+        """``value`` as a mapping; with ``keys``, exactly those and any of ``optional``."""
+        if not isinstance(value, dict):
+            raise self.fail(where, value, "a mapping")
+        if keys:
+            missing = [key for key in keys.split() if key not in value]
+            unknown = [key for key in value if key not in (keys + " " + optional).split()]
+            if missing or unknown:
+                raise self.fail(where, sorted(value), f"the keys: {keys} {optional}".strip())
+        return value
+
+    def items(self, value: Any, where: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.fail(where, value, "a list")
+        return value
+
+    def names(self, value: Any, where: str) -> dict[str, Any]:
+        """A mapping whose keys are names."""
+        for key in self.mapping(value, where):
+            if not _NAME.fullmatch(key) or len(key) > 64:
+                raise self.fail(where, key, "names of lower-case letters, digits and single - _ .")
+        return value
+
+    def number(self, value: Any, where: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.fail(where, value, "a number")
+        return value
+
+    def text(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or not value:
+            raise self.fail(where, value, "a text")
+        return value
+
+    def hash(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or not _HASH.fullmatch(value):
+            raise self.fail(where, value, "a SHA-256 in lower-case hex")
+        return value
+
+    def one_of(self, value: Any, where: str, allowed: tuple[str, ...]) -> str:
+        if value not in allowed:
+            raise self.fail(where, value, " or ".join(allowed))
+        return str(value)
+
+    def pins(self, value: Any, where: str, config: Mapping[str, str]) -> dict[str, Pin]:
+        pins = {}
+        for key, asked in self.names(value, where).items():
+            if key not in config:
+                raise self.fail(where, key, "keys that config lists")
+            if isinstance(asked, dict):
+                self.mapping(asked, f"{where}.{key}", "", "")
+                if not asked or set(asked) - {"min", "max"}:
+                    raise self.fail(f"{where}.{key}", sorted(asked), "min, max or both")
+                low, high = (
+                    self.number(asked[end], f"{where}.{key}") if end in asked else None for end in ("min", "max")
+                )
+                pins[key] = Pin(low=low, high=high)
+            else:
+                pins[key] = Pin(values=tuple(asked) if isinstance(asked, list) else (asked,))
+        return pins
+
+
+def _challenge(raw: Any, reader: _Reader) -> Challenge:
+    keys = "id rules_version paper metrics datasets splits tasks config divisions validity"
+    top = reader.mapping(raw, "the file", keys)
+    if not isinstance(top["rules_version"], int) or isinstance(top["rules_version"], bool) or top["rules_version"] < 1:
+        raise reader.fail("rules_version", top["rules_version"], "a whole number from 1")
+    reader.names({top["id"]: None}, "id")
+    paper = reader.mapping(top["paper"], "paper", "title url identifiers")
+    metrics = {
+        name: _metric(value, f"metrics.{name}", reader)
+        for name, value in reader.names(top["metrics"], "metrics").items()
+    }
+    datasets = {
+        name: {
+            file: reader.hash(value, f"datasets.{name}.{file}")
+            for file, value in reader.mapping(files, f"datasets.{name}").items()
+        }
+        for name, files in reader.names(top["datasets"], "datasets").items()
+    }
+    splits = {}
+    for name, split in reader.names(top["splits"], "splits").items():
+        validation = reader.mapping(split, f"splits.{name}", "validation")["validation"]
+        splits[name] = None if validation is None else reader.hash(validation, f"splits.{name}.validation")
+    if set(splits) != set(datasets):
+        raise reader.fail("splits", sorted(splits), f"one for each data set: {', '.join(datasets)}")
+    config = reader.names(top["config"], "config")
+    for key, kind in config.items():
+        for part in reader.text(kind, f"config.{key}").split(" or "):
+            reader.one_of(part, f"config.{key}", (*TYPES, "null"))
+    divisions = reader.mapping(top["divisions"], "divisions", "closed open")
+    closed = reader.mapping(divisions["closed"], "divisions.closed", "what pinned")
+    reader.mapping(divisions["open"], "divisions.open", "what")
+    validity = reader.mapping(top["validity"], "validity", "completed_runs seeds_from_zero images_per_second")
+    if not isinstance(validity["seeds_from_zero"], bool):
+        raise reader.fail("validity.seeds_from_zero", validity["seeds_from_zero"], "true or false")
+    return Challenge(
+        id=top["id"],
+        rules_version=top["rules_version"],
+        paper={
+            "title": reader.text(paper["title"], "paper.title"),
+            "url": reader.text(paper["url"], "paper.url"),
+            "identifiers": [
+                reader.text(item, "paper.identifiers")
+                for item in reader.items(paper["identifiers"], "paper.identifiers")
+            ],
+        },
+        metrics=metrics,
+        datasets=datasets,
+        splits=splits,
+        tasks=tuple(
+            _task(value, f"tasks[{index}]", reader, metrics, datasets, config)
+            for index, value in enumerate(reader.items(top["tasks"], "tasks"))
+        ),
+        config=config,
+        pinned=reader.pins(closed["pinned"], "divisions.closed.pinned", config),
+        validity=Validity(
+            completed_runs=int(reader.number(validity["completed_runs"], "validity.completed_runs")),
+            seeds_from_zero=validity["seeds_from_zero"],
+            images_per_second=reader.number(validity["images_per_second"], "validity.images_per_second"),
+        ),
+    )
+
+
+def _metric(raw: Any, where: str, reader: _Reader) -> Metric:
+    value = reader.mapping(raw, where, "unit direction range what", "chance")
+    ends = reader.items(value["range"], f"{where}.range")
+    if len(ends) != 2 or not reader.number(ends[0], f"{where}.range") < reader.number(ends[1], f"{where}.range"):
+        raise reader.fail(f"{where}.range", ends, "the least and the largest value")
+    direction = reader.one_of(value["direction"], f"{where}.direction", DIRECTIONS)
+    if (direction == "toward-chance") != ("chance" in value):
+        raise reader.fail(where, sorted(value), "the key chance exactly where direction is toward-chance")
+    return Metric(
+        unit=reader.text(value["unit"], f"{where}.unit"),
+        direction=direction,
+        low=ends[0],
+        high=ends[1],
+        chance=reader.number(value["chance"], f"{where}.chance") if "chance" in value else None,
+        what=reader.text(value["what"], f"{where}.what"),
+    )
+
+
+def _task(
+    raw: Any,
+    where: str,
+    reader: _Reader,
+    metrics: Mapping[str, Metric],
+    datasets: Mapping[str, Mapping[str, str]],
+    config: Mapping[str, str],
+) -> Task:
+    value = reader.mapping(raw, where, "dataset supervision labels metrics", "pinned")
+    labels = reader.items(value["labels"], f"{where}.labels")
+    for count in labels:
+        if count != "all" and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise reader.fail(f"{where}.labels", count, "whole numbers or all")
+    return Task(
+        dataset=reader.one_of(value["dataset"], f"{where}.dataset", tuple(datasets)),
+        supervision=reader.one_of(value["supervision"], f"{where}.supervision", ("supervised", "semi-supervised")),
+        labels=tuple(labels),
+        metrics=tuple(
+            reader.one_of(name, f"{where}.metrics", tuple(metrics))
+            for name in reader.items(value["metrics"], f"{where}.metrics")
+        ),
+        pinned=reader.pins(value.get("pinned", {}), f"{where}.pinned", config),
+    )

@@ -1,0 +1,30 @@
+"""One line of a verdict: what was checked, how it stands, and where to look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["pass", "fail", "not evidenced"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A checked statement.
+
+    ``evidence`` is a JSON pointer into result.json (``/metrics/…``) or a path in the results folder; ``detail`` is one
+    line: why it failed or is not evidenced, or what passed.
+    """
+
+    name: str
+    state: State
+    evidence: str
+    detail: str
+
+
+def judge(name: str, evidence: str, problems: list[str], passed: str) -> Item:
+    """An Item that fails with the first of ``problems`` (and says how many more there are), else passes."""
+    if not problems:
+        return Item(name, "pass", evidence, passed)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return Item(name, "fail", evidence, problems[0] + more)

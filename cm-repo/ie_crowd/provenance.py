@@ -1,0 +1,236 @@
+"""Where the code came from and how it was started, without what identifies a machine or a person.
+
+The scrubbing prefers to hide too much: in a command every argument that holds a path is cut from the path on; in free
+text a path ends where a quotation does, or at the last word that still holds a separator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+# Words that many machines and users are called, and that name nobody.
+_NOBODY = frozenset(
+    "root user users admin administrator runner ubuntu debian localhost home build builder test cm".split()
+)
+_GIT_SECONDS = 10
+
+_WEB = re.compile(r"(?P<scheme>https?|ssh|git|ftp)://[^\s'\"<>]+", re.IGNORECASE)
+_FILE_URL = re.compile(r"file:[^'\"]*", re.IGNORECASE)
+_MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9][A-Za-z0-9.-]*(?::\S*)?")
+_IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w.])(?::[0-9]+)?")
+# Where a path begins; a separator that follows a word's own letters (N/A) is no beginning.
+_START = (
+    r"(?:(?<![\w<>])[A-Za-z]:[\\/]"  # a drive
+    r"|\\\\"  # a share
+    r"|(?<![\w<>])~[\w.-]*(?=[\\/]|\s|$|['\"])"  # a home
+    r"|\$\{?\w+\}?[\\/]|%\w+%[\\/]"  # a variable
+    r"|\.{1,2}[\\/]"  # the current or the parent folder
+    r"|(?<![\w<>/])/(?=[^\s/]))"  # the root
+)
+_QUOTED = re.compile(r"(?P<quote>['\"])(?P<inside>(?:(?!(?P=quote)).)*?" + _START + r"(?:(?!(?P=quote)).)*)(?P=quote)")
+_BARE = re.compile(_START + r"[^\s'\"]*(?: (?=[^\s'\"]*[\\/])[^\s'\"]+)*")
+_RELATIVE = re.compile(r"(?<![\w<>.-])[\w.-]+(?:[\\/][^\s'\"\\/]+)+[\\/]?")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What identifies this machine and the person at it."""
+
+    users: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+    @classmethod
+    def here(cls) -> Names:
+        """The names of the user and of the machine that runs this."""
+        users = {os.environ.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
+        with contextlib.suppress(KeyError, OSError, RuntimeError, ImportError):  # a user without an entry has no name
+            users |= {getpass.getuser(), Path.home().name}
+        host = socket.gethostname()
+        return cls(tuple(_telling(users)), tuple(_telling({host, host.partition(".")[0]})))
+
+
+def _telling(names: set[str]) -> list[str]:
+    """The names that tell something, longest first."""
+    return sorted(
+        (name for name in names if len(name) > 1 and name.lower() not in _NOBODY), key=lambda name: (-len(name), name)
+    )
+
+
+def scrub(text: str, names: Names | None = None) -> str:
+    """``text`` on one line, with paths, addresses and the user's and the host's name replaced (``<path>``, …)."""
+    text = " ".join(text.split())
+    text = _FILE_URL.sub("<path>", text)
+    pieces, last = [], 0
+    for match in _WEB.finditer(text):  # public addresses stay, without credentials
+        pieces += [_scrub_text(text[last : match.start()]), public_address(match.group()) or "<address>"]
+        last = match.end()
+    pieces.append(_scrub_text(text[last:]))
+    return _hide_names("".join(pieces), names or Names.here())
+
+
+def scrub_command(argv: Sequence[str], names: Names | None = None) -> str:
+    """The command line of ``argv``, quoted for a shell, with what identifies a machine or a person replaced.
+
+    The interpreter or program at the front keeps its last part (``/home/me/.venv/bin/cm`` is ``cm``).
+    """
+    names = names or Names.here()
+    if not argv:
+        return "<unknown>"
+    program = re.split(r"[\\/]", argv[0])[-1] or "<path>"
+    words = [program, *(_scrub_argument(word) for word in argv[1:])]
+    return " ".join(_quote(_hide_names(word, names)) for word in words)[:2000]
+
+
+def _scrub_argument(word: str) -> str:
+    """One argument, cut from where a path begins; spaces and quotes inside a path belong to it."""
+    word = re.sub(r"[\x00-\x1f\x7f]+", " ", word)
+    option, equals, value = word.partition("=")
+    if not equals or not option.startswith("-"):
+        option, equals, value = "", "", word
+    web = _WEB.fullmatch(value)
+    if web:
+        return option + equals + (public_address(value) or "<address>")
+    if re.search(r"[\\/]|^~|^file:", value, re.IGNORECASE):
+        value = "<path>"
+    else:
+        value = _IPV4.sub("<address>", _MAIL.sub("<address>", value))
+    if re.search(r"[\\/]", option):
+        option = "<path>"
+    return option + equals + value
+
+
+def _quote(word: str) -> str:
+    """Quoted for a shell where needed; the marks of this module are left readable."""
+    return word if re.fullmatch(r"[\w@%+=:,./<>-]*", word, re.ASCII) and word else shlex.quote(word)
+
+
+def _scrub_text(text: str) -> str:
+    text = _QUOTED.sub(lambda match: f"{match['quote']}<path>{match['quote']}", text)
+    text = _BARE.sub("<path>", text)
+    text = _RELATIVE.sub("<path>", text)
+    return _IPV4.sub("<address>", _MAIL.sub("<address>", text))
+
+
+def _hide_names(text: str, names: Names) -> str:
+    for mark, group in (("<host>", names.hosts), ("<user>", names.users)):
+        for name in group:
+            text = re.sub(rf"(?<![A-Za-z0-9<]){re.escape(name)}(?![A-Za-z0-9>])", mark, text, flags=re.IGNORECASE)
+    return text
+
+
+def public_address(url: str) -> str | None:
+    """A repository's address without user, password, query and fragment; None if it names no public host.
+
+    ``git@host:owner/name`` becomes ``ssh://host/owner/name``. Paths, file URLs, host names without a dot and IP
+    addresses give None.
+    """
+    url = url.strip()
+    short = re.fullmatch(r"(?:[^@/\s]+@)?([A-Za-z0-9.-]+):(?!//)([^\s]+)", url)
+    if short and "." in short.group(1):
+        url = f"ssh://{short.group(1)}/{short.group(2).lstrip('/')}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("https", "http", "ssh", "git") or not re.fullmatch(r"[a-z0-9.-]+", host):
+        return None
+    public = re.search(r"\.[a-z][a-z0-9-]*$", host) and not host.endswith(
+        (".local", ".lan", ".home", ".internal", ".localhost")
+    )
+    path = parts.path or "/"
+    # A path with odd characters, or one that shows a home on the server, is not an address to publish.
+    if not public or not re.fullmatch(r"/[A-Za-z0-9._~/+%-]*", path) or re.match(r"/(?:home|Users|root|~)", path):
+        return None
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"[:300]
+
+
+def read(
+    root: Path | None,
+    *,
+    command: Sequence[str],
+    cm: Mapping[str, str | None],
+    distribution: str | None = None,
+    names: Names | None = None,
+) -> dict[str, Any]:
+    """The ``provenance`` of a result.
+
+    ``root``: the checkout that the code runs from, or None for an installed copy; git is asked only about a
+    repository whose root that is (an environment inside somebody's other repository says nothing about this code).
+    ``distribution``: name of the installed package, whose record of a version-control install is used when git has
+    no answer. ``command``: the argv. ``cm``: repo, script and version, each a string or None. Nothing raises: what
+    is not known is null.
+    """
+    state = _from_git(root) if root is not None else None
+    if state is None:
+        state = _from_install(distribution) if distribution else (None, None, None)
+    repository, commit, dirty = state
+    return {
+        "repository": repository,
+        "commit": commit,
+        "dirty": dirty,
+        "command": scrub_command(command, names),
+        "cm": {key: cm.get(key) for key in ("repo", "script", "version")},
+    }
+
+
+def _from_git(root: Path) -> tuple[str | None, str | None, bool | None] | None:
+    """Address, commit and whether the files differ from it; None if ``root`` is not the root of a repository."""
+    top = _git(root, "rev-parse", "--show-toplevel")
+    try:
+        if not top or not Path(top.strip()).samefile(root):
+            return None
+    except OSError:
+        return None
+    commit = (_git(root, "rev-parse", "HEAD") or "").strip()
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+        return None
+    status = _git(root, "status", "--porcelain", "--ignore-submodules=all")
+    address = _git(root, "config", "--get", "remote.origin.url")
+    return public_address(address) if address else None, commit, None if status is None else bool(status.strip())
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints, or None. Hooks and the file-system monitor of the repository's configuration are not started."""
+    quiet = ["-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-optional-locks"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            ["git", *quiet, "-C", str(root), *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            timeout=_GIT_SECONDS,
+            env=environment,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _from_install(distribution: str) -> tuple[str | None, str | None, bool | None]:
+    """Address and commit that pip recorded (PEP 610) when it installed from version control."""
+    try:
+        record = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
+        commit = record.get("vcs_info", {}).get("commit_id", "")
+        if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+            return public_address(record["url"]), commit, None
+    except (metadata.PackageNotFoundError, ValueError, AttributeError, KeyError, TypeError):
+        pass
+    return None, None, None

@@ -1,0 +1,53 @@
+"""Validation of a result against result.schema.json, with errors of one line."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+SCHEMA = Path(__file__).with_name("result.schema.json")
+SCHEMA_VERSION = 1
+
+
+@functools.cache
+def validator() -> Draft202012Validator:
+    """The validator of schema version 1. No reference in it leaves the file."""
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def problems(result: Any, most: int = 20) -> list[str]:
+    """What the schema says against ``result``: at most ``most`` lines ``/pointer: message``; none if it is valid."""
+    found: list[str] = []
+    for error in validator().iter_errors(result):
+        place = "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
+        found.append(f"{_short(place, 120)}: {_message(error)}")
+        if len(found) == most:
+            break
+    return found
+
+
+def _message(error: Any) -> str:
+    """What was wrong and what was expected, without printing a whole branch of the document."""
+    if error.validator == "pattern":
+        return f"{_short(repr(error.instance), 80)} does not match {error.validator_value}"
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(error.instance) - set(error.schema.get("properties", {})))
+        return f"unknown key {_short(repr(unknown[0]), 80)}" if unknown else _short(error.message, 200)
+    if error.validator in ("type", "enum", "const", "minimum", "maximum", "anyOf"):
+        expected = error.schema.get("description", "") if error.validator == "anyOf" else error.validator_value
+        return f"{_short(repr(error.instance), 80)}, expected {error.validator} {expected}"
+    if error.validator in ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"):
+        return f"{len(error.instance)} long, expected {error.validator} {error.validator_value}"
+    return _short(error.message, 200)
+
+
+def _short(text: str, most: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -1,0 +1,216 @@
+"""Verification of a results folder: strict reading, schema, identity, hashes, aggregates, and its challenge's rules.
+
+``check`` returns a list of Items and changes nothing. What it reads may come from anyone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ie_crowd import canonical, challenge, document, provenance, result, rules, schema, sums
+from ie_crowd.challenge import Challenge
+from ie_crowd.item import Item, judge
+
+RELATIVE_TOLERANCE = 1e-9  # of aggregates: another machine's mathematics library may differ in the last digits
+MOST_BYTES = 64 * 2**30  # hashed for one folder; a folder can name files of any size
+
+
+def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
+    """The Items of the results folder ``folder``, in a fixed order.
+
+    ``rules_here``: the rules to check by; None finds the challenge that the result names. A document that the
+    schema refuses gets no further Items. Raises ValueError if result.json cannot be read at all, or its challenge
+    is not known here.
+    """
+    if not folder.is_dir():
+        raise ValueError(
+            f"{document.name_of(folder)}: is not a folder; expected a results folder that holds {result.RESULT}"
+        )
+    found = document.read_json(folder / result.RESULT, within=folder)
+    problems = schema.problems(found)
+    items = [judge("schema", result.RESULT, problems, f"schema version {schema.SCHEMA_VERSION}")]
+    if problems:
+        return items
+    by = rules_here or challenge.load(challenge.find(found["challenge"]["id"]))
+    items += [_identity(found), _aggregates(found, by), _privacy(found)]
+    items += [_listed_files(folder, found), _run_files(folder, found), _weights(found), _checksums(folder)]
+    return items + rules.check(found, by)
+
+
+def _identity(found: dict[str, Any]) -> Item:
+    actual = canonical.identity(found)
+    problems = [] if actual == found["id"] else [f"is {found['id'][:12]}…, the content gives {actual[:12]}…"]
+    return judge("id", "/id", problems, actual)
+
+
+def _aggregates(found: dict[str, Any], by: Challenge) -> Item:
+    """Mean, deviation, interval and n, recomputed from the runs. Units and directions are the rules' own item."""
+    try:
+        expected = result.aggregate(found["runs"], by.metrics)
+    except ValueError as error:
+        return Item("aggregates", "fail", "/metrics", str(error))
+    problems = []
+    for name in sorted(set(expected) | set(found["metrics"])):
+        if name not in found["metrics"] or name not in expected:
+            problems.append(f"{name} is {'missing' if name in expected else 'in no completed run'}")
+            continue
+        for key in ("value", "sd", "n", "ci95"):
+            got, want = found["metrics"][name][key], expected[name][key]
+            if not _close(got, want):
+                problems.append(f"/metrics/{name}/{key} is {got}, the runs give {want}")
+    return judge("aggregates", "/metrics", problems, f"{len(expected)} recomputed from the runs")
+
+
+def _close(got: float | None, want: float | None) -> bool:
+    if got is None or want is None:
+        return got is want
+    return math.isclose(got, want, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-12)
+
+
+def _privacy(found: dict[str, Any]) -> Item:
+    """No string of the document reads like a path of a machine or an address of one."""
+    nobody = provenance.Names((), ())
+    public = {"/paper/url", "/provenance/repository"}
+    problems = [
+        f"{pointer} holds what looks like a path or an address"
+        for pointer, text in _strings(found, "")
+        if pointer not in public and not pointer.startswith(("/files/", "/paper/identifiers/", "/system/"))
+        if provenance.scrub(text, nobody) != " ".join(text.split())
+    ]
+    return judge("privacy", result.RESULT, problems, "no string looks like a path or an address of a machine")
+
+
+def _strings(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield pointer, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _strings(item, f"{pointer}/{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strings(item, f"{pointer}/{index}")
+
+
+def _listed_files(folder: Path, found: dict[str, Any]) -> Item:
+    """The files below runs/ and figures/ are those that the result lists, by size and hash."""
+    listed = {file["path"]: file for file in found["files"]}
+    if len(listed) != len(found["files"]):
+        return Item("files", "fail", "/files", "a path is listed twice")
+    try:
+        present = [f"{top}/{path}" for top in ("figures", "runs") for path in _below(folder, top)]
+        if not present:
+            return Item(
+                "files", "not evidenced", "/files", "runs/ and figures/ are not here: only result.json was given"
+            )
+        if sum(file["bytes"] for file in listed.values()) > MOST_BYTES:
+            return Item("files", "not evidenced", "/files", f"more than {MOST_BYTES:,} bytes are not hashed")
+        problems = _compare(present, listed, lambda path: _differs(folder / path, listed[path]))
+    except ValueError as error:
+        return Item("files", "fail", "/files", str(error))
+    return judge("files", "/files", problems, f"{len(listed)} files by hash")
+
+
+def _below(folder: Path, top: str) -> list[str]:
+    document.refuse_links(folder / top, folder)
+    return sums.listing(folder / top) if (folder / top).is_dir() else []
+
+
+def _compare(present: list[str], listed: dict[str, Any], differs: Callable[[str], str]) -> list[str]:
+    """Missing, unlisted and differing files, one line each."""
+    problems = [f"{path}: listed, but not here" for path in sorted(set(listed) - set(present))]
+    problems += [f"{path}: here, but not listed" for path in sorted(set(present) - set(listed))]
+    return problems + [line for path in sorted(set(listed) & set(present)) if (line := differs(path))]
+
+
+def _differs(path: Path, expected: dict[str, Any]) -> str:
+    size = path.stat().st_size
+    if size != expected["bytes"]:  # said before anything is read: a swapped file may be huge
+        return f"{expected['path']}: {size} bytes, listed {expected['bytes']}"
+    digest, _ = sums.sha256_file(path)
+    return (
+        ""
+        if digest == expected["sha256"]
+        else f"{expected['path']}: SHA-256 {digest[:12]}…, listed {expected['sha256'][:12]}…"
+    )
+
+
+def _run_files(folder: Path, found: dict[str, Any]) -> Item:
+    """Task, configuration, runs and data of the result are what the run.json files give."""
+    if not (folder / "runs").is_dir():
+        return Item("run files", "not evidenced", "runs/", "runs/ is not here: only result.json was given")
+    problems = []
+    try:
+        runs = result.read_runs(folder)
+        task, config = result.shared(runs)
+        entries = [result.entry(run) for run in runs]
+        given: dict[str, Any] = {"task": task, "config": config, "runs": entries, "datasets": result.datasets(runs)}
+        for index, run in enumerate(runs):
+            stored = document.read_json(folder / "runs" / str(index) / "config.json", document.RUN, within=folder)
+            if canonical.canonical(stored) != canonical.canonical(run["config"]):
+                problems.append(f"runs/{index}/config.json is not the config of runs/{index}/run.json")
+    except ValueError as error:
+        return Item("run files", "fail", "runs/", str(error))
+    # The error line of a failed run was scrubbed of names of the machine it came from: not recomputable here.
+    stated = [dict(run) for run in found["runs"]]
+    for run in [*entries, *stated]:
+        run["error"] = run["error"] is not None
+    for key, value in given.items():
+        got = stated if key == "runs" else found[key]
+        if canonical.canonical(got) != canonical.canonical(value):
+            problems.append(f"/{key} is not what runs/*/run.json give{_place(got, value)}")
+    return judge("run files", "runs/", problems, f"{len(runs)} run.json agree with the result")
+
+
+def _place(got: Any, want: Any) -> str:
+    """Where two documents first differ, as the end of a message."""
+    if isinstance(got, dict) and isinstance(want, dict):
+        pairs = [(key, got.get(key), want.get(key)) for key in sorted(set(got) | set(want))]
+    elif isinstance(got, list) and isinstance(want, list) and len(got) == len(want):
+        pairs = [(str(index), mine, other) for index, (mine, other) in enumerate(zip(got, want, strict=True))]
+    else:
+        return f": {got!r:.60}, there {want!r:.60}"
+    for key, mine, other in pairs:
+        if canonical.canonical(mine) != canonical.canonical(other):
+            return (
+                f"/{key}{_place(mine, other)}"
+                if not isinstance(mine, (dict, list))
+                else f" at {key}{_place(mine, other)}"
+            )
+    return ""
+
+
+def _weights(found: dict[str, Any]) -> Item:
+    """The weights that each completed run names are among the files of that run."""
+    hashes: dict[str, set[str]] = {}
+    for file in found["files"]:
+        parts = file["path"].split("/")
+        if parts[0] == "runs":
+            hashes.setdefault(parts[1], set()).add(file["sha256"])
+    problems = [
+        f"/runs/{index}/model_sha256 is the hash of no file below runs/{index}"
+        for index, run in enumerate(found["runs"])
+        if run["status"] == "completed" and run["model_sha256"] not in hashes.get(str(index), set())
+    ]
+    return judge("weights", "/files", problems, "each run's weights are among its files")
+
+
+def _checksums(folder: Path) -> Item:
+    """SHA256SUMS names every other file of the folder, with its hash."""
+    if not (folder / sums.SUMS).exists():
+        return Item("checksums", "not evidenced", sums.SUMS, f"no {sums.SUMS} here")
+    try:
+        listed = sums.read_sha256sums(folder)
+        present = [path for path in sums.listing(folder) if path != sums.SUMS]
+        if sum((folder / path).stat().st_size for path in present) > MOST_BYTES:
+            return Item("checksums", "not evidenced", sums.SUMS, f"more than {MOST_BYTES:,} bytes are not hashed")
+        problems = _compare(
+            present,
+            listed,
+            lambda path: "" if sums.sha256_file(folder / path)[0] == listed[path] else f"{path}: has another hash",
+        )
+    except ValueError as error:
+        return Item("checksums", "fail", sums.SUMS, str(error))
+    return judge("checksums", sums.SUMS, problems, f"{len(listed)} files by hash")
