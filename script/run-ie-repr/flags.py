@@ -24,7 +24,7 @@ FLAGS = {
     "seeds": ("CM_IE_SEEDS", "a whole number of runs, such as --seeds=5"),
     "epochs": ("CM_IE_EPOCHS", "a whole number, such as --epochs=5"),
     "threads": ("CM_IE_THREADS", "a whole number, such as --threads=2"),
-    "device": ("CM_IE_DEVICE_REQUEST", f"one of {', '.join(DEVICES)}: --device=cpu"),
+    "device": ("CM_IE_DEVICE_REQUEST", f"one of {', '.join(DEVICES)}, such as --device=cpu"),
     "data": ("CM_IE_DATA", "a folder, --data=FOLDER"),
     "outdir": ("CM_IE_OUTDIR", "a folder, --outdir=FOLDER"),
     "quiet": ("CM_IE_QUIET", "no value, just --quiet"),
@@ -149,7 +149,8 @@ def check_names(raw: Mapping[str, Any]) -> None:
         if key not in FLAGS and key not in CM_KEYS:
             near = difflib.get_close_matches(key, FLAGS, n=1, cutoff=0.5)
             hint = f"did you mean --{near[0]}? " if near else ""
-            raise ValueError(f"unknown flag --{key}: {hint}valid are {', '.join('--' + flag for flag in FLAGS)}")
+            typed = str(key).replace("_", "-")
+            raise ValueError(f"unknown flag --{typed}: {hint}valid are {', '.join('--' + flag for flag in FLAGS)}")
 
 
 def check_data(request: Request) -> None:

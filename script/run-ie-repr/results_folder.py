@@ -104,7 +104,7 @@ def _first_difference(there: Any, asked: Mapping[str, Any]) -> tuple[str, Any, A
     """The first key (dotted) whose value differs, with both values; None when all are the same."""
     if not isinstance(there, Mapping):
         return "identity", there, dict(asked)
-    for key in sorted({*there, *asked}):
+    for key in [*asked, *(key for key in there if key not in asked)]:
         one, other = there.get(key), asked.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             inner = _first_difference(one, other)

@@ -1,0 +1,91 @@
+"""Every test gets places of its own: nothing here reads or writes the user's HOME, CM_REPOS or cache."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = ROOT / "script" / "run-ie-repr"
+# variables of the user that would change what a test sees
+USERS = (
+    "CM_SCRIPT_EXTRA_CMD",
+    "CM_CORE_SKIP_INTERNAL_REPOS",
+    "CM_HOME",
+    "CM_INDEX",
+    "CM_DEBUG",
+    "PYTHONPATH",
+    "XDG_CACHE_HOME",
+)
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path, monkeypatch):
+    """CM_REPOS, IE_REPR_CACHE and HOME below the test's own folder, for this process and all that it starts."""
+    for name in USERS:
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home of the test"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("CM_REPOS", str(tmp_path / "CM repos"))
+    monkeypatch.setenv("IE_REPR_CACHE", str(tmp_path / "cache of the test"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory):
+    """One cache of downloads for all tests that need real data: the first one fills it."""
+    return tmp_path_factory.mktemp("cache of the session")
+
+
+@pytest.fixture(scope="session")
+def python_env():
+    """What a child needs of the session's environment to find npm, proxies and certificates, HOME included."""
+    return dict(os.environ)
+
+
+def register(cm_repos: Path, *repositories: Path) -> None:
+    """Let cm know exactly these repositories, as `cm import repo` would, whatever is pip-installed here."""
+    import cmx4mlops
+
+    cm_repos.mkdir(parents=True, exist_ok=True)
+    paths = [str(Path(cmx4mlops.__file__).parent), *map(str, repositories)]
+    (cm_repos / "repos.json").write_text(json.dumps(paths), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel, built from the tracked and new files of this checkout copied to a path with a space."""
+    place = tmp_path_factory.mktemp("wheel") / "a copy of it"
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes((ROOT / name).read_bytes())
+    built = place.parent / "built here"
+    code = f"from hatchling.build import build_wheel; print(build_wheel({str(built)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return built / done.stdout.split()[-1]
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory):
+    """A folder with the wheel's content, as site-packages would have it: to be put on PYTHONPATH."""
+    site = tmp_path_factory.mktemp("site packages")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():  # our own wheel, names checked by test_packaging
+            target = site / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(archive.read(name))
+    return site

@@ -1,0 +1,78 @@
+"""The wheel: what `pip install .` puts where, at a path with a space."""
+
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from pathlib import PurePosixPath
+
+import pytest
+from conftest import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # hatchling brings it
+
+JUNK = ("__pycache__", ".pyc", "tests/", ".ci/", ".git")
+
+
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_wheel_holds_both_repositories_and_both_libraries(wheel):
+    held = set(names(wheel))
+    for path in [*ROOT.glob("script/**/*.*"), ROOT / "cmr.yaml"]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert f"cm_ie_repr/{path.relative_to(ROOT).as_posix()}" in held
+    for path in [*ROOT.glob("cm-repo/challenge/**/*.*"), ROOT / "cm-repo" / "cmr.yaml"]:
+        if path.is_file():
+            assert f"cm_ie_repr_crowd/{path.relative_to(ROOT / 'cm-repo').as_posix()}" in held
+    assert {"cm_ie_repr/__init__.py", "cm_ie_repr_crowd/__init__.py"} <= held
+    assert {"ie_model/config.py", "ie_crowd/result.schema.json"} <= held
+
+
+def test_wheel_holds_nothing_else(wheel):
+    for name in names(wheel):
+        assert not any(junk in name for junk in JUNK), name
+        top = PurePosixPath(name).parts[0]
+        assert top in ("ie_model", "ie_crowd", "cm_ie_repr", "cm_ie_repr_crowd") or top.endswith(".dist-info"), name
+        assert ".." not in PurePosixPath(name).parts
+
+
+def test_wheel_is_this_checkout(installed):
+    for path in ROOT.glob("script/**/*.py"):
+        assert (installed / "cm_ie_repr" / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
+
+
+def test_installed_copy_is_not_stale():
+    spec = importlib.util.find_spec("cm_ie_repr")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the project is not pip-installed here")
+    folder = spec.submodule_search_locations[0]
+    for path in [*ROOT.glob("script/**/*.py"), *ROOT.glob("script/**/_cm.yaml")]:
+        copy = (type(path)(folder) / path.relative_to(ROOT)).read_bytes()
+        assert copy == path.read_bytes(), "the installed copy is older than this checkout: pip install . again"
+
+
+def test_libraries_import_from_the_wheel_alone(installed, tmp_path):
+    code = (
+        "import ie_model.config, ie_crowd.challenge as c; print(c.load(c.find('ie-repr')).id, ie_model.config.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("ie-repr ")
+    assert str(installed) in done.stdout
+
+
+def test_project_needs_light_things_only():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    light = " ".join(project["dependencies"])
+    for heavy in ("torch", "matplotlib", "safetensors"):
+        assert heavy not in light
+        assert heavy in " ".join(project["optional-dependencies"]["test"])
+    assert {"cmind==4.2.0", "cmx4mlops==1.0.1"} <= set(project["dependencies"])

@@ -1,0 +1,372 @@
+"""The flow of one run, with a stand-in for ie_model: resume, refuse, lock, signals, failures, hostile values."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import child
+import flags
+import pytest
+import results_folder
+from conftest import ROOT
+from ie_crowd import challenge, schema
+
+HOSTILE = ["with a space", 'a "quote"', "it's", "$(touch hacked)", "`touch hacked`", "a;b|c&d", "ünï"]
+PATIENCE = 30.0
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory):
+    """A checkout whose ie_model is the stand-in, at a path with a space; the rest is the code under test itself."""
+    root = tmp_path_factory.mktemp("a checkout") / "of ie-repr"
+    shutil.copytree(ROOT / "tests" / "stand_in" / "ie_model", root / "ie_model")
+    shutil.copy(ROOT / "ie_model" / "config.py", root / "ie_model" / "config.py")
+    (root / "script").symlink_to(ROOT / "script", target_is_directory=True)
+    (root / "cm-repo").symlink_to(ROOT / "cm-repo", target_is_directory=True)
+    return root
+
+
+@pytest.fixture
+def place(checkout, tmp_path, monkeypatch):
+    """What a workflow process needs around it; `place.log()` is what the stand-in heard."""
+    paths = [checkout, ROOT / "cm-repo"]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log.jsonl"))
+    return Place(tmp_path)
+
+
+class Place:
+    """A folder to work in."""
+
+    def __init__(self, path):
+        self.path = path
+        self.out = path / "results here"
+
+    def log(self):
+        log = self.path / "log.jsonl"
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def calls(self):
+        return [" ".join(entry["argv"][:1]) for entry in self.log() if "argv" in entry]
+
+    def argv(self, folder=None, data=None, **asked):
+        request = flags.Request("mnist", "semi-supervised", **{"smoke": True, **asked})
+        extra = [f"--data={data}"] if data else []
+        program = str(ROOT / "script" / "run-ie-repr" / "workflow.py")
+        return [sys.executable, program, f"--request={request.text()}", f"--folder={folder or self.out}", *extra]
+
+    def run(self, stand_in=None, **asked):
+        env = {**os.environ, "STAND_IN": json.dumps(stand_in or {})}
+        return subprocess.run(
+            self.argv(**asked), capture_output=True, text=True, env=env, cwd=self.path, timeout=PATIENCE
+        )
+
+    def start(self, stand_in):
+        """Start it and wait until the stand-in waits; returns the process and the stand-in's pid."""
+        env = {**os.environ, "STAND_IN": json.dumps(stand_in)}
+        process = subprocess.Popen(self.argv(), stderr=subprocess.PIPE, text=True, env=env, cwd=self.path)
+        return process, self.waiting()
+
+    def waiting(self):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            for entry in self.log():
+                if "waiting" in entry:
+                    return entry["waiting"]
+            time.sleep(0.05)
+        raise AssertionError("the stand-in never waited")
+
+    def marker(self):
+        return json.loads((self.out / "incomplete.json").read_text())
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def one_line(done):
+    lines = [line for line in done.stderr.splitlines() if line.startswith("run-ie-repr: error: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_whole_flow(place):
+    done = place.run(seeds=2)
+    assert done.returncode == 0, done.stderr
+    assert place.calls() == ["train", "evaluate", "train", "evaluate", "figures"]
+    entries = sorted(entry.name for entry in place.out.iterdir())
+    assert entries == ["SHA256SUMS", "figures", "result.json", "runs"], "no marker, no lock, nothing else"
+    result = json.loads((place.out / "result.json").read_text())
+    assert schema.problems(result) == []
+    assert [(run["seed"], run["label_seed"]) for run in result["runs"]] == [(0, 0), (1, 1)]
+    first, *_ = done.stdout.splitlines()
+    for word in ("mnist", "semi-supervised", "100 labels", "2 runs", "cpu", "expected", str(place.out)):
+        assert word in first
+    assert all(len(line) <= 80 for line in done.stdout.splitlines()[1:-1])
+    assert "classification.error" in done.stdout
+    assert str(place.out) in done.stdout.splitlines()[-1]
+
+
+def test_nothing_of_this_machine_is_in_the_result(place):
+    assert place.run(data=place.path).returncode == 0
+    text = (place.out / "result.json").read_text()
+    for private in (str(place.path), str(ROOT), os.environ["HOME"], os.uname().nodename):
+        assert private not in text
+
+
+def test_children_get_a_list_the_results_folder_and_the_threads_of_the_caller(place, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert place.run(labels=600, epochs=3, threads=1, quiet=True, data=place.path).returncode == 0
+    train, evaluate, figures = place.log()
+    common = [f"--data={place.path}", "--device=cpu", "--quiet"]
+    assert train["argv"] == [
+        *["train", "--dataset=mnist", "--supervision=semi-supervised", "--labels=600", "--epochs=3", "--threads=1"],
+        *["--smoke", "--seed=0", "--label-seed=0", "--outdir=runs/0", *common],
+    ]
+    assert evaluate["argv"] == ["evaluate", "runs/0", *common]
+    assert figures["argv"] == ["figures", "runs/0", "--outdir=figures", f"--data={place.path}", "--quiet"]
+    for call in (train, evaluate, figures):
+        assert call["cwd"] == str(place.out)
+        assert call["threads"] == "1"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_values_arrive_intact(place, name):
+    data, out = place.path / "data" / name, place.path / "out" / name
+    data.mkdir(parents=True)
+    done = place.run(data=data, folder=out)
+    assert done.returncode == 0, done.stderr
+    assert (out / "result.json").is_file()
+    assert f"--data={data}" in place.log()[0]["argv"]
+    assert not list(place.path.rglob("hacked"))
+
+
+@pytest.mark.parametrize("step", ["train 0", "evaluate 0", "train 1", "evaluate 1", "figures 0"])
+def test_killed_at_any_step_goes_on_where_it_was(place, step):
+    done = place.run({step: "killed"}, seeds=2)
+    assert done.returncode == 1
+    assert "incomplete" not in one_line(done)
+    assert "go on with: cm run script" in one_line(done)
+    marker = place.marker()
+    assert marker["identity"]["seeds"] == 2
+    assert step.removesuffix(" 0") in marker["missing"] or step in marker["missing"]
+    assert f"--outdir={place.out}" in marker["go_on_with"]
+    before = place.calls()
+    again = place.run(seeds=2)
+    assert again.returncode == 0, again.stderr
+    assert "goes on" in again.stdout
+    redone = place.calls()[len(before) :]
+    assert [*before[:-1], *redone] == ["train", "evaluate", "train", "evaluate", "figures"]
+    assert not (place.out / "incomplete.json").exists()
+
+
+def test_killed_while_assembling_gives_the_same_result(place):
+    assert place.run().returncode == 0
+    whole = (place.out / "result.json").read_bytes()
+    result = json.loads(whole)
+    # as if killed just before the marker went
+    facts = {key: result[key] for key in ("created", "system", "software", "software_sha256", "cost", "provenance")}
+    identity = flags.Request("mnist", "semi-supervised", smoke=True).identity()
+    marker = {"identity": identity, "done": ["figures"], "missing": [], "facts": {**facts, "submitter": None}}
+    results_folder.write_marker(place.out, marker)
+    assert place.run().returncode == 0
+    assert (place.out / "result.json").read_bytes() == whole
+
+
+@pytest.mark.parametrize("other", [{"labels": 600}, {"epochs": 2}, {"seeds": 3}, {"smoke": False}, {"threads": 1}])
+def test_unfinished_run_of_another_config_is_refused(place, other):
+    place.run({"train 0": "killed"})
+    before = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
+    done = place.run(**other)
+    assert done.returncode == 2
+    key = next(iter(other))
+    assert key in one_line(done)
+    assert {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()} == before
+
+
+def test_finished_run_is_refused_and_untouched(place):
+    assert place.run().returncode == 0
+    before = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
+    done = place.run()
+    assert done.returncode == 2
+    assert "finished" in one_line(done)
+    assert {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "content", [{"thesis.tex": "x"}, {"incomplete.json": "{"}, {"incomplete.json": "[]"}, {".git": "x"}]
+)
+def test_foreign_folder_is_refused_and_untouched(place, content):
+    place.out.mkdir()
+    for name, text in content.items():
+        (place.out / name).write_text(text)
+    done = place.run()
+    assert done.returncode == 2
+    assert "choose" in one_line(done)
+    assert {entry.name: entry.read_text() for entry in place.out.iterdir()} == content
+
+
+def test_folder_that_cannot_be_made(place):
+    (place.path / "file").write_text("")
+    done = place.run(folder=place.path / "file" / "out")
+    assert done.returncode == 2
+    assert "choose another --outdir" in one_line(done)
+
+
+def test_empty_folder_and_leftovers_of_a_kill_are_new(place):
+    place.out.mkdir()
+    (place.out / ".lock").write_text("")
+    (place.out / ".incomplete.json.123").write_text("{")
+    assert place.run().returncode == 0
+
+
+def test_second_run_in_the_same_folder_is_refused_and_does_no_harm(place):
+    process, pid = place.start({"train 0": "wait"})
+    done = place.run()
+    assert done.returncode == 1
+    assert "another run is at work" in one_line(done)
+    assert alive(pid)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 143
+    again = place.run()
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_the_child_too_and_says_how_to_go_on(place, number, code):
+    process, pid = place.start({"train 0": "wait"})
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code
+    assert not alive(pid)
+    assert place.log()[-1] == {"ended_by": number, "pid": pid}
+    [line] = stderr.splitlines()
+    assert "go on with: cm run script" in line
+    assert place.marker()["missing"][0] == "train 0"
+    assert place.run().returncode == 0
+
+
+def test_ctrl_c_in_a_terminal_reaches_both_and_ends_once(place):
+    env = {**os.environ, "STAND_IN": json.dumps({"train 0": "wait"})}
+    process = subprocess.Popen(place.argv(), stderr=subprocess.PIPE, text=True, env=env, start_new_session=True)
+    pid = place.waiting()
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert not alive(pid)
+    assert len([entry for entry in place.log() if "ended_by" in entry]) == 1
+    assert len(stderr.splitlines()) == 1
+
+
+def test_failed_run_is_in_the_result_and_in_no_mean(place):
+    done = place.run({"train 1": "fail"}, seeds=3)
+    assert done.returncode == 1
+    assert "1 of 3 runs failed" in one_line(done)
+    assert "not finite" in one_line(done)
+    result = json.loads((place.out / "result.json").read_text())
+    assert [run["status"] for run in result["runs"]] == ["completed", "failed", "completed"]
+    assert {metric["n"] for metric in result["metrics"].values()} == {2}
+    assert not (place.out / "incomplete.json").exists()
+
+
+def test_when_every_run_fails_there_is_no_result(place):
+    done = place.run({"train 0": "fail"})
+    assert done.returncode == 1
+    assert "not finite" in one_line(done)
+    assert not (place.out / "result.json").exists()
+    assert place.marker()
+
+
+@pytest.mark.parametrize("code", [1, 2])
+def test_error_of_ie_model_stops_the_flow_with_its_code(place, code):
+    done = place.run({"train 0": f"exit {code}"}, seeds=2)
+    assert done.returncode == code
+    assert f"exit code {code}" in one_line(done)
+    assert place.calls() == ["train"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_one_line(place, monkeypatch):
+    place.out.mkdir()
+    # the marker's temporary file is the first thing written: let it be the device that is always full
+    code = (
+        "import os, sys, pathlib; sys.path.insert(0, sys.argv[1]); import results_folder, workflow;"
+        "results_folder.write_marker = lambda *a: open('/dev/full', 'w', buffering=1).write('x\\n');"
+        "sys.exit(workflow.main(sys.argv[2:]))"
+    )
+    argv = [sys.executable, "-c", code, str(ROOT / "script" / "run-ie-repr"), *place.argv()[2:]]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=place.path, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert "the disk is full" in one_line(done)
+
+
+def test_child_that_will_not_listen_is_killed(tmp_path):
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('up', 'w').close(); time.sleep(60)"
+    driver = (
+        "import sys, pathlib, os; sys.path.insert(0, sys.argv[1]); import child;"
+        "sys.exit(child.run([sys.executable, '-c', sys.argv[2]], cwd=pathlib.Path.cwd(), env=os.environ, patience=0.5))"
+    )
+    argv = [sys.executable, "-c", driver, str(ROOT / "script" / "run-ie-repr"), code]
+    process = subprocess.Popen(argv, cwd=tmp_path)
+    end = time.monotonic() + PATIENCE
+    while not (tmp_path / "up").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(PATIENCE) == 143
+
+
+def test_exit_codes_of_a_child(tmp_path):
+    def code(text):
+        return child.run([sys.executable, "-c", text], cwd=tmp_path, env=os.environ)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert code("raise SystemExit(7)") == 7
+    assert code("import os; os.kill(os.getpid(), 9)") == 137
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_default_folders_never_meet(tmp_path):
+    first = results_folder.default(tmp_path, "mnist-supervised-all")
+    first.mkdir(parents=True)
+    second = results_folder.default(tmp_path, "mnist-supervised-all")
+    assert first != second
+    assert first.parent == second.parent == tmp_path / "ie-repr-results"
+
+
+def test_customize_hands_the_end_of_the_workflow_on(checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log.jsonl"))
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); import customize, flags, pathlib;"
+        "flags.root = lambda: pathlib.Path(sys.argv[2]);"
+        "env = json.loads(sys.argv[3]); r = customize.preprocess({'env': env}); print(json.dumps([r, env]))"
+    )
+    env = {
+        "CM_TMP_CURRENT_PATH": str(tmp_path),
+        "CM_IE_DATASET": "mnist",
+        "CM_IE_SUPERVISION": "supervised",
+        "CM_IE_DEVICE": "cpu",
+        "CM_IE_DEVICE_REASON": 'no other; it\'s "small"',
+    }
+    for stand_in, expected in ({"train 0": "exit 2"}, 2), ({}, 0):
+        monkeypatch.setenv("STAND_IN", json.dumps(stand_in))
+        argv = [sys.executable, "-c", code, str(ROOT / "script" / "run-ie-repr"), str(checkout), json.dumps(env)]
+        done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE, check=True)
+        answer, after = json.loads(done.stdout.splitlines()[-1])
+        assert answer["return"] == expected
+        assert (
+            ("exit code 2" in answer["error"]) if expected else (Path(after["CM_IE_RESULT"]) / "result.json").is_file()
+        )
+        assert answer.get("error", "").count("\n") == 0
+
+
+def test_the_challenge_is_where_the_workflow_looks():
+    assert challenge.load(challenge.find("ie-repr")).id == "ie-repr"
