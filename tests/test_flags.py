@@ -86,6 +86,8 @@ def test_stray_words_are_refused(tmp_path):
         ("labels", "70000", "49210"),
         ("labels", "-100", "labels"),
         ("labels", "1e2", "whole number"),
+        ("labels", "200", "100 or 600 or 1000 or 3000"),
+        ("labels", "all", "100 or 600 or 1000 or 3000"),
         ("labels", "many", "whole number or all"),
         ("labels", "", "whole number"),
         ("labels", ["100", "600"], "whole number"),
@@ -202,7 +204,7 @@ def test_what_must_be_the_same_to_go_on():
 def test_the_check_needs_nothing_heavy():
     code = (
         f"import sys; sys.path.insert(0, {str(RECIPES)!r}); import flags; "
-        "flags.Request('mnist', 'supervised').config(); "
+        "flags.check_task(flags.Request('mnist', 'supervised')); "
         "print(sorted({'torch', 'numpy', 'rich', 'scipy'} & set(sys.modules)), sys.path.count(sys.argv[1]))"
     )
     done = subprocess.run(

@@ -17,6 +17,7 @@ import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
 SEEDS_MAX = 100
+CHALLENGE = "ie-repr"
 
 # flag -> (key in CM's env, what a value looks like); each recipe's input_mapping has the same pairs (a test asserts it)
 FLAGS = {
@@ -60,7 +61,7 @@ class Request:
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
         config: dict[str, Any] = (
-            _ie_model_config()
+            _import("ie_model.config")
             .Config.resolve(
                 dataset=self.dataset,
                 supervision=self.supervision,
@@ -116,10 +117,9 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
             check_names(i["input"])
         request = from_env(i["env"])
         check_data(request)
+        check_task(request)
         if request.outdir is not None:
             results_folder.check(Path(request.outdir), request.identity())
-        else:
-            request.config()
     except ValueError as error:
         return {"return": 2, "error": str(error)}
     values = {"data": request.data, "outdir": request.outdir, "device": request.device}
@@ -165,6 +165,19 @@ def check_data(request: Request) -> None:
         )
 
 
+def check_task(request: Request) -> None:
+    """Raise ValueError when the config cannot be, or the challenge has no such task and would refuse its result."""
+    config = request.config()
+    challenge = _import("ie_crowd.challenge")
+    task = challenge.load(challenge.find(CHALLENGE)).task(request.dataset, request.supervision)
+    if task is None or config["labels"] not in task.labels:
+        known = " or ".join(map(str, task.labels)) if task else "no such task"
+        raise ValueError(
+            f"labels: got {config['labels']}, but the challenge's tasks for {request.dataset}, {request.supervision} "
+            f"have {known} (python -m ie_model train takes any number)"
+        )
+
+
 def from_env(env: Mapping[str, Any]) -> Request:
     """The Request in CM's env; raises ValueError that names the flag, its value and what was expected.
 
@@ -203,13 +216,13 @@ def root() -> Path | None:
     return folder if (folder / "ie_model").is_dir() and (folder / "cm-repo" / "ie_crowd").is_dir() else None
 
 
-def _ie_model_config() -> Any:
-    """ie_model.config of this checkout, or of the installed package (it imports nothing but the standard library)."""
+def _import(name: str) -> Any:
+    """A light module of this checkout, or of the installed package; cm's own process has neither on its path."""
     checkout = root()
-    paths = [str(checkout)] if checkout else []
+    paths = [str(checkout), str(checkout / "cm-repo")] if checkout else []
     sys.path[:0] = paths
     try:
-        return importlib.import_module("ie_model.config")
+        return importlib.import_module(name)
     finally:
         del sys.path[: len(paths)]
 

@@ -26,7 +26,6 @@ from ie_crowd import challenge, provenance, result, sums, system
 from rich.console import Console
 from rich.table import Table
 
-CHALLENGE = "ie-repr"
 DISTRIBUTIONS = ("ie-repr", "torch", "torchvision", "safetensors", "matplotlib", "cmind", "cmx4mlops")
 RUN_JSON_BYTES_MAX = 1_000_000
 TABLE_COLUMNS = 80
@@ -151,7 +150,7 @@ class Flow:
                 "submitter": None,
             }
             self._mark()
-        rules = challenge.load(challenge.find(CHALLENGE))
+        rules = challenge.load(challenge.find(flags.CHALLENGE))
         document = result.assemble(self.folder, challenge=rules, division=None, **self.marker["facts"])
         self._mark(done="result.json")
         return document
