@@ -1,0 +1,246 @@
+"""`python -m ie_model`: train, evaluate, figures, sample and info, each usable by itself.
+
+    python -m ie_model train --dataset mnist --labels 100 --outdir my-run
+    python -m ie_model evaluate my-run
+    python -m ie_model figures my-run --outdir my-run-figures
+    python -m ie_model sample my-run --out digits.png
+    python -m ie_model info
+
+Exit codes: 0 done; 1 it failed while running; 2 a wrong argument or value; 130 and 143 interrupted, to be gone on with.
+torch is imported only by the commands that compute, so that help and wrong values answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import errno
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from ie_model import __version__, device, fetch
+from ie_model.config import Config
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors in the project's form: one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"ie_model: error: {message}; see `python -m ie_model {self.prog.split()[-1]} --help`", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns the exit code; errors become one line on stderr."""
+    options = build_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        options.command(options)
+    except ValueError as error:
+        return _fail(str(error), 2)
+    except RuntimeError as error:
+        return _fail(str(error), 1)
+    except MemoryError:
+        return _fail("out of memory; try a smaller --batch-size", 1)
+    except OSError as error:
+        hint = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
+        return _fail(f"{error.filename or 'file'}: {error.strerror or error}{hint}", 1)
+    except KeyboardInterrupt:
+        return _stopped(options, 130)
+    except _Terminated:
+        return _stopped(options, 143)
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; the settings of `train` are the fields of Config."""
+    about = __doc__.split("\n\n")
+    parser = Parser(
+        prog="python -m ie_model",
+        description=about[0],
+        epilog="examples:\n" + about[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ie_model {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], about: str) -> argparse.ArgumentParser:
+        new = commands.add_parser(name, help=about, description=about)
+        new.set_defaults(command=run, name=name)
+        return new
+
+    training = command("train", _train, "Train one model. An interrupted training goes on when called again.")
+    _add_settings(training)
+    training.add_argument("--outdir", type=Path, required=True, help="the run's folder: new, empty or unfinished")
+    _add_common(training)
+
+    evaluation = command("evaluate", _evaluate, "Compute every metric of a trained model, into its run.json.")
+    evaluation.add_argument("run", type=Path, help="the folder of a finished training")
+    _add_common(evaluation)
+
+    drawing = command("figures", _figures, "Draw the figures of a trained model.")
+    drawing.add_argument("run", type=Path, help="the folder of a finished training")
+    drawing.add_argument("--outdir", type=Path, required=True, help="folder for the PNG files")
+    _add_common(drawing)
+
+    sampling = command("sample", _sample, "Decode styles from the prior under every class into one picture.")
+    sampling.add_argument("run", type=Path, help="the folder of a finished training")
+    sampling.add_argument("--out", type=Path, default=Path("samples.png"), help="PNG to write (default: %(default)s)")
+    sampling.add_argument("--rows", type=int, default=8, help="styles to draw (default: %(default)s)")
+    sampling.add_argument("--seed", type=int, default=0, help="seed of the styles (default: %(default)s)")
+
+    information = command("info", _info, "Versions, device and the settings that `train` would use.")
+    _add_settings(information)
+    information.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings (defaults are for semi-supervised MNIST with 100 labels)")
+    for spec in dataclasses.fields(Config):
+        flag = "--" + spec.name.replace("_", "-")
+        unit = f", in {spec.metadata['unit']}" if spec.metadata["unit"] else ""
+        if spec.type == "bool":
+            group.add_argument(flag, action="store_true", default=None, help=spec.metadata["about"])
+        elif spec.name == "device":
+            group.add_argument(flag, choices=device.REQUESTS, default="auto", help="what to compute on (default: auto)")
+        else:
+            # Percent signs would be read as formats.
+            about = f"{spec.metadata['about']}{unit} (default: {spec.default})".replace("%", "%%")
+            group.add_argument(flag, type=_reader(str(spec.type)), metavar=str(spec.type).upper()[:5], help=about)
+
+
+def _reader(kind: str) -> Callable[[str], Any]:
+    """Text from the command line to a value; what is no number stays text, for Config to refuse by name."""
+
+    def read(text: str) -> Any:
+        for convert in {"int": (int,), "float": (int, float), "int | str": (int,), "str": ()}[kind]:
+            try:
+                return convert(text)
+            except ValueError:
+                continue
+        return text
+
+    return read
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, help="folder with the data set's files (default: cache, then download)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _settings(options: argparse.Namespace) -> tuple[Config, device.Device]:
+    """The configuration that the command line asks for, on the device that was found. Values are checked first."""
+    given = {spec.name: getattr(options, spec.name) for spec in dataclasses.fields(Config)}
+    del given["device"]
+    Config.resolve(**given)
+    found = device.detect(options.device)
+    return Config.resolve(**given, device=found.kind), found
+
+
+def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
+    if config.dataset == "glyphs":  # generated
+        return None
+    return fetch.ensure(config.dataset, options.data)
+
+
+def _train(options: argparse.Namespace) -> None:
+    config, found = _settings(options)
+    from ie_model import progress, run_folder
+
+    with run_folder.opened(options.outdir, config) as finished:
+        if finished:
+            print(f"{options.outdir}: this run is trained already", file=sys.stderr)
+            return
+        folder = _data_folder(config, options)
+        from ie_model.train import train
+
+        with progress.bar(config.epochs, options.quiet) as update:
+            train(config, found, folder, options.outdir, update)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from ie_model import progress, run_folder
+
+    run = run_folder.read_run(options.run)
+    config = Config.read(options.run / run_folder.CONFIG)
+    folder = _data_folder(config, options)
+    from ie_model.evaluate import evaluate
+
+    with progress.steps("evaluating", options.quiet) as report:
+        measured = evaluate(config, options.run, folder, report)
+    run_folder.write_json(options.run / run_folder.RUN, run | {"status": "completed"} | measured)
+
+
+def _figures(options: argparse.Namespace) -> None:
+    from ie_model import progress, run_folder
+
+    run_folder.read_run(options.run)
+    config = Config.read(options.run / run_folder.CONFIG)
+    folder = _data_folder(config, options)
+    from ie_model.figures import draw_all
+
+    with progress.steps("drawing", options.quiet) as report:
+        draw_all(config, options.run, folder, options.outdir, report)
+
+
+def _sample(options: argparse.Namespace) -> None:
+    from ie_model import run_folder
+
+    if options.rows < 1:
+        raise ValueError(f"rows: got {options.rows}, expected at least 1")
+    run_folder.read_run(options.run)
+    config = Config.read(options.run / run_folder.CONFIG)
+    from ie_model import checkpoint, figures
+
+    model, _, r = checkpoint.read_model(options.run, config)
+    figures.write(figures.samples(config, model, r, options.rows, options.seed), options.out)
+
+
+def _info(options: argparse.Namespace) -> None:
+    config, found = _settings(options)
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {}
+    for name in ("ie-repr", "torch", "torchvision", "numpy", "safetensors"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    facts = {"versions": versions, "device": dataclasses.asdict(found), "config": config.to_dict()}
+    if options.json:
+        print(json.dumps(facts, indent=2))
+        return
+    for title, values in facts.items():
+        print(title)
+        for name, value in values.items():
+            print(f"  {name:<18} {'not known' if value is None else value}")
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception, so that files and locks are left in order."""
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def _stopped(options: argparse.Namespace, code: int) -> int:
+    how = {130: "interrupted", 143: "terminated"}[code]
+    kept = "finished epochs are kept; the same command goes on from there" if options.name == "train" else "run it again"
+    print(f"ie_model: {how}; {kept}", file=sys.stderr)
+    return code
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"ie_model: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Everything a run depends on, as one frozen, flat record, and the data sets it may name.
+
+The defaults of every setting live here and nowhere else; the command line and the CM recipes are made from these
+fields. Only the standard library is used, so that a wrong value is refused before anything heavy is imported.
+Where the paper's text leaves a choice open (layer sizes, number of complementary samples, schedules) the choice is a
+field here, and the README's list of departures says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What a configuration has to know of a data set without opening it (counts of images)."""
+
+    classes: int
+    train: int  # images to train on, after the validation images are taken out
+    valid: int  # labelled images to choose settings by; never trained on
+    test: int  # read once, at the end
+    smallest_class: int  # training images of the rarest class: bounds a class-balanced draw of labels
+    label_grid: tuple[int, ...]  # label counts of the semi-supervised table; the first is the default
+
+
+DATASETS = {
+    "mnist": DatasetFacts(10, 55_000, 5_000, 10_000, smallest_class=4_921, label_grid=(100, 600, 1000, 3000)),
+    "glyphs": DatasetFacts(10, 15_000, 5_000, 5_000, smallest_class=1_500, label_grid=(100, 600, 1000, 3000)),
+}
+SUPERVISIONS = ("semi-supervised", "supervised")
+DEVICES = ("cpu", "cuda", "rocm", "mps")
+
+
+def setting(default: Any, about: str, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
+    """One field of :class:`Config`: its default, what it is, its unit, and the closed range it must lie in."""
+    return field(default=default, metadata={"about": about, "unit": unit, "low": low, "high": high})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of one training run. Construction validates; a wrong value raises ValueError in one line."""
+
+    # What is asked for
+    dataset: str = setting("mnist", "data set: " + ", ".join(DATASETS))
+    supervision: str = setting("semi-supervised", "supervised or semi-supervised")
+    labels: int | str = setting(100, "labelled training images, class-balanced; or 'all'", "images")
+    seed: int = setting(0, "seed of weights, batches and noise", low=0, high=2**31 - 1)
+    label_seed: int = setting(0, "which draw of labelled images", low=0, high=2**31 - 1)
+    smoke: bool = setting(False, "a run of under a minute that takes the same path; its numbers mean little")
+    device: str = setting("cpu", "device to compute on: " + ", ".join(DEVICES))
+    threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
+    epochs: int = setting(12, "passes over the training images", "epochs", 1, 10_000)
+
+    # Sizes (the paper's text leaves them open to us)
+    invariant_dim: int = setting(16, "dimensions of r_y", "dimensions", 1, 1024)
+    equivariant_dim: int = setting(16, "dimensions of v", "dimensions", 1, 1024)
+    channels: int = setting(16, "channels of the encoders' first convolution; the second has twice as many", "", 1, 1024)
+    hidden: int = setting(256, "units of each hidden dense layer", "units", 1, 8192)
+
+    # Optimisation
+    batch_size: int = setting(125, "unlabelled images of a step (semi-supervised)", "images", 1, 65_536)
+    per_class: int = setting(10, "labelled images of each class in a step; m = per_class - 1", "images", 2, 4096)
+    learning_rate: float = setting(1e-3, "Adam's step size at its highest; falls to zero along a half cosine", "", 0, 1)
+    kl_start: float = setting(4.0, "weight of KL(q(v|r,x) || p(v)) at the start", "", 0, 1000)
+    kl_until: float = setting(0.8, "share of the steps after which that weight has come down to 1", "", 0, 1)
+    classifier_weight: float = setting(30.0, "weight of log q(y|x) on labelled images", "nats", 0, 1e6)
+    likeliest: int = setting(3, "classes kept of the sum over y, by q(y|x), once truncated", "classes", 1, 10_000)
+    full_sum_epochs: int = setting(1, "epochs in which the sum over y has all its terms", "epochs", 0, 10_000)
+    control_steps: int = setting(1000, "steps of the control: q(y|x) trained on the labels alone", "steps", 0, 10**6)
+
+    # Evaluation
+    judge_epochs: int = setting(4, "epochs of the independent network that judges swaps", "epochs", 1, 1000)
+    probe_epochs: int = setting(10, "epochs of the probes that look for the class in v", "epochs", 1, 1000)
+    neighbours: int = setting(5, "k of the nearest-neighbour classifier on f(x)", "images", 1, 1000)
+
+    def __post_init__(self) -> None:
+        for spec in dataclasses.fields(self):
+            _check_type(spec, getattr(self, spec.name))
+            _check_range(spec, getattr(self, spec.name))
+        _check_choice("dataset", self.dataset, tuple(DATASETS))
+        _check_choice("supervision", self.supervision, SUPERVISIONS)
+        _check_choice("device", self.device, DEVICES)
+        self._check_labels()
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """Counts of the data set this run is on."""
+        return DATASETS[self.dataset]
+
+    @property
+    def semi_supervised(self) -> bool:
+        """Whether the training images without a label are used too."""
+        return self.supervision == "semi-supervised"
+
+    @classmethod
+    def resolve(cls, **given: Any) -> Config:
+        """The configuration of a task: what is given, and this project's defaults for the rest.
+
+        ``None`` stands for "not given". Raises ValueError for an unknown name or a bad value.
+        """
+        given = {name: value for name, value in given.items() if value is not None}
+        known = [spec.name for spec in dataclasses.fields(cls)]
+        for name in given:
+            if name not in known:
+                raise ValueError(f"unknown setting {name!r}; expected one of: {', '.join(known)}")
+        _check_choice("dataset", given.get("dataset", "mnist"), tuple(DATASETS))
+        facts = DATASETS[given.get("dataset", "mnist")]
+        defaults: dict[str, Any] = {}
+        if given.get("supervision", "semi-supervised") == "supervised":
+            defaults |= {"labels": "all", "per_class": 20, "epochs": 20}
+        else:
+            defaults |= {"labels": facts.label_grid[0]}
+        if given.get("smoke"):
+            defaults |= {"epochs": 1, "control_steps": 100, "judge_epochs": 1, "probe_epochs": 1, "kl_until": 0.5}
+        return cls(**(defaults | given))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as a flat dict of JSON values, in the order of the fields."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """The configuration stored in a run's ``config.json``. Raises ValueError if it is not one."""
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**stored)
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+            raise ValueError(f"{path}: not a configuration of this version ({error}); expected config.json") from error
+
+    def _check_labels(self) -> None:
+        classes, most = self.facts.classes, self.facts.smallest_class
+        if self.labels == "all":
+            return
+        if not isinstance(self.labels, int):
+            raise ValueError(f"labels: got {self.labels!r}, expected a whole number or 'all'")
+        balanced = f"a multiple of {classes} from {2 * classes} to {most * classes}, or 'all' ({self.facts.train})"
+        if self.labels <= 0 or self.labels % classes:
+            raise ValueError(f"labels: got {self.labels}, not a multiple of the {classes} classes; expected {balanced}")
+        if self.labels < 2 * classes:
+            raise ValueError(
+                f"labels: got {self.labels}, one per class leaves no complementary sample for r_y; expected {balanced}"
+            )
+        if self.labels > most * classes:
+            raise ValueError(
+                f"labels: got {self.labels}, more than a class-balanced draw can give (the rarest class has {most} "
+                f"training images); expected {balanced}"
+            )
+
+
+def _check_choice(name: str, got: object, choices: tuple[str, ...]) -> None:
+    if got not in choices:
+        raise ValueError(f"{name}: got {got!r}, expected one of: {', '.join(choices)}")
+
+
+def _check_type(spec: dataclasses.Field, got: object) -> None:
+    expected = {
+        "int": (int,),
+        "float": (int, float),
+        "str": (str,),
+        "bool": (bool,),
+        "int | str": (int, str),
+    }[str(spec.type)]
+    is_number_but_bool = isinstance(got, bool) and spec.type != "bool"
+    if is_number_but_bool or not isinstance(got, expected):
+        names = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+        raise ValueError(f"{spec.name}: got {got!r}, expected {names.get(str(spec.type), 'a whole number or all')}")
+
+
+def _check_range(spec: dataclasses.Field, got: Any) -> None:
+    low, high, unit = (spec.metadata[key] for key in ("low", "high", "unit"))
+    # Written so that NaN, which compares false with everything, is refused too.
+    if low is not None and not low <= got <= high:
+        raise ValueError(f"{spec.name}: got {got}, expected {low} to {high}{' ' + unit if unit else ''}")

@@ -1,0 +1,146 @@
+"""Images as tensors in memory: what is trained on, what settings are chosen by, and what is read once at the end.
+
+The validation split (500 training images of each class) is the same for every method, seed and label count; its hash
+travels with each result. Nothing here hands out the label of an image that is not meant to have one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ie_model import fetch, glyphs
+from ie_model.config import DATASETS, Config
+
+SPLIT_SEED = 20190609  # fixed for ever: the validation split belongs to the task, not to a run
+_GLYPH_SEEDS = {"train": 0, "test": 1}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images float (n, 1, 28, 28) in [0, 1] and their classes int64 (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training run may see. ``unlabelled`` is images alone: it has no label field to leak.
+
+    The labelled images are among the unlabelled ones too, as is usual in the semi-supervised literature.
+    """
+
+    labelled: Labelled
+    unlabelled: Tensor  # (n, 1, 28, 28) in [0, 1]
+    valid: Labelled
+    split_sha256: str
+
+
+def split(labels: Tensor, valid: int) -> tuple[Tensor, Tensor]:
+    """Splits the indices of the original training set into those to train on and ``valid`` to choose by.
+
+    The validation images are class-balanced, drawn with a fixed seed from numpy's legacy generator, whose stream is
+    frozen across versions. Returns two sorted int64 tensors.
+    """
+    draw = np.random.RandomState(SPLIT_SEED)
+    classes = int(labels.max()) + 1
+    chosen = [draw.permutation(np.flatnonzero(labels.numpy() == c))[: valid // classes] for c in range(classes)]
+    valid_indices = np.sort(np.concatenate(chosen)).astype(np.int64)
+    train_indices = np.setdiff1d(np.arange(len(labels), dtype=np.int64), valid_indices)
+    return torch.from_numpy(train_indices), torch.from_numpy(valid_indices)
+
+
+def split_sha256(valid_indices: Tensor) -> str:
+    """SHA-256 of the validation images' indices, as little-endian int64."""
+    return hashlib.sha256(valid_indices.numpy().astype("<i8").tobytes()).hexdigest()
+
+
+def draw_labelled(labels: Tensor, count: int | str, label_seed: int) -> Tensor:
+    """Which training images keep their label: as many of each class, or all of them.
+
+    labels: (n,) classes of the training images. Returns sorted indices into them.
+    """
+    if count == "all":
+        return torch.arange(len(labels))
+    assert isinstance(count, int)
+    draw = np.random.RandomState(label_seed)
+    classes = int(labels.max()) + 1
+    chosen = [draw.permutation(np.flatnonzero(labels.numpy() == c))[: count // classes] for c in range(classes)]
+    return torch.from_numpy(np.sort(np.concatenate(chosen)).astype(np.int64))
+
+
+def load_training(config: Config, folder: Path | None) -> Training:
+    """The images a run trains on and chooses by; the test images are not opened."""
+    images, labels = _read(config.dataset, "train", folder)
+    train, valid = split(labels, config.facts.valid)
+    kept = train[draw_labelled(labels[train], config.labels, config.label_seed)]
+    return Training(
+        labelled=Labelled(images[kept], labels[kept]),
+        unlabelled=images[train],
+        valid=Labelled(images[valid], labels[valid]),
+        split_sha256=split_sha256(valid),
+    )
+
+
+def load_for_probes(config: Config, folder: Path | None) -> Labelled:
+    """All training images with all their labels: for the probes and the judge of the evaluation, never for training."""
+    images, labels = _read(config.dataset, "train", folder)
+    train, _ = split(labels, config.facts.valid)
+    return Labelled(images[train], labels[train])
+
+
+def load_test(config: Config, folder: Path | None) -> Labelled:
+    """The test images. Read once, at the end, by the evaluation."""
+    return Labelled(*_read(config.dataset, "test", folder))
+
+
+def describe(config: Config, folder: Path | None) -> list[dict[str, Any]]:
+    """Names, SHA-256 and sizes of the data set's files, verified: what goes into a result."""
+    if config.dataset == "glyphs":
+        files = []
+        for part in ("train", "test"):
+            images, labels = _glyphs(part)
+            raw = images.numpy().tobytes() + labels.numpy().astype(np.uint8).tobytes()
+            files.append({"name": f"{part}-generated", "sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)})
+        return [{"name": config.dataset, "files": files}]
+    assert folder is not None
+    return [{"name": config.dataset, "files": fetch.verify(config.dataset, folder)}]
+
+
+def _read(dataset: str, part: str, folder: Path | None) -> tuple[Tensor, Tensor]:
+    """Images float (n, 1, 28, 28) in [0, 1] and labels int64 (n,) of one original part, 'train' or 'test'."""
+    if dataset == "glyphs":
+        images, labels = _glyphs(part)
+    elif dataset == "mnist":
+        assert folder is not None
+        prefix = {"train": "train", "test": "t10k"}[part]
+        images = torch.from_numpy(_read_idx(folder / f"{prefix}-images-idx3-ubyte"))
+        labels = torch.from_numpy(_read_idx(folder / f"{prefix}-labels-idx1-ubyte")).long()
+    else:
+        raise ValueError(f"dataset: got {dataset!r}, expected one of: {', '.join(DATASETS)}")
+    return images.unsqueeze(1).float().div_(255), labels
+
+
+def _glyphs(part: str) -> tuple[Tensor, Tensor]:
+    facts = DATASETS["glyphs"]
+    count = facts.train + facts.valid if part == "train" else facts.test
+    images, labels, _ = glyphs.generate(count, _GLYPH_SEEDS[part])
+    return images, labels
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    """The array of an idx file of bytes, or of its .gz twin: magic 00 00 08 ndim, big-endian sizes, then the data."""
+    raw = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
+    dims = raw[3] if len(raw) > 3 else 0
+    shape = np.frombuffer(raw, ">u4", count=dims, offset=4) if len(raw) >= 4 + 4 * dims else np.array([])
+    if raw[:3] != b"\x00\x00\x08" or len(raw) != 4 + 4 * dims + int(shape.prod()):
+        raise ValueError(f"{path}: not an idx file of bytes, or cut short; expected the original file of the data set")
+    return np.frombuffer(bytearray(raw), np.uint8, offset=4 + 4 * dims).reshape(shape.astype(int))

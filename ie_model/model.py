@@ -1,0 +1,99 @@
+"""The networks: f(x) for r_y, q(v | r_y, x), p(x | r_y, v) and q(y | x). No loss, no optimiser, no disk.
+
+Shapes are written with B images, K classes considered for each image, R = invariant_dim, V = equivariant_dim and
+H = hidden. Everything that depends on the image alone is computed once for the image; the class enters by a sum.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ie_model.config import Config
+
+SIDE = 28  # pixels along each side of an image
+
+
+class Encoder(nn.Module):
+    """Two strided convolutions and a dense layer: images (B, 1, 28, 28) to features (B, out)."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, channels, kernel_size=5, stride=2, padding=2)
+        self.second = nn.Conv2d(channels, 2 * channels, kernel_size=5, stride=2, padding=2)
+        self.dense = nn.Linear(2 * channels * (SIDE // 4) ** 2, out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.first(x))  # (B, channels, 14, 14)
+        x = F.relu(self.second(x))  # (B, 2 channels, 7, 7)
+        return self.dense(x.flatten(1))  # (B, out)
+
+
+class Classifier(nn.Module):
+    """q(y | x): log-probabilities (B, C) of images (B, 1, 28, 28). The control is this network alone."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.encoder = Encoder(config.channels, config.hidden)
+        self.head = nn.Linear(config.hidden, config.facts.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.log_softmax(self.head(F.relu(self.encoder(x))), dim=1)
+
+
+class Posterior(nn.Module):
+    """q(v | r_y, x): a Gaussian with diagonal covariance."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.encoder = Encoder(config.channels, config.hidden)
+        self.from_image = nn.Linear(config.hidden, config.hidden)
+        self.from_invariant = nn.Linear(config.invariant_dim, config.hidden, bias=False)
+        self.head = nn.Linear(config.hidden, 2 * config.equivariant_dim)
+
+    def forward(self, x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (B, 1, 28, 28), r: (B, K, R). Returns mean and log-variance of v, (B, K, V) each."""
+        image = self.from_image(F.relu(self.encoder(x))).unsqueeze(1)  # (B, 1, H): once per image
+        both = F.relu(image + self.from_invariant(r))  # (B, K, H)
+        mean, log_variance = self.head(both).chunk(2, dim=-1)
+        return mean, log_variance.clamp(-12, 6)  # beyond these exp() is 0 or absurd; keeps a bad step finite
+
+
+class Decoder(nn.Module):
+    """p(x | r_y, v): the logits of pixel-wise Bernoulli distributions."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.from_invariant = nn.Linear(config.invariant_dim, config.hidden)
+        self.from_equivariant = nn.Linear(config.equivariant_dim, config.hidden, bias=False)
+        self.middle = nn.Linear(config.hidden, config.hidden)
+        self.head = nn.Linear(config.hidden, SIDE * SIDE)
+
+    def forward(self, r: Tensor, v: Tensor) -> Tensor:
+        """r: (..., R), v: (..., V), broadcast against each other. Returns logits (..., 784)."""
+        hidden = F.relu(self.from_invariant(r) + self.from_equivariant(v))  # (..., H)
+        return self.head(F.relu(self.middle(hidden)))
+
+
+class EquiVAE(nn.Module):
+    """The paper's model. ``classifier`` is used by the semi-supervised objective only."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.invariant = Encoder(config.channels, config.invariant_dim)  # f
+        self.posterior = Posterior(config)
+        self.decoder = Decoder(config)
+        self.classifier = Classifier(config) if config.semi_supervised else None
+
+    def classify(self, x: Tensor) -> Tensor:
+        """log q(y | x), (B, C). Raises ValueError for a supervised model, which has no classifier."""
+        if self.classifier is None:
+            raise ValueError("this model was trained with all labels and has no q(y|x); expected a semi-supervised one")
+        log_q: Tensor = self.classifier(x)
+        return log_q
+
+
+def sample_gaussian(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    """A reparametrised sample of N(mean, exp(log_variance)) from standard normal noise of the same shape."""
+    return mean + torch.exp(0.5 * log_variance) * noise

@@ -1,0 +1,130 @@
+"""The bounds of the paper, as pure functions of tensors. Everything is in nats; reductions are stated.
+
+Labelled:    L(x, y) = E_q(v|r_y,x)[log p(x | r_y, v)] - KL(q(v | r_y, x) || p(v))
+Unlabelled:  U(x)    = sum_y q(y|x) [L(x, y) - log q(y|x) + log p(y)]
+
+r_y is the mean of f over *complementary* samples of the class, never over x itself. Both bounds take r_y from labelled
+images that are encoded once per step: leave-one-out means for the labelled images, class means for the others.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ie_model.config import Config
+from ie_model.model import EquiVAE, sample_gaussian
+
+
+class Bound(NamedTuple):
+    """The two parts of L(x, y), each (...,), in nats: sum over pixels, sum over dimensions of v."""
+
+    log_likelihood: Tensor
+    kl: Tensor
+
+
+class Step(NamedTuple):
+    """One training step's loss to minimise, and what is worth reporting of it (detached means over the batch)."""
+
+    loss: Tensor  # (), nats per image
+    bound: Tensor  # (), mean of L(x, y), or of L and U together, with KL at weight 1
+    kl: Tensor  # (), mean KL
+
+
+def complementary_means(features: Tensor) -> Tensor:
+    """r_y of each labelled image from the *other* images of its class.
+
+    features: f(x), (C, k, R), k >= 2 images of each class. Returns (C, k, R). Raises ValueError when k < 2.
+    """
+    k = features.shape[1]
+    if k < 2:
+        raise ValueError(f"complementary samples: got {k} image per class, expected at least 2")
+    return (features.sum(dim=1, keepdim=True) - features) / (k - 1)
+
+
+def log_bernoulli(logits: Tensor, x: Tensor) -> Tensor:
+    """Expected log-probability of x's pixel-wise binarisation, summed over pixels.
+
+    logits: (..., D), x: (..., D) in [0, 1], broadcast. A grey value g counts as ink with probability g, so this is
+    E_{b ~ Bernoulli(x)}[log p(b)]. Returns (...,), nats.
+    """
+    return (logits * x - F.softplus(logits)).sum(dim=-1)
+
+
+def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, I)), summed over the last dimension, in nats."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1)
+
+
+def bound(model: EquiVAE, x: Tensor, r: Tensor, noise: Tensor) -> Bound:
+    """L(x, y) for K classes of each image, with one sample of v each.
+
+    x: (B, 1, 28, 28), r: (B, K, R), noise: standard normal (B, K, V). Returns parts of shape (B, K).
+    """
+    mean, log_variance = model.posterior(x, r)
+    logits = model.decoder(r, sample_gaussian(mean, log_variance, noise))  # (B, K, 784)
+    return Bound(log_bernoulli(logits, x.flatten(1).unsqueeze(1)), kl_to_prior(mean, log_variance))
+
+
+def unlabelled_bound(log_q: Tensor, labelled: Tensor, classes: int) -> Tensor:
+    """U(x) from L(x, y), in nats, with the uniform p(y) over all classes.
+
+    log_q: log q(y|x) over the classes that are kept, (B, K); labelled: L(x, y) of the same classes, (B, K). With
+    K = C this is the bound; with K < C, log_q renormalised over the kept classes, it is the bound for the q(y|x) that
+    is cut to them. Returns (B,).
+    """
+    return (log_q.exp() * (labelled - log_q - math.log(classes))).sum(dim=-1)
+
+
+def supervised_step(model: EquiVAE, labelled: Tensor, noise: Tensor, kl_weight: float) -> Step:
+    """The labelled bound on a class-balanced batch.
+
+    labelled: (C, k, 1, 28, 28); noise: (C k, 1, V). The loss is the mean over images.
+    """
+    x = labelled.flatten(0, 1)  # (C k, 1, 28, 28)
+    features = model.invariant(x).unflatten(0, labelled.shape[:2])  # (C, k, R)
+    r = complementary_means(features).flatten(0, 1).unsqueeze(1)  # (C k, 1, R)
+    parts = bound(model, x, r, noise)
+    loss = (kl_weight * parts.kl - parts.log_likelihood).mean()
+    return Step(loss, (parts.log_likelihood - parts.kl).mean().detach(), parts.kl.mean().detach())
+
+
+def semi_supervised_step(
+    model: EquiVAE, labelled: Tensor, unlabelled: Tensor, noise: Tensor, config: Config, kept: int, kl_weight: float
+) -> Step:
+    """Both bounds, and the weighted log q(y|x) of the labelled images, per image of the whole batch.
+
+    labelled: (C, k, 1, 28, 28); unlabelled: (B, 1, 28, 28); kept: how many classes of the sum over y to keep;
+    noise: (C k + B, kept, V). The labelled images enter with their own class alone.
+    """
+    classes, k = labelled.shape[:2]
+    known = labelled.flatten(0, 1)  # (C k, 1, 28, 28)
+    features = model.invariant(known).unflatten(0, (classes, k))  # (C, k, R)
+    r_known = complementary_means(features).flatten(0, 1).unsqueeze(1)  # (C k, 1, R)
+    r_class = features.mean(dim=1)  # (C, R): no unlabelled image is among these samples as itself
+
+    log_q = model.classify(torch.cat([known, unlabelled]))
+    targets = torch.arange(classes, device=log_q.device).repeat_interleave(k)
+    log_q_known = log_q[: classes * k].gather(1, targets[:, None]).squeeze(1)  # (C k,)
+
+    log_q_kept, candidates = log_q[classes * k :].topk(kept, dim=1)  # (B, kept)
+    if kept < classes:
+        log_q_kept = log_q_kept.log_softmax(dim=1)
+
+    on_known = bound(model, known, r_known, noise[: classes * k, :1])
+    on_unknown = bound(model, unlabelled, r_class[candidates], noise[classes * k :])
+
+    def objective(weight: float) -> Tensor:
+        known_part = (on_known.log_likelihood - weight * on_known.kl).squeeze(1) - math.log(classes)  # (C k,)
+        unknown_part = unlabelled_bound(log_q_kept, on_unknown.log_likelihood - weight * on_unknown.kl, classes)  # (B,)
+        return torch.cat([known_part, unknown_part]).mean()
+
+    images = classes * k + len(unlabelled)
+    loss = -objective(kl_weight) - config.classifier_weight * log_q_known.sum() / images
+    with torch.no_grad():
+        kl = (log_q_kept.exp() * on_unknown.kl).sum(dim=1).mean()
+    return Step(loss, objective(1.0).detach(), kl)

@@ -1,0 +1,133 @@
+"""One training run's folder on disk: config.json, metrics.jsonl, run.json, the weights, and who is working in it.
+
+Every file appears by rename, so that a run killed at any moment leaves the old state or the new one. Metrics are
+appended, and cut back to the last checkpoint when a run goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ie_model.config import Config
+
+CONFIG, METRICS, RUN = "config.json", "metrics.jsonl", "run.json"
+MODEL, CHECKPOINT, LOCK = "model.safetensors", "checkpoint.safetensors", ".lock"
+OWN_FILES = {CONFIG, METRICS, RUN, MODEL, CHECKPOINT, LOCK}
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Writes a file that is there whole or not at all: a temporary name beside it, flushed to disk, then renamed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes readable JSON by rename. NaN and Infinity are refused (ValueError): they are not JSON."""
+    replace(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What run.json says. Raises ValueError when the folder holds no run that was trained to its end."""
+    try:
+        run: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        state = "an unfinished run" if (folder / CONFIG).exists() else "no run"
+        raise ValueError(f"{folder}: holds {state}; expected {RUN} of a finished `ie_model train`") from None
+    except (NotADirectoryError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder / RUN}: cannot be read ({error}); train again into an empty folder") from error
+    return run
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def opened(folder: Path, config: Config) -> Iterator[bool]:
+    """The folder of a run, made, claimed and checked. Yields whether the run in it is finished already.
+
+    An unfinished run of the same configuration may go on. Raises ValueError when the folder belongs to another
+    configuration, holds anything foreign, or another process is training in it; nothing in it is touched then.
+    """
+    from filelock import FileLock, Timeout
+
+    _check_contents(folder, config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"outdir: cannot make {folder} ({error.strerror}); choose a folder you may write to") from error
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ValueError(f"outdir: {folder} is in use by another run; wait for it or choose another folder") from None
+    except OSError as error:
+        raise ValueError(f"outdir: cannot write in {folder} ({error.strerror}); choose another folder") from error
+    try:
+        _check_contents(folder, config)  # again: somebody may have come between the first look and the lock
+        if not (folder / CONFIG).exists():
+            write_json(folder / CONFIG, config.to_dict())
+        yield (folder / RUN).exists()
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+
+
+def cut_metrics(folder: Path, epochs: int) -> list[dict[str, Any]]:
+    """Keeps the metrics of the first ``epochs`` epochs, those a checkpoint stands for, and returns them."""
+    path = folder / METRICS
+    lines = path.read_bytes().splitlines(keepends=True)[:epochs] if path.exists() else []
+    replace(path, b"".join(lines))
+    return [json.loads(line) for line in lines]
+
+
+def append_metrics(folder: Path, row: dict[str, Any]) -> None:
+    """Adds one epoch's metrics as a line of JSON, flushed to disk."""
+    with (folder / METRICS).open("ab") as file:
+        file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """One dict per finished epoch, in order."""
+    return [json.loads(line) for line in (folder / METRICS).read_bytes().splitlines()]
+
+
+def _check_contents(folder: Path, config: Config) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"outdir: {folder} is a file; expected a folder, or a name that is free")
+    names = {path.name for path in folder.iterdir() if not path.name.endswith(".part")}
+    foreign = sorted(names - OWN_FILES)
+    if foreign or (names - {LOCK} and CONFIG not in names):
+        example = foreign[0] if foreign else min(names - {LOCK})
+        raise ValueError(f"outdir: {folder} holds {example!r}, which is no part of a run; choose an empty folder")
+    if CONFIG in names:
+        there = Config.read(folder / CONFIG).to_dict()
+        changed = [name for name, value in config.to_dict().items() if there[name] != value]
+        if changed:
+            name = changed[0]
+            raise ValueError(
+                f"outdir: {folder} holds a run with {name}={there[name]!r}, asked for {name}="
+                f"{config.to_dict()[name]!r}; give the same settings to go on, or another folder"
+            )

@@ -1,0 +1,284 @@
+"""Training: one readable loop over epochs, resumable after each, the same bits for the same seed and thread count.
+
+Every epoch seeds its batches and its noise anew from (seed, epoch). So there is no generator state to save: a run that
+was killed and goes on from its last checkpoint repeats the one that was never killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor
+
+from ie_model import checkpoint, data, run_folder
+from ie_model.config import Config
+from ie_model.device import Device, torch_device
+from ie_model.model import Classifier, EquiVAE
+from ie_model.objective import Step, semi_supervised_step, supervised_step
+
+# Called with the share of the current epoch that is done, and the metrics of the last finished epoch if there is one.
+Progress = Callable[[int, float, dict[str, Any] | None], None]
+
+
+def prepare(config: Config) -> torch.device:
+    """Sets what the whole process computes with: threads, flushed denormals, repeatable kernels. Returns the device.
+
+    Raises ValueError when this torch cannot use the device.
+    """
+    torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)  # Adam's moments of unused weights decay into denormals, which are 10 times slower
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    kind = torch_device(config.device)
+    usable = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if not usable[kind]():
+        raise ValueError(f"device: got {config.device}, but torch {torch.__version__} cannot use it here; use cpu")
+    return torch.device(kind)
+
+
+def derived_seed(*parts: object) -> int:
+    """An independent 63-bit seed for each purpose, from the run's seed and the purpose's name."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def new_model(config: Config, device: torch.device) -> tuple[EquiVAE, torch.optim.Adam]:
+    """A freshly initialised model and its optimiser; the process's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(config.seed, "weights"))
+        model = EquiVAE(config).to(device)
+    return model, torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+
+
+def labelled_order(labels: Tensor, per_class: int, steps: int, generator: torch.Generator) -> Tensor:
+    """Class-balanced batches: each class's images in random order, shuffled anew each time all have been seen.
+
+    labels: (n,). Returns indices (steps, C, per_class); within one batch no image comes twice while the class has
+    ``per_class`` images, so that leave-one-out means really leave it out.
+    """
+    rows = []
+    for c in range(int(labels.max()) + 1):
+        own = torch.nonzero(labels == c).squeeze(1)
+        batches_per_pass = len(own) // per_class
+        if batches_per_pass == 0:
+            raise ValueError(f"class {c}: {len(own)} labelled images, expected at least per_class = {per_class}")
+        passes = [
+            own[torch.randperm(len(own), generator=generator)][: batches_per_pass * per_class].view(-1, per_class)
+            for _ in range(math.ceil(steps / batches_per_pass))
+        ]
+        rows.append(torch.cat(passes)[:steps])
+    return torch.stack(rows, dim=1)
+
+
+def kl_weight(config: Config, done: float) -> float:
+    """Weight of the KL term when the share ``done`` in [0, 1] of all steps lies behind: kl_start, falling to 1."""
+    if config.kl_until == 0:
+        return 1.0
+    return config.kl_start + (1 - config.kl_start) * min(1.0, done / config.kl_until)
+
+
+def learning_rate(config: Config, done: float) -> float:
+    """Adam's step size when the share ``done`` of all steps lies behind: a half cosine that ends at zero."""
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def train_control(config: Config, labelled: data.Labelled, device: torch.device) -> Classifier:
+    """The labels-only control: the same q(y|x) network, the same labelled batches, cross-entropy alone."""
+    per_class = min(config.per_class, int(torch.bincount(labelled.labels).min()))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(config.seed, "control"))
+        control = Classifier(config).to(device)
+    optimiser = torch.optim.Adam(control.parameters(), lr=config.learning_rate, fused=True)
+    generator = torch.Generator().manual_seed(derived_seed(config.seed, "control batches"))
+    order = labelled_order(labelled.labels.cpu(), per_class, config.control_steps, generator).to(device)
+    for step in range(config.control_steps):
+        optimiser.param_groups[0]["lr"] = learning_rate(config, step / config.control_steps)
+        batch = order[step].flatten()
+        log_q = control(labelled.images[batch])
+        loss = torch.nn.functional.nll_loss(log_q, labelled.labels[batch])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+    return control.eval()
+
+
+def train_epoch(
+    config: Config,
+    epoch: int,
+    model: EquiVAE,
+    optimiser: torch.optim.Adam,
+    images: data.Training,
+    progress: Progress,
+) -> dict[str, float]:
+    """One pass over the training images (epoch counts from 0). Returns mean bound and KL in nats, and images seen."""
+    device = images.unlabelled.device
+    classes = config.facts.classes
+    per_class = min(config.per_class, int(torch.bincount(images.labelled.labels).min()))
+    order = torch.Generator().manual_seed(derived_seed(config.seed, "batches", epoch))
+    noise = torch.Generator(device).manual_seed(derived_seed(config.seed, "noise", epoch))
+    batch_size = config.batch_size if config.semi_supervised else classes * per_class
+    steps = math.ceil(len(images.unlabelled) / batch_size)
+    labelled = labelled_order(images.labelled.labels.cpu(), per_class, steps, order).to(device)
+    unlabelled = torch.randperm(len(images.unlabelled), generator=order).to(device)
+    kept = classes if epoch < config.full_sum_epochs else min(config.likeliest, classes)
+    sums = torch.zeros(2, device=device)  # stays on the device: reading it each step would stall an accelerator
+    for step in range(steps):
+        done = (epoch + step / steps) / config.epochs
+        optimiser.param_groups[0]["lr"] = learning_rate(config, done)
+        known = images.labelled.images[labelled[step]]  # (C, k, 1, 28, 28)
+        pairs = classes * per_class
+        if config.semi_supervised:
+            unknown = images.unlabelled[unlabelled[step * batch_size : (step + 1) * batch_size]]
+            draw = torch.randn(pairs + len(unknown), kept, config.equivariant_dim, generator=noise, device=device)
+            result: Step = semi_supervised_step(
+                model, known, unknown, draw, config, kept, kl_weight(config, done)
+            )
+        else:
+            draw = torch.randn(pairs, 1, config.equivariant_dim, generator=noise, device=device)
+            result = supervised_step(model, known, draw, kl_weight(config, done))
+        optimiser.zero_grad(set_to_none=True)
+        result.loss.backward()
+        optimiser.step()
+        sums += torch.stack([result.bound, result.kl])
+        progress(epoch, (step + 1) / steps, None)
+    bound, kl = (sums / steps).tolist()
+    return {"bound": bound, "kl": kl, "images": steps * batch_size}
+
+
+@torch.no_grad()
+def class_representations(model: EquiVAE, labelled: data.Labelled, classes: int, chunk: int = 1000) -> Tensor:
+    """r_y of every class: the mean of f over all its labelled images. Returns (C, R)."""
+    features = torch.cat([model.invariant(part) for part in labelled.images.split(chunk)])
+    sums = torch.zeros(classes, features.shape[1], device=features.device).index_add_(0, labelled.labels, features)
+    return sums / torch.bincount(labelled.labels, minlength=classes)[:, None]
+
+
+@torch.no_grad()
+def validation(config: Config, model: EquiVAE, images: data.Training, chunk: int = 1000) -> dict[str, float]:
+    """What settings are chosen by: the error of q(y|x), or of the nearest class representation when supervised."""
+    r = class_representations(model, images.labelled, config.facts.classes)
+    wrong = 0
+    for x, y in zip(images.valid.images.split(chunk), images.valid.labels.split(chunk), strict=True):
+        if config.semi_supervised:
+            predicted = model.classify(x).argmax(dim=1)
+        else:
+            predicted = torch.cdist(model.invariant(x), r).argmin(dim=1)
+        wrong += int((predicted != y).sum())
+    return {"valid_error": 100 * wrong / len(images.valid.labels)}
+
+
+def train(config: Config, device_facts: Device, folder: Path | None, run: Path, progress: Progress) -> dict[str, Any]:
+    """Trains, or goes on where a checkpoint stands, until run.json is written. Returns what run.json says.
+
+    folder: the verified data set, None for one that is generated. run: a folder that `run_folder.opened` has claimed.
+    Raises RuntimeError when the loss is no longer finite.
+    """
+    device = prepare(config)
+    images = _to_device(data.load_training(config, folder), device)
+    model, optimiser = new_model(config, device)
+    control, first, spent = _resume(config, run, model, optimiser, device)
+    started = (time.perf_counter(), time.process_time())
+    if config.semi_supervised and control is None:
+        control = train_control(config, images.labelled, device)
+
+    def totals() -> dict[str, float]:
+        return {
+            "wall_seconds": spent["wall_seconds"] + time.perf_counter() - started[0],
+            "cpu_seconds": spent["cpu_seconds"] + time.process_time() - started[1],
+        }
+
+    rows = run_folder.cut_metrics(run, first)
+    for row in rows:
+        progress(row["epoch"] - 1, 1.0, row)
+    for epoch in range(first, config.epochs):
+        model.train()
+        before = time.perf_counter()
+        row = train_epoch(config, epoch, model, optimiser, images, progress)
+        if not math.isfinite(row["bound"]):
+            raise RuntimeError(f"epoch {epoch + 1}: the bound is {row['bound']}; expected a finite number, try a lower "
+                               f"--learning-rate than {config.learning_rate}")
+        seconds = time.perf_counter() - before
+        model.eval()
+        row = {
+            "epoch": epoch + 1,
+            "seconds": seconds,
+            "images_per_second": row.pop("images") / seconds,
+            **row,
+            "kl_weight": kl_weight(config, (epoch + 1) / config.epochs),
+            **validation(config, model, images),
+        }
+        rows.append(row)
+        run_folder.append_metrics(run, row)
+        about = {"epoch": str(epoch + 1)} | {name: repr(value) for name, value in totals().items()}
+        tensors = checkpoint.module_tensors("model", model) | checkpoint.module_tensors("control", control)
+        checkpoint.write(run / run_folder.CHECKPOINT, tensors | checkpoint.optimiser_tensors(optimiser), about)
+        progress(epoch, 1.0, row)
+
+    representations = class_representations(model.eval(), images.labelled, config.facts.classes)
+    checkpoint.write_model(run / run_folder.MODEL, model, control, representations)
+    result = {
+        "format": 1,
+        "status": "trained",
+        "error": None,
+        "task": {"dataset": config.dataset, "supervision": config.supervision, "labels": config.labels},
+        "config": config.to_dict(),
+        "seed": config.seed,
+        "label_seed": config.label_seed,
+        "metrics": {},
+        "epochs": config.epochs,
+        **totals(),
+        "images_per_second": sum(row["images_per_second"] for row in rows) / len(rows),
+        "peak_rss_bytes": peak_memory(),
+        "model_sha256": run_folder.sha256_of(run / run_folder.MODEL),
+        "split_sha256": images.split_sha256,
+        "datasets": data.describe(config, folder),
+        "device": asdict(device_facts),
+    }
+    run_folder.write_json(run / run_folder.RUN, result)
+    (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def peak_memory() -> int:
+    """The largest resident memory of this process so far, in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) if sys.platform == "darwin" else int(peak) * 1024  # kibibytes everywhere but on macOS
+
+
+def _to_device(images: data.Training, device: torch.device) -> data.Training:
+    def move(labelled: data.Labelled) -> data.Labelled:
+        return data.Labelled(labelled.images.to(device), labelled.labels.to(device))
+
+    return data.Training(
+        move(images.labelled), images.unlabelled.to(device), move(images.valid), images.split_sha256
+    )
+
+
+def _resume(
+    config: Config, run: Path, model: EquiVAE, optimiser: torch.optim.Adam, device: torch.device
+) -> tuple[Classifier | None, int, dict[str, float]]:
+    """Loads the checkpoint if there is one. Returns the control, the epochs that are done, and the time they took."""
+    path = run / run_folder.CHECKPOINT
+    if not path.exists():
+        return None, 0, {"wall_seconds": 0.0, "cpu_seconds": 0.0}
+    tensors, about = checkpoint.read(path)
+    checkpoint.load_module("model", model, tensors)
+    checkpoint.load_optimiser(optimiser, tensors)
+    control = None
+    if config.semi_supervised:
+        control = Classifier(config).to(device)
+        checkpoint.load_module("control", control, tensors)
+        control.eval()
+    return control, int(about["epoch"]), {name: float(about[name]) for name in ("wall_seconds", "cpu_seconds")}
