@@ -86,7 +86,8 @@ def _open(url: str, seconds: float) -> Any:
 
     def work() -> None:
         try:
-            answer.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))  # noqa: S310 (addresses of our own table)
+            # an opener of its own reads the proxies of now, not those of the first urlopen in this process
+            answer.put(urllib.request.build_opener().open(url, timeout=STALL_SECONDS))
         except Exception as error:  # whatever it is, it belongs to the caller
             answer.put(error)
 
@@ -94,7 +95,7 @@ def _open(url: str, seconds: float) -> Any:
     try:
         response = answer.get(timeout=seconds)
     except queue.Empty:
-        raise ValueError(f"no answer within {seconds:.0f} s") from None
+        raise ValueError(f"no answer within {seconds:g} s") from None
     if isinstance(response, Exception):
         code = getattr(response, "code", None)  # an HTTPError is a response as well
         raise ValueError(f"HTTP {code}" if code else reason(response))

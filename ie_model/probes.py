@@ -1,0 +1,337 @@
+"""The questions that `device` asks of a machine. Each returns facts, or none and one phrase that says why; none raises.
+
+NVML comes through nvidia-ml-py if it is there, else through ctypes; then nvidia-smi, the kernel's ROCm topology, macOS,
+and torch itself in a child process that really computes something.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import json
+import os
+import platform
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+NVML_SECONDS = 10.0  # a wedged GPU can hold NVML for ever
+SMI_SECONDS = 20.0  # a GPU without persistence mode takes seconds to wake up
+TORCH_SECONDS = 120.0  # its import from a cold network disk, and a CUDA context
+CPU_BUILD = "it is a build for the CPU only"
+NODES = ("nvidia*", "dxg", "kfd", "nvhost*", "nvmap")  # in /dev: NVIDIA, Windows' Linux subsystem, AMD, Jetson
+
+
+class Gpu(NamedTuple):
+    """One GPU; what is not known is None."""
+
+    name: str | None
+    memory_bytes: int | None = None
+    uuid: str | None = None
+
+
+class Gpus(NamedTuple):
+    """What one probe found, and in words who says so, or why there is nothing."""
+
+    found: tuple[Gpu, ...]
+    driver: str | None
+    says: str
+
+
+class Torch(NamedTuple):
+    """The torch that is installed; `kind` is the accelerator it has computed on, else None and `problem` says why."""
+
+    version: str
+    kind: str | None
+    problem: str = ""
+    name: str | None = None
+    memory_bytes: int | None = None
+    usable: int = 0
+
+
+def clean(text: str | bytes | None) -> str | None:
+    """A device's own text as one short printable line; None for nothing."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    line = " ".join("".join(c if c.isprintable() else " " for c in text or "").split())[:100]
+    return line or None
+
+
+def _no_paths(text: str) -> str | None:
+    """`clean` without the folders of this machine: a reason travels with the results."""
+    return clean(re.sub(r"(?:[A-Za-z]:)?[/\\][^\s'\"]*[/\\](?=[^\s'\"/])", "", text))
+
+
+# NVIDIA
+
+
+def nvml() -> Gpus:
+    """The GPUs that NVIDIA's management library reports."""
+    try:
+        found, driver = _bounded(_nvml, NVML_SECONDS)
+    except Exception as error:  # pynvml raises classes of its own, made at run time
+        return Gpus((), None, f"NVML: {clean(str(error)) or type(error).__name__}")
+    return Gpus(found, driver, "NVML reports" if found else "NVML reports no GPU")
+
+
+def _nvml() -> tuple[tuple[Gpu, ...], str | None]:
+    try:
+        import pynvml
+    except ImportError:
+        name = "nvml.dll" if platform.system() == "Windows" else "libnvidia-ml.so.1"
+        try:
+            library = ctypes.CDLL(name)
+        except OSError:
+            raise OSError(f"{name} is not there") from None
+        return nvml_by_ctypes(library)
+    return nvml_by_pynvml(pynvml)
+
+
+def nvml_by_pynvml(nvml: Any) -> tuple[tuple[Gpu, ...], str | None]:
+    """GPUs and driver from the module `pynvml`; raises what it raises when there is no driver."""
+    nvml.nvmlInit()
+    try:
+        driver = clean(nvml.nvmlSystemGetDriverVersion())
+        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+        return tuple(
+            Gpu(
+                clean(_or_none(lambda: nvml.nvmlDeviceGetName(handle))),  # noqa: B023 (called at once)
+                _or_none(lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).total)),  # noqa: B023
+                clean(_or_none(lambda: nvml.nvmlDeviceGetUUID(handle))),  # noqa: B023
+            )
+            for handle in handles
+        ), driver
+    finally:
+        nvml.nvmlShutdown()
+
+
+class _Memory(ctypes.Structure):  # nvmlMemory_t
+    _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
+
+
+def nvml_by_ctypes(library: Any) -> tuple[tuple[Gpu, ...], str | None]:
+    """GPUs and driver from the loaded library itself; OSError with its error code when it will not start."""
+
+    def text(function: str, *arguments: Any) -> str | None:
+        buffer = ctypes.create_string_buffer(96)
+        code = getattr(library, function)(*arguments, buffer, ctypes.c_uint(len(buffer)))
+        return clean(buffer.value) if code == 0 else None
+
+    if code := library.nvmlInit_v2():
+        raise OSError(f"error code {code} at its start")
+    try:
+        count = ctypes.c_uint(0)
+        if code := library.nvmlDeviceGetCount_v2(ctypes.byref(count)):
+            raise OSError(f"error code {code} for the number of GPUs")
+        found = []
+        for index in range(count.value):
+            handle, memory = ctypes.c_void_p(), _Memory()
+            if library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle)):
+                continue
+            known = library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) == 0
+            name, uuid = text("nvmlDeviceGetName", handle), text("nvmlDeviceGetUUID", handle)
+            found.append(Gpu(name, int(memory.total) if known else None, uuid))
+        return tuple(found), text("nvmlSystemGetDriverVersion")
+    finally:
+        library.nvmlShutdown()
+
+
+def nvidia_smi() -> Gpus:
+    """The GPUs that the program nvidia-smi reports."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return Gpus((), None, "nvidia-smi is not there")
+    query = [program, "--query-gpu=name,memory.total,uuid,driver_version", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, stdin=subprocess.DEVNULL, capture_output=True, timeout=SMI_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Gpus((), None, f"nvidia-smi gave no answer within {SMI_SECONDS:.0f} s")
+    except OSError as error:
+        return Gpus((), None, f"nvidia-smi could not be started ({error.strerror})")
+    text = done.stdout.decode("utf-8", "replace")
+    if done.returncode != 0:
+        said = clean((text or done.stderr.decode("utf-8", "replace"))[:300])
+        return Gpus((), None, f"nvidia-smi ended with code {done.returncode} ({said or 'and said nothing'})")
+    return parse_nvidia_smi(text)
+
+
+def parse_nvidia_smi(text: str) -> Gpus:
+    """The GPUs in nvidia-smi's lines `name, MiB, uuid, driver`; lines of another form count as none."""
+    found, driver = [], None
+    for line in filter(None, map(str.strip, text.splitlines())):
+        fields = [field.strip() for field in line.rsplit(",", 3)]  # a name may hold a comma
+        if len(fields) != 4 or not fields[0] or not re.fullmatch(r"\d[\d.]*", fields[3]):
+            return Gpus((), None, f"nvidia-smi said something else than a list of GPUs ({clean(line)})")
+        memory = int(fields[1]) << 20 if re.fullmatch(r"[0-9]{1,9}", fields[1]) else None  # "[N/A]" where it is shared
+        found.append(Gpu(clean(fields[0]), memory, clean(fields[2])))
+        driver = clean(fields[3])
+    return Gpus(tuple(found), driver, "nvidia-smi reports" if found else "nvidia-smi reports no GPU")
+
+
+# AMD, Apple
+
+
+def rocm(topology: Path = Path("/sys/class/kfd/kfd/topology/nodes"), node: Path = Path("/dev/kfd")) -> Gpus:
+    """The GPUs in the topology that the kernel's ROCm driver publishes."""
+    if not node.exists():
+        return Gpus((), None, f"no AMD compute device ({node})")
+    found = []
+    for folder in sorted(topology.glob("*"), key=lambda p: (len(p.name), p.name)):
+        facts = _properties(folder / "properties")
+        if not facts.get("simd_count"):
+            continue  # a processor
+        banks = [_properties(bank) for bank in sorted(folder.glob("mem_banks/*/properties"))]
+        memory = sum(
+            bank.get("size_in_bytes", 0) for bank in banks if bank.get("heap_type") in (1, 2)
+        )  # its own memory
+        version = facts.get("gfx_target_version", 0)  # 90010 is gfx90a
+        gfx = f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else None
+        found.append(Gpu(f"AMD {gfx}" if gfx else None, memory or None))
+    if not found:
+        return Gpus((), None, "the AMD compute device lists no GPU")
+    if not os.access(node, os.R_OK | os.W_OK):
+        return Gpus((), None, f"{node} may not be opened by this user (join its group, often 'render')")
+    driver = None
+    with contextlib.suppress(OSError):
+        driver = clean(Path("/sys/module/amdgpu/version").read_text())
+    return Gpus(tuple(found), driver, "the kernel's ROCm topology lists")
+
+
+def _properties(path: Path) -> dict[str, int]:
+    """The numbers of a file with lines `name number`; none of what cannot be read."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    return {m[1]: int(m[2]) for line in lines if (m := re.fullmatch(r"(\w+) (\d{1,20})", line.strip()))}
+
+
+def mps() -> Gpus:
+    """Apple's GPU, which every Mac with an Apple processor has."""
+    if platform.system() != "Darwin":
+        return Gpus((), None, "not a Mac")
+    if platform.machine() != "arm64":
+        return Gpus((), None, "not a Mac with an Apple processor (or an x86 Python on one)")
+    return Gpus((Gpu(cpu_name()),), clean(platform.mac_ver()[0] and f"macOS {platform.mac_ver()[0]}"), "macOS runs on")
+
+
+# torch
+
+# A child's own first import path would be the current folder, where a torch.py may lie.
+_CHILD = """
+import sys
+sys.path[0] = sys.argv[1]
+import json, torch
+from ie_model.probes import computes
+print("\\n" + json.dumps(computes(torch)._asdict()))
+"""
+
+
+def torch() -> Torch | None:
+    """The installed torch after it has computed on its accelerator (in a child process); None where there is none."""
+    if (loaded := sys.modules.get("torch")) is not None:
+        return computes(loaded)
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.origin:
+        return None
+    version, accelerated = torch_build(Path(spec.origin).parent / "version.py")
+    if not accelerated and platform.system() != "Darwin":
+        return Torch(version, None, CPU_BUILD)
+    command = [sys.executable, "-c", _CHILD, str(Path(__file__).resolve().parents[1])]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TORCH_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Torch(version, None, f"it gave no answer within {TORCH_SECONDS:.0f} s")
+    except OSError as error:
+        return Torch(version, None, f"it could not be asked ({error.strerror})")
+    try:
+        return Torch(**json.loads(done.stdout.decode("utf-8", "replace").splitlines()[-1]))
+    except (ValueError, IndexError, TypeError):  # it broke: its last line says how
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return Torch(version, None, f"it cannot be imported ({_no_paths(''.join(last)) or 'it said nothing'})")
+
+
+def computes(torch: Any) -> Torch:
+    """What the imported module `torch` computes on, by a small sum that really runs there: old GPUs fail only then."""
+    version = str(torch.__version__)
+    try:
+        if torch.cuda.is_available():
+            kind = "rocm" if torch.version.hip else "cuda"
+            facts = torch.cuda.get_device_properties(0)
+            name, memory, usable = clean(facts.name), int(facts.total_memory), int(torch.cuda.device_count())
+        elif torch.backends.mps.is_available():
+            kind, name, memory, usable = "mps", None, None, 1
+        else:
+            built = torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()
+            return Torch(version, None, "it finds no accelerator that its build supports" if built else CPU_BUILD)
+        total = (torch.ones(2, device="mps" if kind == "mps" else "cuda") * 3).sum().item()
+    except Exception as error:  # a driver's own failures have many classes
+        return Torch(version, None, _no_paths(str(error)) or type(error).__name__)
+    return Torch(version, kind, "", name, memory, usable) if total == 6 else Torch(version, None, "it computes wrongly")
+
+
+def torch_build(version_file: Path) -> tuple[str, bool]:
+    """The version in torch's version.py, and whether it was built for an accelerator. Read, not run."""
+    try:
+        text = version_file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "of an unknown version", True
+    version = re.search(r"^__version__ = '([^']{1,60})'", text, re.MULTILINE)
+    return version[1] if version else "of an unknown version", bool(
+        re.search(r"^(cuda|hip|rocm|xpu)\b[^=\n]*= '", text, re.MULTILINE)
+    )
+
+
+# The machine
+
+
+def accelerator_nodes(dev: Path = Path("/dev")) -> bool:
+    """False if no accelerator can be reached: on Linux each has a device node, elsewhere this cannot be told."""
+    return platform.system() != "Linux" or any(True for name in NODES for _ in dev.glob(name))
+
+
+def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """The processor's name in its maker's words."""
+    with contextlib.suppress(OSError):
+        if named := re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(errors="replace"), re.MULTILINE):
+            return clean(named[1])
+    if platform.system() == "Darwin":
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return clean(subprocess.run(command, capture_output=True, timeout=5).stdout)
+    return clean(platform.processor())
+
+
+def _or_none(ask: Callable[[], Any]) -> Any:
+    """The answer, or None where this GPU does not say (virtual and shared-memory GPUs)."""
+    try:
+        return ask()
+    except Exception:
+        return None
+
+
+def _bounded(work: Callable[[], Any], seconds: float) -> Any:
+    """What `work` returns or raises, TimeoutError after `seconds`."""
+    answer: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answer.put((work(), None))
+        except Exception as error:
+            answer.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = answer.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:.0f} s") from None
+    if error is not None:
+        raise error
+    return result
