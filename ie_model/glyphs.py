@@ -20,11 +20,11 @@ SIZE = 28  # pixels along each side
 # shapes that are turned copies of each other, so the class is never ambiguous.
 FACTORS = (
     ("rotation", -0.45, 0.45, "rad"),
-    ("shift_x", -3.0, 3.0, "px"),
-    ("shift_y", -3.0, 3.0, "px"),
+    ("shift_x", -2.5, 2.5, "px"),
+    ("shift_y", -2.5, 2.5, "px"),
     ("scale", 0.75, 1.15, ""),
     ("shear", -0.25, 0.25, ""),
-    ("thickness", 0.9, 1.9, "px"),
+    ("thickness", 0.8, 1.6, "px"),
 )
 
 
@@ -77,7 +77,7 @@ def render(shape: int, factors: Tensor) -> Tensor:
     cos, sin = torch.cos(rotation)[:, None], torch.sin(rotation)[:, None]
     x, y = cos * x + sin * y, cos * y - sin * x
     x = x - shear[:, None] * y
-    unit = 9.0 * scale[:, None]  # px in half a drawing's width
+    unit = 7.5 * scale[:, None]  # px in half a drawing's width
     nearest = torch.full_like(x, float("inf"))
     for x1, y1, x2, y2 in SHAPES[NAMES[shape]]:
         from_x, from_y = x - x1 * unit, y - y1 * unit
