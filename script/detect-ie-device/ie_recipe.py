@@ -1,0 +1,88 @@
+"""What detect-ie-device, get-ie-deps and get-dataset-* share: their flags, ie_model, and the device's keys."""
+
+import difflib
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run-ie-repr"))
+import flags
+
+SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
+
+
+def check(i: dict[str, Any]) -> dict[str, Any]:
+    """For `predeps(i)`: refuses flags that the recipe does not have. Only the recipe that was called sees them."""
+    raw, own = i["input"], i["meta"].get("input_mapping", {})
+    if raw.get("recursion"):
+        return {"return": 0}
+    if words := [str(word) for word in raw.get("artifacts", [])]:
+        return _wrong(f"{words[0]!r} is one word too many: values stand behind '=' (--device=cpu)")
+    for key, value in raw.items():
+        typed = "--" + str(key).replace("_", "-")
+        if key in own and key not in ("quiet", "allow_system_python") and (value is True or not str(value)):
+            return _wrong(f"{typed}: the value is missing, write {typed}=VALUE")
+        if key not in own and key not in flags.CM_KEYS and key != "quiet":
+            near = difflib.get_close_matches(str(key), own, n=1, cutoff=0.5)
+            hint = f"did you mean --{near[0].replace('_', '-')}? " if near else ""
+            valid = ", ".join("--" + name.replace("_", "-") for name in own)
+            return _wrong(f"unknown flag {typed}: {hint}valid are {valid}")
+    return {"return": 0}
+
+
+def _wrong(text: str) -> dict[str, Any]:
+    return {"return": 2, "error": text}
+
+
+def one_line(error: object) -> str:
+    """The text of an error as one line."""
+    return str(error).replace("\n", "\\n")
+
+
+def switch(env: dict[str, Any], key: str) -> bool:
+    """A yes or no in CM's env, absent meaning no; ValueError for anything else."""
+    value = str(env.get(key, "")).lower()
+    if value not in SWITCHES:
+        raise ValueError(f"{key}={env[key]}: expected yes or no")
+    return SWITCHES[value]
+
+
+def quiet(env: dict[str, Any]) -> bool:
+    """Whether --quiet was given, to this recipe or to CM."""
+    return switch(env, "CM_IE_QUIET") or switch(env, "CM_QUIET")
+
+
+def data(env: dict[str, Any]) -> Path | None:
+    """The folder given by --data, seen from where cm was started; None if there is none."""
+    given = env.get("CM_IE_DATA")
+    return Path(env.get("CM_TMP_CURRENT_PATH") or ".") / Path(str(given)).expanduser() if given else None
+
+
+def ie_model(module: str) -> Any:
+    """A module of ie_model that needs the standard library only: this checkout's, else the installed package's."""
+    checkout = flags.root()
+    paths = [str(checkout)] if checkout else []
+    sys.path[:0] = paths
+    try:
+        importlib.invalidate_caches()  # packages may have been installed since this process began
+        return importlib.import_module(f"ie_model.{module}")
+    finally:
+        del sys.path[: len(paths)]
+
+
+def request(env: dict[str, Any]) -> str:
+    """The device asked for: --device, else the variation's; ValueError when both are there and differ."""
+    flag, variation = env.get("CM_IE_DEVICE_REQUEST"), env.get("CM_IE_DEVICE_VARIATION") or "auto"
+    if flag and variation != "auto" and str(flag) != variation:
+        raise ValueError(f"--device={flag} contradicts the variation _{variation}: leave one of them out")
+    return str(flag or variation)
+
+
+def set_device(env: dict[str, Any], asked: str) -> None:
+    """Finds the device and writes CM_IE_DEVICE and its facts into CM's env, "" for what is not known."""
+    found = ie_model("device").detect(asked)
+    env["CM_IE_DEVICE"] = found.kind
+    for key in ("name", "memory_bytes", "driver", "count", "reason"):
+        value = getattr(found, key)
+        env[f"CM_IE_DEVICE_{key.upper()}"] = "" if value is None else str(value)
