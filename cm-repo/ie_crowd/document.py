@@ -16,7 +16,7 @@ import stat
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -55,22 +55,28 @@ def read_bytes(path: Path, limit: int, *, within: Path | None = None) -> bytes:
     """
     if within is not None:
         refuse_links(path, within)
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise ValueError(f"{name_of(path)}: holds {size:,} bytes, at most {limit:,} are read")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{name_of(path)}: grew beyond {limit:,} bytes while it was read")
+    return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read; a pipe, a device or a folder of that name is a ValueError, at once."""
     try:
         # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a valid name"
         raise ValueError(f"{name_of(path)}: cannot be read ({reason.lower()})") from None
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise ValueError(f"{name_of(path)}: is not a regular file")
-        if facts.st_size > limit:
-            raise ValueError(f"{name_of(path)}: holds {facts.st_size:,} bytes, at most {limit:,} are read")
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise ValueError(f"{name_of(path)}: grew beyond {limit:,} bytes while it was read")
-    return content
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{name_of(path)}: is not a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def refuse_links(path: Path, folder: Path) -> None:

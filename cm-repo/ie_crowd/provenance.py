@@ -38,7 +38,7 @@ _START = (
     r"|(?<![\w<>])~[\w.-]*(?=[\\/]|\s|$|['\"])"  # a home
     r"|\$\{?\w+\}?[\\/]|%\w+%[\\/]"  # a variable
     r"|\.{1,2}[\\/]"  # the current or the parent folder
-    r"|(?<![\w<>/])/(?=[^\s/]))"  # the root
+    r"|(?<![\w<>/])/+(?=[^\s/]))"  # the root
 )
 _QUOTED = re.compile(r"(?P<quote>['\"])(?P<inside>(?:(?!(?P=quote)).)*?" + _START + r"(?:(?!(?P=quote)).)*)(?P=quote)")
 _BARE = re.compile(_START + r"[^\s'\"]*(?: (?=[^\s'\"]*[\\/])[^\s'\"]+)*")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,10 +70,7 @@ def sha256_file(path: Path, *, within: Path | None = None) -> tuple[str, int]:
         document.refuse_links(path, within)
     total, digest = 0, hashlib.sha256()
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError(f"{document.name_of(path)}: is not a regular file")
+        with document.open_regular(path) as file:
             while piece := file.read(2**20):
                 digest.update(piece)
                 total += len(piece)

@@ -127,7 +127,7 @@ def _compare(present: list[str], listed: dict[str, Any], differs: Callable[[str]
 
 def _differs(path: Path, expected: dict[str, Any]) -> str:
     size = path.stat().st_size
-    if size != expected["bytes"]:  # said before anything is read: a swapped file may be huge
+    if size != expected["bytes"]:  # said before anything is read: an exchanged file may be huge
         return f"{expected['path']}: {size} bytes, listed {expected['bytes']}"
     digest, _ = sums.sha256_file(path)
     return (
