@@ -16,7 +16,7 @@ from ie_crowd import canonical, document, result, sums, verify
 from toy_challenge.make import CONFIG, RULES, failed_run, run_document, write_folder, write_run
 
 TOY = Path(__file__).parent / "toy_challenge"
-GOOD_ITEMS = 22
+GOOD_ITEMS = 23
 
 
 @pytest.fixture
@@ -79,13 +79,26 @@ def test_failed_runs_are_checked_too(tmp_path):
     assert set(states(tmp_path).values()) == {"pass"}
 
 
-def test_a_split_that_the_rules_do_not_pin_is_not_evidenced(tmp_path):
-    run = run_document(0, 4.0, 90.0, datasets=[{"name": "synthetic", "files": []}])
+def test_data_and_a_split_that_the_rules_do_not_pin_are_not_evidenced(tmp_path):
+    files = [{"name": "draws.bin", "sha256": "1" * 64, "bytes": 5}]
+    run = run_document(0, 4.0, 90.0, datasets=[{"name": "synthetic", "files": files}], metrics={"forecast.mae": 1.0})
     run["task"] = {"dataset": "synthetic", "supervision": "semi-supervised", "labels": 50}
-    run["metrics"] = {"forecast.mae": 1.0}
     write_folder(tmp_path, [run])
-    assert states(tmp_path)["rules.split"] == "not evidenced"
-    assert failed(tmp_path) == set()
+    found = states(tmp_path)
+    assert {name for name, state in found.items() if state != "pass"} == {"rules.data", "rules.split"}
+    assert found["rules.data"] == found["rules.split"] == "not evidenced"
+    rewrite(tmp_path, lambda found: found["datasets"][0]["files"].clear())
+    assert failed(tmp_path) == {"run files", "rules.data"}
+
+
+def test_an_unfinished_folder_says_so(folder):
+    before = (folder / sums.SUMS).read_bytes()
+    (folder / sums.MARKER).write_text("{}")
+    assert failed(folder) == {"complete"}
+    sums.write_sha256sums(folder)  # as a workflow does, that takes the marker away last
+    assert (folder / sums.SUMS).read_bytes() == before
+    (folder / sums.MARKER).unlink()
+    assert failed(folder) == set()
 
 
 def test_checking_writes_nothing(folder):
@@ -473,7 +486,7 @@ def test_the_reader_gives_a_document_or_one_line(content):
         message = str(error)
     else:
         message = ""
-        assert json.loads(canonical.canonical(found)) == found
+        assert json.loads(canonical.canonical(found), parse_int=float) == found
     assert "\n" not in message
 
 

@@ -86,7 +86,7 @@ class Challenge:
     rules_version: int
     paper: Mapping[str, Any]
     metrics: Mapping[str, Metric]
-    datasets: Mapping[str, Mapping[str, str]]
+    datasets: Mapping[str, Mapping[str, str | None]]  # file to SHA-256; None: not pinned
     splits: Mapping[str, str | None]
     tasks: tuple[Task, ...]
     config: Mapping[str, str]
@@ -194,9 +194,12 @@ class _Reader:
             raise self.fail(where, value, "a text")
         return value
 
-    def hash(self, value: Any, where: str) -> str:
+    def hash(self, value: Any, where: str) -> str | None:
+        """A SHA-256, or None for one that is not pinned yet."""
+        if value is None:
+            return None
         if not isinstance(value, str) or not _HASH.fullmatch(value):
-            raise self.fail(where, value, "a SHA-256 in lower-case hex")
+            raise self.fail(where, value, "a SHA-256 in lower-case hex, or null")
         return value
 
     def one_of(self, value: Any, where: str, allowed: tuple[str, ...]) -> str:
@@ -243,7 +246,7 @@ def _challenge(raw: Any, reader: _Reader) -> Challenge:
     splits = {}
     for name, split in reader.names(top["splits"], "splits").items():
         validation = reader.mapping(split, f"splits.{name}", "validation")["validation"]
-        splits[name] = None if validation is None else reader.hash(validation, f"splits.{name}.validation")
+        splits[name] = reader.hash(validation, f"splits.{name}.validation")
     if set(splits) != set(datasets):
         raise reader.fail("splits", sorted(splits), f"one for each data set: {', '.join(datasets)}")
     config = reader.names(top["config"], "config")
@@ -307,7 +310,7 @@ def _task(
     where: str,
     reader: _Reader,
     metrics: Mapping[str, Metric],
-    datasets: Mapping[str, Mapping[str, str]],
+    datasets: Mapping[str, Mapping[str, str | None]],
     config: Mapping[str, str],
 ) -> Task:
     value = reader.mapping(raw, where, "dataset supervision labels metrics", "pinned")

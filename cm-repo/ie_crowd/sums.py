@@ -12,6 +12,7 @@ from pathlib import Path
 from ie_crowd import document
 
 SUMS = "SHA256SUMS"
+MARKER = "incomplete.json"  # lies in a results folder until its last step is done, and is no part of the result
 MOST_FILES = 20_000
 DEEPEST = 8
 LARGEST_SUMS = 8 * 2**20
@@ -80,12 +81,17 @@ def sha256_file(path: Path, *, within: Path | None = None) -> tuple[str, int]:
     return digest.hexdigest(), total
 
 
+def summed(folder: Path) -> list[str]:
+    """The paths that ``SHA256SUMS`` names: every file but itself and the marker of an unfinished folder."""
+    return [path for path in listing(folder) if path not in (SUMS, MARKER)]
+
+
 def write_sha256sums(folder: Path) -> Path:
-    """Write ``SHA256SUMS`` of every other file of ``folder`` (by rename, sorted); returns its path.
+    """Write ``SHA256SUMS`` of every other file of ``folder`` but the marker (by rename, sorted); returns its path.
 
     ``sha256sum -c SHA256SUMS`` checks it. Raises ValueError as ``listing`` does.
     """
-    lines = [f"{sha256_file(folder / path)[0]}  {path}\n" for path in listing(folder) if path != SUMS]
+    lines = [f"{sha256_file(folder / path)[0]}  {path}\n" for path in summed(folder)]
     document.write_text(folder / SUMS, "".join(lines))
     return folder / SUMS
 

@@ -35,9 +35,17 @@ def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
     if problems:
         return items
     by = rules_here or challenge.load(challenge.find(found["challenge"]["id"]))
-    items += [_identity(found), _aggregates(found, by), _privacy(found)]
+    items += [_complete(folder), _identity(found), _aggregates(found, by), _privacy(found)]
     items += [_listed_files(folder, found), _run_files(folder, found), _weights(found), _checksums(folder)]
     return items + rules.check(found, by)
+
+
+def _complete(folder: Path) -> Item:
+    """The folder does not say of itself that something is still missing."""
+    problems = (
+        ["the run has not come to its end; repeat its command to go on"] if (folder / sums.MARKER).exists() else []
+    )
+    return judge("complete", sums.MARKER, problems, "no marker of an unfinished run")
 
 
 def _identity(found: dict[str, Any]) -> Item:
@@ -203,7 +211,7 @@ def _checksums(folder: Path) -> Item:
         return Item("checksums", "not evidenced", sums.SUMS, f"no {sums.SUMS} here")
     try:
         listed = sums.read_sha256sums(folder)
-        present = [path for path in sums.listing(folder) if path != sums.SUMS]
+        present = sums.summed(folder)
         if sum((folder / path).stat().st_size for path in present) > MOST_BYTES:
             return Item("checksums", "not evidenced", sums.SUMS, f"more than {MOST_BYTES:,} bytes are not hashed")
         problems = _compare(
