@@ -82,11 +82,13 @@ def build_parser() -> argparse.ArgumentParser:
     evaluation = command("evaluate", _evaluate, "Compute every metric of a trained model, into its run.json.")
     evaluation.add_argument("run", type=Path, help="the folder of a finished training")
     _add_common(evaluation)
+    _add_device(evaluation)
 
     drawing = command("figures", _figures, "Draw the figures of a trained model.")
     drawing.add_argument("run", type=Path, help="the folder of a finished training")
     drawing.add_argument("--outdir", type=Path, required=True, help="folder for the PNG files")
     _add_common(drawing)
+    _add_device(drawing)
 
     sampling = command("sample", _sample, "Decode styles from the prior under every class into one picture.")
     sampling.add_argument("run", type=Path, help="the folder of a finished training")
@@ -134,6 +136,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=device.REQUESTS, help="compute on another device than the training did")
+
+
 def _settings(options: argparse.Namespace) -> tuple[Config, device.Device]:
     """The configuration that the command line asks for, on the device that was found. Values are checked first."""
     given = {spec.name: getattr(options, spec.name) for spec in dataclasses.fields(Config)}
@@ -141,6 +147,14 @@ def _settings(options: argparse.Namespace) -> tuple[Config, device.Device]:
     Config.resolve(**given)
     found = device.detect(options.device)
     return Config.resolve(**given, device=found.kind), found
+
+
+def _trained_config(options: argparse.Namespace) -> Config:
+    """The configuration of a finished run, on the device that the command line asks for if it does."""
+    from ie_model import run_folder
+
+    config = Config.read(options.run / run_folder.CONFIG)
+    return dataclasses.replace(config, device=device.detect(options.device).kind) if options.device else config
 
 
 def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
@@ -168,7 +182,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from ie_model import progress, run_folder
 
     run = run_folder.read_run(options.run)
-    config = Config.read(options.run / run_folder.CONFIG)
+    config = _trained_config(options)
     folder = _data_folder(config, options)
     from ie_model.evaluate import evaluate
 
@@ -181,7 +195,7 @@ def _figures(options: argparse.Namespace) -> None:
     from ie_model import progress, run_folder
 
     run_folder.read_run(options.run)
-    config = Config.read(options.run / run_folder.CONFIG)
+    config = _trained_config(options)
     folder = _data_folder(config, options)
     from ie_model.figures import draw_all
 
