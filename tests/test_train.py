@@ -1,0 +1,169 @@
+"""Training: it learns, repeats bit for bit, goes on exactly where it was killed, and never sees a hidden label."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from ie_model import checkpoint, data, glyphs, run_folder, train
+from ie_model.config import Config
+from ie_model.device import Device
+
+CONFIG = Config.resolve(
+    dataset="glyphs", labels=40, channels=4, hidden=32, invariant_dim=4, equivariant_dim=4, epochs=3, batch_size=50,
+    per_class=4, control_steps=5, threads=1, full_sum_epochs=1,
+)  # fmt: skip
+CPU = Device("cpu", "a processor", None, None, 1, "asked for")
+
+
+def small_training(config: Config, folder: object) -> data.Training:
+    """200 glyphs instead of 15,000, split as the real ones are."""
+    images, labels, _ = glyphs.generate(250, 0)
+    images = images.unsqueeze(1).float() / 255
+    train_part, valid = data.split(labels, 50)
+    kept = train_part[data.draw_labelled(labels[train_part], config.labels, config.label_seed)]
+    labelled = data.Labelled(images[kept], labels[kept])
+    hidden = data.Labelled(images[valid], labels[valid])
+    return data.Training(labelled, images[train_part], hidden, data.split_sha256(valid))
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch):
+    monkeypatch.setattr(data, "load_training", small_training)
+
+
+def silent(*_: object) -> None:
+    """No progress."""
+
+
+def run(config: Config, folder, progress=silent) -> dict:
+    with run_folder.opened(folder, config):
+        return train.train(config, CPU, None, folder, progress)
+
+
+def weights(folder) -> dict[str, torch.Tensor]:
+    return checkpoint.read(folder / run_folder.MODEL)[0]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path):
+    first, again = run(CONFIG, tmp_path / "a"), run(CONFIG, tmp_path / "b")
+    assert first["model_sha256"] == again["model_sha256"]
+    other = run(dataclasses.replace(CONFIG, seed=1), tmp_path / "c")
+    assert other["model_sha256"] != first["model_sha256"]
+
+
+@pytest.mark.parametrize("supervision", ["semi-supervised", "supervised"])
+@pytest.mark.parametrize("killed_in", [0, 1, 2])
+def test_killed_and_resumed_is_the_same_as_never_killed(tmp_path, supervision, killed_in):
+    labels = 40 if supervision == "semi-supervised" else "all"
+    config = dataclasses.replace(CONFIG, supervision=supervision, labels=labels)
+    whole = run(config, tmp_path / "whole")
+
+    def kill(epoch: int, share: float, row: dict | None) -> None:
+        if epoch == killed_in and share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path / "killed", kill)
+    assert not (tmp_path / "killed" / run_folder.RUN).exists()
+    resumed = run(config, tmp_path / "killed")
+    assert resumed["model_sha256"] == whole["model_sha256"]
+    rows = [run_folder.read_metrics(tmp_path / name) for name in ("whole", "killed")]
+    clock = ("seconds", "images_per_second")
+    assert [{k: v for k, v in row.items() if k not in clock} for row in rows[0]] == [
+        {k: v for k, v in row.items() if k not in clock} for row in rows[1]
+    ]
+
+
+def test_metrics_written_after_the_last_checkpoint_are_cut(tmp_path):
+    whole = run(CONFIG, tmp_path / "whole")
+
+    def kill(epoch: int, share: float, row: dict | None) -> None:
+        if row is None and epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(CONFIG, tmp_path / "killed", kill)
+    run_folder.append_metrics(tmp_path / "killed", {"epoch": 3, "half": "written"})
+    assert run(CONFIG, tmp_path / "killed")["model_sha256"] == whole["model_sha256"]
+    assert [row["epoch"] for row in run_folder.read_metrics(tmp_path / "killed")] == [1, 2, 3]
+
+
+def test_it_overfits_a_few_images():
+    config = dataclasses.replace(CONFIG, supervision="supervised", labels="all", hidden=128, epochs=40, kl_start=1.0)
+    images, labels, _ = glyphs.generate(20, 0)
+    x = images.unsqueeze(1).float() / 255
+    few = data.Training(data.Labelled(x, labels), x.repeat(20, 1, 1, 1), data.Labelled(x, labels), "")
+    model, optimiser = train.new_model(config, torch.device("cpu"))
+    bounds = [train.train_epoch(config, epoch, model, optimiser, few, silent)["bound"] for epoch in range(40)]
+    assert bounds[0] < -300, "an untrained decoder says 0.69 nats for each of 784 pixels"
+    assert bounds[-1] > -70
+
+
+def test_the_control_learns_its_labels_and_sees_nothing_else():
+    config = dataclasses.replace(CONFIG, control_steps=150)
+    labelled = small_training(config, None).labelled
+    control = train.train_control(config, labelled, torch.device("cpu"))
+    with torch.no_grad():
+        assert (control(labelled.images).argmax(1) == labelled.labels).float().mean() > 0.95
+
+
+def test_an_unlabelled_image_has_no_label_to_leak():
+    names = {field.name for field in dataclasses.fields(data.Training)}
+    assert names == {"labelled", "unlabelled", "valid", "split_sha256"}
+    assert isinstance(small_training(CONFIG, None).unlabelled, torch.Tensor)
+
+
+def test_labels_of_unlabelled_images_change_nothing(tmp_path, monkeypatch):
+    plain = run(CONFIG, tmp_path / "plain")
+    images, labels, _ = glyphs.generate(250, 0)
+    train_part, _ = data.split(labels, 50)
+    kept = train_part[data.draw_labelled(labels[train_part], 40, 0)]
+    scrambled = labels.clone()
+    hidden = [i for i in train_part.tolist() if i not in set(kept.tolist())]
+    scrambled[hidden] = (scrambled[hidden] + 3) % 10
+
+    def scrambled_training(config: Config, folder: object) -> data.Training:
+        real = small_training(config, folder)
+        return data.Training(
+            data.Labelled(real.labelled.images, scrambled[kept]), real.unlabelled, real.valid, real.split_sha256
+        )
+
+    monkeypatch.setattr(data, "load_training", scrambled_training)
+    assert run(CONFIG, tmp_path / "scrambled")["model_sha256"] == plain["model_sha256"]
+
+
+def test_labelled_batches_are_balanced_and_hold_no_image_twice():
+    labels = torch.arange(10).repeat(7)
+    order = train.labelled_order(labels, 3, 20, torch.Generator().manual_seed(0))
+    assert order.shape == (20, 10, 3)
+    assert (labels[order] == torch.arange(10)[None, :, None]).all()
+    for batch in order.flatten(1):
+        assert len(set(batch.tolist())) == 30
+    first_pass = order[:2].flatten().tolist()
+    assert len(set(first_pass)) == len(first_pass), "each image once before any comes again"
+
+
+def test_too_few_images_of_a_class_are_refused():
+    with pytest.raises(ValueError, match="expected at least per_class"):
+        train.labelled_order(torch.arange(10).repeat(2), 3, 1, torch.Generator())
+
+
+def test_schedules_start_and_end_where_they_say():
+    assert train.kl_weight(CONFIG, 0) == CONFIG.kl_start
+    assert train.kl_weight(CONFIG, CONFIG.kl_until) == 1
+    assert train.kl_weight(CONFIG, 1) == 1
+    assert train.kl_weight(dataclasses.replace(CONFIG, kl_until=0.0), 0) == 1
+    assert train.learning_rate(CONFIG, 0) == CONFIG.learning_rate
+    assert train.learning_rate(CONFIG, 1) == pytest.approx(0)
+
+
+def test_a_bound_that_is_no_number_is_an_error_and_not_a_result(tmp_path, monkeypatch):
+    def broken(*arguments: object) -> dict[str, float]:
+        return {"bound": math.nan, "kl": 0.0, "images": 1}
+
+    monkeypatch.setattr(train, "train_epoch", broken)
+    with pytest.raises(RuntimeError, match="learning-rate"):
+        run(CONFIG, tmp_path / "diverged")
+    assert not (tmp_path / "diverged" / run_folder.RUN).exists()
