@@ -458,6 +458,8 @@ def test_the_library_knows_nothing_of_this_paper():
         ("splits:", "splits: []\nx:", "the file is"),
         ("id: river-levels", "id: [" * 3000, "nested too deeply"),
         ("id: river-levels", "id: 2026-01-01", "bare date"),
+        ("rules_version: 3", "rules_version: " + "9" * 5000, "an integer beyond 2^53 - 1"),
+        ("rules_version: 3", "rules_version: 0x" + "f" * 50_000, "an integer beyond 2^53 - 1"),
         ("id: river-levels", "---\nid: river-levels\n---\nid: two", "not YAML"),
     ],
 )

@@ -143,6 +143,7 @@ def test_the_walk_ends_in_a_circle_and_leaves_extras_out(tmp_path, monkeypatch):
         (["cm", "--outdir=ada-results"], "cm --outdir=<user>-results"),
         (["cm", "--epochs=3", "--lr=0.1", "_smoke"], "cm --epochs=3 --lr=0.1 _smoke"),
         (["cm", "a\nb", ""], "cm 'a b' ''"),
+        (["cm", "--x=\udcffa\u202eb\x1b[2J"], "cm '--x= a b [2J'"),
         ([r"C:\Python\python.exe", "-m", "x"], "python.exe -m x"),
         ([], "<unknown>"),
     ],

@@ -29,7 +29,7 @@ class Limits:
 
     size: int = 4 * 2**20
     depth: int = 12
-    values: int = 200_000
+    values: int = 100_000
     string: int = 4_000
 
 
@@ -37,8 +37,9 @@ RESULT = Limits()
 RUN = Limits(size=256 * 2**10, depth=8, values=5_000)
 RULES = Limits(size=256 * 2**10, depth=12, values=20_000)
 
-# A whole string (or one cut off by the end of the text), or one of the characters that give a document its structure.
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{},:]', re.DOTALL)
+# What gives a document its structure: an escape, the ends of strings, brackets, commas. One character at a time: a
+# pattern for a whole string would keep a mark for each of its characters.
+_STRUCTURE = re.compile(r'\\.|["\[\]{},]', re.DOTALL)
 _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 
 
@@ -202,9 +203,14 @@ def _decode(content: bytes, limits: Limits, name: str) -> str:
 def _refuse_structure(text: str, limits: Limits, name: str) -> None:
     """Bound nesting and the number of values before the parser builds anything."""
     depth = values = 0
+    inside = False
     for match in _STRUCTURE.finditer(text):
         mark = match.group()
-        if mark in "[{":
+        if mark == '"':
+            inside = not inside
+        elif inside:
+            continue
+        elif mark in "[{":
             depth += 1
             values += 1
         elif mark in "]}":
@@ -292,10 +298,18 @@ def _plain_float(loader: _PlainLoader, node: yaml.ScalarNode) -> float:
     return number
 
 
+def _plain_int(loader: _PlainLoader, node: yaml.ScalarNode) -> int:
+    # The length first: converting a million digits takes for ever.
+    if len(node.value) > 20 or abs(number := int(loader.construct_yaml_int(node))) > LARGEST_INTEGER:
+        raise yaml.constructor.ConstructorError(None, None, "an integer beyond 2^53 - 1", node.start_mark)
+    return number
+
+
 def _refuse_date(loader: _PlainLoader, node: yaml.ScalarNode) -> Any:
     raise yaml.constructor.ConstructorError(None, None, "a bare date; put it in quotes", node.start_mark)
 
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:map", _plain_mapping)
 _PlainLoader.add_constructor("tag:yaml.org,2002:float", _plain_float)
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _plain_int)
 _PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", _refuse_date)

@@ -71,7 +71,7 @@ def _telling(names: set[str]) -> list[str]:
 
 def scrub(text: str, names: Names | None = None) -> str:
     """``text`` on one line, with paths, addresses and the user's and the host's name replaced (``<path>``, …)."""
-    text = " ".join(text.split())
+    text = " ".join(_printable(text).split())
     text = _FILE_URL.sub("<path>", text)
     pieces, last = [], 0
     for match in _WEB.finditer(text):  # public addresses stay, without credentials
@@ -96,20 +96,26 @@ def scrub_command(argv: Sequence[str], names: Names | None = None) -> str:
 
 def _scrub_argument(word: str) -> str:
     """One argument, cut from where a path begins; spaces and quotes inside a path belong to it."""
-    word = re.sub(r"[\x00-\x1f\x7f]+", " ", word)
+    word = _printable(word)
     option, equals, value = word.partition("=")
     if not equals or not option.startswith("-"):
         option, equals, value = "", "", word
     web = _WEB.fullmatch(value)
     if web:
-        return option + equals + (public_address(value) or "<address>")
-    if re.search(r"[\\/]|^~|^file:", value, re.IGNORECASE):
-        value = "<path>"
-    else:
-        value = _IPV4.sub("<address>", _MAIL.sub("<address>", value))
-    if re.search(r"[\\/]", option):
-        option = "<path>"
-    return option + equals + value
+        return _hide_places(option) + equals + (public_address(value) or "<address>")
+    return _hide_places(option) + equals + _hide_places(value)
+
+
+def _printable(text: str) -> str:
+    """``text`` with a space for control characters, bytes that are no text, and marks that turn its direction."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _hide_places(part: str) -> str:
+    """``<path>`` for what holds any part of a path; else addresses are replaced."""
+    if re.search(r"[\\/~]|^file:", part, re.IGNORECASE):
+        return "<path>"
+    return _IPV4.sub("<address>", _MAIL.sub("<address>", part))
 
 
 def _quote(word: str) -> str:

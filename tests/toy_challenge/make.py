@@ -22,7 +22,7 @@ FACTS = {
         ],
         "python": "CPython 3.11.7",
     },
-    "software": [{"name": "river-models", "version": "1.0"}],
+    "software": [{"name": "river-models", "version": "13.0.96.1"}],
     "software_sha256": "d" * 64,
     "cost": {
         "wall_seconds": 12.5,
