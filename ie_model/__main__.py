@@ -13,9 +13,11 @@ torch is imported only by the commands that compute, so that help and wrong valu
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import errno
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -31,6 +33,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, with errors in the project's form: one line, exit code 2."""
 
     def error(self, message: str) -> NoReturn:
+        """Prints one line and exits with 2."""
         print(f"ie_model: error: {message}; see `python -m ie_model {self.prog.split()[-1]} --help`", file=sys.stderr)
         raise SystemExit(2)
 
@@ -121,11 +124,11 @@ def _reader(kind: str) -> Callable[[str], Any]:
     """Text from the command line to a value; what is no number stays text, for Config to refuse by name."""
 
     def read(text: str) -> Any:
-        for convert in {"int": (int,), "float": (int, float), "int | str": (int,), "str": ()}[kind]:
-            try:
-                return convert(text)
-            except ValueError:
-                continue
+        if "int" in kind and re.fullmatch(r"[+-]?\d+", text):
+            return int(text)
+        if kind == "float":
+            with contextlib.suppress(ValueError):
+                return float(text)
         return text
 
     return read
@@ -217,16 +220,13 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    config, found = _settings(options)
-    from importlib.metadata import PackageNotFoundError, version
+    config, device_found = _settings(options)
+    from importlib.metadata import distributions
 
-    versions = {}
-    for name in ("ie-repr", "torch", "torchvision", "numpy", "safetensors"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    facts = {"versions": versions, "device": dataclasses.asdict(found), "config": config.to_dict()}
+    wanted = ("ie-repr", "torch", "torchvision", "numpy", "safetensors")
+    installed = {found.name: found.version for found in distributions()}
+    versions = {name: installed.get(name) for name in wanted}
+    facts = {"versions": versions, "device": dataclasses.asdict(device_found), "config": config.to_dict()}
     if options.json:
         print(json.dumps(facts, indent=2))
         return
@@ -246,7 +246,9 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:
 
 def _stopped(options: argparse.Namespace, code: int) -> int:
     how = {130: "interrupted", 143: "terminated"}[code]
-    kept = "finished epochs are kept; the same command goes on from there" if options.name == "train" else "run it again"
+    kept = (
+        "finished epochs are kept; the same command goes on from there" if options.name == "train" else "run it again"
+    )
     print(f"ie_model: {how}; {kept}", file=sys.stderr)
     return code
 

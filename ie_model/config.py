@@ -58,7 +58,9 @@ class Config:
     # Sizes (the paper's text leaves them open to us)
     invariant_dim: int = setting(16, "dimensions of r_y", "dimensions", 1, 1024)
     equivariant_dim: int = setting(16, "dimensions of v", "dimensions", 1, 1024)
-    channels: int = setting(16, "channels of the encoders' first convolution; the second has twice as many", "", 1, 1024)
+    channels: int = setting(
+        16, "channels of the encoders' first convolution; the second has twice as many", "", 1, 1024
+    )
     hidden: int = setting(256, "units of each hidden dense layer", "units", 1, 8192)
 
     # Optimisation

@@ -102,9 +102,9 @@ def swapped_classes(labels: Tensor, classes: int) -> Tensor:
 
 @torch.no_grad()
 def swap_accuracy(model: EquiVAE, judged_by: nn.Module, r: Tensor, v: Tensor, labels: Tensor) -> float:
-    """How often the judge sees class j in the image decoded from (r_j, v of an image of another class), in %.
+    """How often the judge sees class j in the image decoded from (r_j, v of another class's image), in %.
 
-    r: (C, R) of every class, v: (n, V) inferred under the true ``labels`` (n,). The judge sees the decoder's mean image.
+    r: (C, R) of every class, v: (n, V) inferred under the true ``labels`` (n,). The judge sees the mean image.
     """
     wanted = swapped_classes(labels, len(r))
     predicted = []
@@ -174,7 +174,5 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
     train_v, _ = infer(model, known.images, train_r, noise(len(known.labels)))
     seed = derived_seed(config.seed, "probe")
     for name, hidden in (("equivariant.leakage", PROBE_HIDDEN), ("equivariant.leakage_linear", None)):
-        metrics[name] = probe_accuracy(
-            train_v, known.labels, test_v, test.labels, hidden, config.probe_epochs, seed
-        )
+        metrics[name] = probe_accuracy(train_v, known.labels, test_v, test.labels, hidden, config.probe_epochs, seed)
     return {"metrics": metrics, "judge": {"sha256": trained.sha256, "cached": trained.cached}}

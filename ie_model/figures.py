@@ -31,9 +31,7 @@ COLUMN = 0.62  # inches for one small image
 DPI = 160
 
 
-def draw_all(
-    config: Config, run: Path, folder: Path | None, out: Path, report: Callable[[str], None]
-) -> list[Path]:
+def draw_all(config: Config, run: Path, folder: Path | None, out: Path, report: Callable[[str], None]) -> list[Path]:
     """Writes every figure of a finished run into ``out`` as PNG, by rename. Returns their paths."""
     device = prepare(config)
     model, _, r = checkpoint.read_model(run, config)
@@ -145,7 +143,10 @@ def _grid(
     """Small images (rows, columns, 28, 28) with names along the edges."""
     rows, columns = images.shape[:2]
     figure, axes = plt.subplots(
-        rows, columns, figsize=(COLUMN * columns + 0.6, COLUMN * rows + 0.5), squeeze=False,
+        rows,
+        columns,
+        figsize=(COLUMN * columns + 0.6, COLUMN * rows + 0.5),
+        squeeze=False,
         gridspec_kw={"wspace": 0.06, "hspace": 0.06},
     )
     for i, j in np.ndindex(rows, columns):

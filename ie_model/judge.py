@@ -38,6 +38,7 @@ class Judge(nn.Module):
         self.head = nn.Linear(128, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, C) of images (B, 1, 28, 28)."""
         x = F.max_pool2d(F.relu(self.first(x)), 2)  # (B, 16, 14, 14)
         x = F.max_pool2d(F.relu(self.second(x)), 2)  # (B, 32, 7, 7)
         x = F.max_pool2d(F.relu(self.third(x)), 2)  # (B, 64, 3, 3)

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from ie_model.config import Config
 
 SIDE = 28  # pixels along each side of an image
+PAPER_LOGIT = -2.0  # a decoder starts from mostly empty paper (12 % ink), not from grey
+INVARIANT_GAIN = 5.0  # f starts with class means as far apart as the noise in v; else v is learnt first and r ignored
 
 
 class Encoder(nn.Module):
@@ -25,6 +27,7 @@ class Encoder(nn.Module):
         self.dense = nn.Linear(2 * channels * (SIDE // 4) ** 2, out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (B, out) of images (B, 1, 28, 28)."""
         x = F.relu(self.first(x))  # (B, channels, 14, 14)
         x = F.relu(self.second(x))  # (B, 2 channels, 7, 7)
         return self.dense(x.flatten(1))  # (B, out)
@@ -39,6 +42,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(config.hidden, config.facts.classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """log q(y | x), (B, C), of images (B, 1, 28, 28)."""
         return F.log_softmax(self.head(F.relu(self.encoder(x))), dim=1)
 
 
@@ -61,19 +65,26 @@ class Posterior(nn.Module):
 
 
 class Decoder(nn.Module):
-    """p(x | r_y, v): the logits of pixel-wise Bernoulli distributions."""
+    """p(x | r_y, v): the logits of pixel-wise Bernoulli distributions, through two transposed convolutions."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.from_invariant = nn.Linear(config.invariant_dim, config.hidden)
         self.from_equivariant = nn.Linear(config.equivariant_dim, config.hidden, bias=False)
-        self.middle = nn.Linear(config.hidden, config.hidden)
-        self.head = nn.Linear(config.hidden, SIDE * SIDE)
+        self.dense = nn.Linear(config.hidden, 2 * config.channels * (SIDE // 4) ** 2)
+        self.second = nn.ConvTranspose2d(2 * config.channels, config.channels, kernel_size=4, stride=2, padding=1)
+        self.first = nn.ConvTranspose2d(config.channels, 1, kernel_size=4, stride=2, padding=1)
+        assert self.first.bias is not None
+        nn.init.constant_(self.first.bias, PAPER_LOGIT)
 
     def forward(self, r: Tensor, v: Tensor) -> Tensor:
         """r: (..., R), v: (..., V), broadcast against each other. Returns logits (..., 784)."""
         hidden = F.relu(self.from_invariant(r) + self.from_equivariant(v))  # (..., H)
-        return self.head(F.relu(self.middle(hidden)))
+        leading = hidden.shape[:-1]
+        maps = F.relu(self.dense(hidden)).view(-1, self.second.in_channels, SIDE // 4, SIDE // 4)
+        maps = F.relu(self.second(maps))  # (N, channels, 14, 14)
+        logits: Tensor = self.first(maps)  # (N, 1, 28, 28)
+        return logits.view(*leading, SIDE * SIDE)
 
 
 class EquiVAE(nn.Module):
@@ -82,6 +93,8 @@ class EquiVAE(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.invariant = Encoder(config.channels, config.invariant_dim)  # f
+        with torch.no_grad():
+            self.invariant.dense.weight.mul_(INVARIANT_GAIN)
         self.posterior = Posterior(config)
         self.decoder = Decoder(config)
         self.classifier = Classifier(config) if config.semi_supervised else None

@@ -73,7 +73,9 @@ def opened(folder: Path, config: Config) -> Iterator[bool]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"outdir: cannot make {folder} ({error.strerror}); choose a folder you may write to") from error
+        raise ValueError(
+            f"outdir: cannot make {folder} ({error.strerror}); choose a folder you may write to"
+        ) from error
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(blocking=False)

@@ -38,8 +38,8 @@ def prepare(config: Config) -> torch.device:
     torch.set_flush_denormal(True)  # Adam's moments of unused weights decay into denormals, which are 10 times slower
     torch.use_deterministic_algorithms(True, warn_only=True)
     kind = torch_device(config.device)
-    usable = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if not usable[kind]():
+    usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not usable[kind]:
         raise ValueError(f"device: got {config.device}, but torch {torch.__version__} cannot use it here; use cpu")
     return torch.device(kind)
 
@@ -138,9 +138,7 @@ def train_epoch(
         if config.semi_supervised:
             unknown = images.unlabelled[unlabelled[step * batch_size : (step + 1) * batch_size]]
             draw = torch.randn(pairs + len(unknown), kept, config.equivariant_dim, generator=noise, device=device)
-            result: Step = semi_supervised_step(
-                model, known, unknown, draw, config, kept, kl_weight(config, done)
-            )
+            result: Step = semi_supervised_step(model, known, unknown, draw, config, kept, kl_weight(config, done))
         else:
             draw = torch.randn(pairs, 1, config.equivariant_dim, generator=noise, device=device)
             result = supervised_step(model, known, draw, kl_weight(config, done))
@@ -203,8 +201,10 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         before = time.perf_counter()
         row = train_epoch(config, epoch, model, optimiser, images, progress)
         if not math.isfinite(row["bound"]):
-            raise RuntimeError(f"epoch {epoch + 1}: the bound is {row['bound']}; expected a finite number, try a lower "
-                               f"--learning-rate than {config.learning_rate}")
+            raise RuntimeError(
+                f"epoch {epoch + 1}: the bound is {row['bound']}; expected a finite number, try a lower "
+                f"--learning-rate than {config.learning_rate}"
+            )
         seconds = time.perf_counter() - before
         model.eval()
         row = {
@@ -261,9 +261,7 @@ def _to_device(images: data.Training, device: torch.device) -> data.Training:
     def move(labelled: data.Labelled) -> data.Labelled:
         return data.Labelled(labelled.images.to(device), labelled.labels.to(device))
 
-    return data.Training(
-        move(images.labelled), images.unlabelled.to(device), move(images.valid), images.split_sha256
-    )
+    return data.Training(move(images.labelled), images.unlabelled.to(device), move(images.valid), images.split_sha256)
 
 
 def _resume(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -37,9 +38,8 @@ from ie_model.config import DATASETS, Config
     ],
 )
 def test_bad_values_are_refused_in_one_line(given, named):
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError, match=re.escape(named)) as refused:
         Config.resolve(**given)
-    assert named in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -66,7 +66,7 @@ def test_a_configuration_survives_the_disk(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"epoch": 1}', '{"labels": 7}'])
 def test_a_damaged_configuration_is_a_value_error(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"expected|unexpected|unknown|config\.json"):
         Config.read(tmp_path / "config.json")
 
 

@@ -115,25 +115,6 @@ def test_an_unlabelled_image_has_no_label_to_leak():
     assert isinstance(small_training(CONFIG, None).unlabelled, torch.Tensor)
 
 
-def test_labels_of_unlabelled_images_change_nothing(tmp_path, monkeypatch):
-    plain = run(CONFIG, tmp_path / "plain")
-    images, labels, _ = glyphs.generate(250, 0)
-    train_part, _ = data.split(labels, 50)
-    kept = train_part[data.draw_labelled(labels[train_part], 40, 0)]
-    scrambled = labels.clone()
-    hidden = [i for i in train_part.tolist() if i not in set(kept.tolist())]
-    scrambled[hidden] = (scrambled[hidden] + 3) % 10
-
-    def scrambled_training(config: Config, folder: object) -> data.Training:
-        real = small_training(config, folder)
-        return data.Training(
-            data.Labelled(real.labelled.images, scrambled[kept]), real.unlabelled, real.valid, real.split_sha256
-        )
-
-    monkeypatch.setattr(data, "load_training", scrambled_training)
-    assert run(CONFIG, tmp_path / "scrambled")["model_sha256"] == plain["model_sha256"]
-
-
 def test_labelled_batches_are_balanced_and_hold_no_image_twice():
     labels = torch.arange(10).repeat(7)
     order = train.labelled_order(labels, 3, 20, torch.Generator().manual_seed(0))
