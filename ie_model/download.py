@@ -7,16 +7,18 @@ Proxies are respected: urllib reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY, and np
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import queue
 import shutil
+import signal
 import sys
 import tarfile
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,24 @@ OPEN_SECONDS = 4.0  # from the name look-up to the answer's first line: two dead
 STALL_SECONDS = 15.0  # a connection that is silent, or slower than SLOW_BYTES, for so long is given up
 SLOW_BYTES = 64 << 10
 NPM_SECONDS = 900.0
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Lets SIGTERM end the work inside by SystemExit(143), so that npm is ended with it and no half file stays."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # it has an owner already
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class Meter:

@@ -112,7 +112,7 @@ def obtain(dataset: str, data: Path | None = None, *, offline: bool = False, rep
     if offline:
         raise ValueError(_nothing(dataset, [*tried, "no network, as asked"]))
     source = "cache"
-    with verified.writing(folder, report):
+    with download.terminable(), verified.writing(folder, report):
         facts, bad = _survey(dataset, folder)  # another process may have been here while this one waited
         if bad:
             source = _from_network(dataset, list(bad), folder, tried, meter, report)
@@ -251,9 +251,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print("ie_model: error:", str(error).replace("\n", "\\n"), file=sys.stderr)
         return 2 if options.data is not None else 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
         print("ie_model: error: interrupted; whole files stay in the cache, run it again to go on", file=sys.stderr)
-        return 130
+        return 130 if isinstance(stop, KeyboardInterrupt) else int(stop.code or 1)
     with contextlib.suppress(AttributeError):  # a path may hold bytes that are no text
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     print(json.dumps({**got._asdict(), "path": str(got.path)}, indent=1) if options.json else got.path)

@@ -1,5 +1,6 @@
 """The pins, the choice of torch's build, and the refusals; pip is a stand-in, so nothing is installed."""
 
+import contextlib
 import importlib.metadata
 import os
 import re
@@ -346,8 +347,9 @@ def server():
             if self.path == "/slow":
                 time.sleep(2)
             self.send_response(404 if self.path == "/missing" else 200)
-            self.end_headers()
-            self.wfile.write(b"a page")
+            with contextlib.suppress(OSError):  # the client hung up
+                self.end_headers()
+                self.wfile.write(b"a page")
 
         def log_message(self, *_):
             pass

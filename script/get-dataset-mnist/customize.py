@@ -20,7 +20,8 @@ def preprocess(i):
         folder = fetch.ensure("mnist", data, report=report)
     except ValueError as error:
         return {"return": 1 if data is None else 2, "error": ie_recipe.one_line(error)}
-    except KeyboardInterrupt:
-        return {"return": 130, "error": "interrupted; whole files stay in the cache, run again to go on"}
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
+        return {"return": code, "error": "interrupted; whole files stay in the cache, run again to go on"}
     env["CM_IE_DATA_MNIST"] = str(folder)
     return {"return": 0}
