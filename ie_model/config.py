@@ -55,6 +55,8 @@ class Config:
     threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
     epochs: int = setting(12, "passes over the training images", "epochs", 1, 10_000)
 
+    epoch_images: int = setting(0, "images of one epoch; 0 for all of them", "images", 0, 10**9)
+
     # Sizes (the paper's text leaves them open to us)
     invariant_dim: int = setting(16, "dimensions of r_y", "dimensions", 1, 1024)
     equivariant_dim: int = setting(16, "dimensions of v", "dimensions", 1, 1024)
@@ -117,7 +119,8 @@ class Config:
         else:
             defaults |= {"labels": facts.label_grid[0]}
         if given.get("smoke"):
-            defaults |= {"epochs": 1, "control_steps": 100, "judge_epochs": 1, "probe_epochs": 1, "kl_until": 0.5}
+            defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
+            defaults |= {"control_steps": 100, "judge_epochs": 1, "probe_epochs": 1}
         return cls(**(defaults | given))
 
     def to_dict(self) -> dict[str, Any]:

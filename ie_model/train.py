@@ -125,9 +125,11 @@ def train_epoch(
     order = torch.Generator().manual_seed(derived_seed(config.seed, "batches", epoch))
     noise = torch.Generator(device).manual_seed(derived_seed(config.seed, "noise", epoch))
     batch_size = config.batch_size if config.semi_supervised else classes * per_class
-    steps = math.ceil(len(images.unlabelled) / batch_size)
+    steps = math.ceil((config.epoch_images or len(images.unlabelled)) / batch_size)
     labelled = labelled_order(images.labelled.labels.cpu(), per_class, steps, order).to(device)
-    unlabelled = torch.randperm(len(images.unlabelled), generator=order).to(device)
+    passes = math.ceil(steps * batch_size / len(images.unlabelled))
+    shuffled = [torch.randperm(len(images.unlabelled), generator=order) for _ in range(passes)]
+    unlabelled = torch.cat(shuffled)[: steps * batch_size].to(device)
     kept = classes if epoch < config.full_sum_epochs else min(config.likeliest, classes)
     sums = torch.zeros(2, device=device)  # stays on the device: reading it each step would stall an accelerator
     for step in range(steps):

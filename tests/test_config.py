@@ -52,7 +52,7 @@ def test_every_label_count_of_the_grid_is_valid(dataset):
 def test_defaults_depend_on_the_task_and_what_is_given_wins():
     assert Config.resolve().labels == 100
     assert Config.resolve(supervision="supervised").labels == "all"
-    assert Config.resolve(smoke=True).epochs == 1
+    assert Config.resolve(smoke=True).epochs == 2
     assert Config.resolve(smoke=True, epochs=3).epochs == 3
     assert Config.resolve(labels=None).labels == 100
 

@@ -1,0 +1,49 @@
+"""ie_model and ie_crowd never import each other; what they agree on in writing is held together here."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ie_model import fetch
+from ie_model.config import DATASETS, SUPERVISIONS, Config
+
+ROOT = Path(__file__).resolve().parents[1]
+RULES = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
+PER_RUN = {"seed", "label_seed"}
+FREE = {"dataset", "supervision", "labels", "device", "threads"}  # what a task or a machine decides
+
+
+def test_the_rules_name_every_setting_with_its_type():
+    kinds = {"int": "integer", "float": "number", "str": "string", "bool": "boolean", "int | str": "integer or string"}
+    expected = {spec.name: kinds[str(spec.type)] for spec in dataclasses.fields(Config) if spec.name not in PER_RUN}
+    assert RULES["config"] == expected
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("supervision", SUPERVISIONS)
+def test_the_closed_division_pins_exactly_the_defaults(dataset, supervision):
+    tasks = [t for t in RULES["tasks"] if (t["dataset"], t["supervision"]) == (dataset, supervision)]
+    assert len(tasks) == 1
+    pinned = RULES["divisions"]["closed"]["pinned"] | tasks[0]["pinned"]
+    defaults = Config.resolve(dataset=dataset, supervision=supervision).to_dict()
+    assert pinned == {name: value for name, value in defaults.items() if name not in PER_RUN | FREE}
+
+
+def test_the_rules_hold_the_hashes_that_are_fetched():
+    assert RULES["datasets"]["mnist"] == fetch.FILES["mnist"]
+
+
+def test_the_rules_know_the_same_data_sets():
+    assert set(RULES["datasets"]) == set(RULES["splits"]) == set(DATASETS)
+
+
+@pytest.mark.parametrize(("package", "stranger"), [("ie_model", "ie_crowd"), ("cm-repo/ie_crowd", "ie_model")])
+def test_the_two_packages_never_import_each_other(package, stranger):
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not any(name.split(".")[0] == stranger for name in names), path
