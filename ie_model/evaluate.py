@@ -85,7 +85,7 @@ def infer(model: EquiVAE, x: Tensor, r: Tensor, noise: Tensor) -> tuple[Tensor, 
     """
     samples, bounds = [], []
     for part, own, draw in zip(x.split(CHUNK), r.split(CHUNK), noise.split(CHUNK), strict=True):
-        mean, log_variance = model.posterior(part, own.unsqueeze(1))  # (chunk, 1, V)
+        mean, log_variance = model.posterior(model.features(part), own.unsqueeze(1))  # (chunk, 1, V)
         v = sample_gaussian(mean, log_variance, draw.unsqueeze(1))
         logits = model.decoder(own.unsqueeze(1), v)  # (chunk, 1, 784)
         likelihood = objective.log_bernoulli(logits, part.flatten(1).unsqueeze(1))
@@ -147,9 +147,11 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
     with torch.no_grad():
         if config.semi_supervised:
             assert control is not None
-            for name, classify in (("classification.error", model.classify), ("control.error", control.to(device))):
-                predicted = torch.cat([classify(part).argmax(dim=1) for part in test.images.split(CHUNK)])
-                metrics[name] = percent_wrong(predicted, test.labels)
+            parts, control = test.images.split(CHUNK), control.to(device)
+            predicted = torch.cat([model.classify(model.features(part)).argmax(dim=1) for part in parts])
+            metrics["classification.error"] = percent_wrong(predicted, test.labels)
+            predicted = torch.cat([control(part).argmax(dim=1) for part in parts])
+            metrics["control.error"] = percent_wrong(predicted, test.labels)
         features = torch.cat([model.invariant(part) for part in test.images.split(CHUNK)])
         reference = torch.cat([model.invariant(part) for part in known.images[labelled_indices].split(CHUNK)])
     neighbours = nearest_neighbours(reference, known.labels[labelled_indices], features, config.neighbours)

@@ -65,7 +65,7 @@ def reconstructions(config: Config, model: EquiVAE, r: Tensor, valid: data.Label
     """Validation images above what is decoded from (r_y, mean of v), ``each`` of every class."""
     chosen = _of_each_class(valid.labels, each)
     x, y = valid.images[chosen].to(r.device), valid.labels[chosen].to(r.device)
-    mean, _ = model.posterior(x, r[y].unsqueeze(1))
+    mean, _ = model.posterior(model.features(x), r[y].unsqueeze(1))
     decoded = _decode(model, r[y].unsqueeze(1), mean)
     rows = torch.stack([x.squeeze(1), decoded.view_as(x.squeeze(1))]).cpu()  # (2, n, 28, 28)
     return _grid(rows, f"Reconstructions from (r_y, v), {_task(config)}", row_labels=["image", "decoded"])
@@ -76,7 +76,7 @@ def styles(config: Config, model: EquiVAE, r: Tensor, valid: data.Labelled) -> F
     """Each row: an image, and its v decoded under every class. One style by rows, one class by columns."""
     chosen = _of_each_class(valid.labels, 1)
     x, y = valid.images[chosen].to(r.device), valid.labels[chosen].to(r.device)
-    mean, _ = model.posterior(x, r[y].unsqueeze(1))  # (C, 1, V)
+    mean, _ = model.posterior(model.features(x), r[y].unsqueeze(1))  # (C, 1, V)
     decoded = _decode(model, r.unsqueeze(0), mean)  # (C, C, 28, 28)
     rows = torch.cat([x, decoded], dim=1).cpu()
     return _grid(

@@ -1,7 +1,7 @@
 """The networks: f(x) for r_y, q(v | r_y, x), p(x | r_y, v) and q(y | x). No loss, no optimiser, no disk.
 
 Shapes are written with B images, K classes considered for each image, R = invariant_dim, V = equivariant_dim and
-H = hidden. Everything that depends on the image alone is computed once for the image; the class enters by a sum.
+H = hidden. What depends on the image alone is computed once per image; the class enters by a sum.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
 
 
 class Classifier(nn.Module):
-    """q(y | x): log-probabilities (B, C) of images (B, 1, 28, 28). The control is this network alone."""
+    """q(y | x) by itself: an image encoder and a linear head, as in EquiVAE. The control is this network alone."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -51,14 +51,13 @@ class Posterior(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.encoder = Encoder(config.channels, config.hidden)
         self.from_image = nn.Linear(config.hidden, config.hidden)
         self.from_invariant = nn.Linear(config.invariant_dim, config.hidden, bias=False)
         self.head = nn.Linear(config.hidden, 2 * config.equivariant_dim)
 
-    def forward(self, x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-        """x: (B, 1, 28, 28), r: (B, K, R). Returns mean and log-variance of v, (B, K, V) each."""
-        image = self.from_image(F.relu(self.encoder(x))).unsqueeze(1)  # (B, 1, H): once per image
+    def forward(self, features: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
+        """features: (B, H) of the images, r: (B, K, R). Returns mean and log-variance of v, (B, K, V) each."""
+        image = self.from_image(features).unsqueeze(1)  # (B, 1, H): once per image
         both = F.relu(image + self.from_invariant(r))  # (B, K, H)
         mean, log_variance = self.head(both).chunk(2, dim=-1)
         return mean, log_variance.clamp(-12, 6)  # beyond these exp() is 0 or absurd; keeps a bad step finite
@@ -88,23 +87,28 @@ class Decoder(nn.Module):
 
 
 class EquiVAE(nn.Module):
-    """The paper's model. ``classifier`` is used by the semi-supervised objective only."""
+    """The paper's model. q(v | r_y, x) and q(y | x) read the same features of the image, which are computed once."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.invariant = Encoder(config.channels, config.invariant_dim)  # f
         with torch.no_grad():
             self.invariant.dense.weight.mul_(INVARIANT_GAIN)
+        self.encoder = Encoder(config.channels, config.hidden)
         self.posterior = Posterior(config)
         self.decoder = Decoder(config)
-        self.classifier = Classifier(config) if config.semi_supervised else None
+        # The semi-supervised objective alone has q(y | x).
+        self.classifier = nn.Linear(config.hidden, config.facts.classes) if config.semi_supervised else None
 
-    def classify(self, x: Tensor) -> Tensor:
-        """log q(y | x), (B, C). Raises ValueError for a supervised model, which has no classifier."""
+    def features(self, x: Tensor) -> Tensor:
+        """What q(v | r_y, x) and q(y | x) know of images (B, 1, 28, 28): (B, H)."""
+        return F.relu(self.encoder(x))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """log q(y | x), (B, C), from features (B, H). Raises ValueError for a supervised model, which has no q(y|x)."""
         if self.classifier is None:
             raise ValueError("this model was trained with all labels and has no q(y|x); expected a semi-supervised one")
-        log_q: Tensor = self.classifier(x)
-        return log_q
+        return F.log_softmax(self.classifier(features), dim=1)
 
 
 def sample_gaussian(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

@@ -60,12 +60,12 @@ def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1)
 
 
-def bound(model: EquiVAE, x: Tensor, r: Tensor, noise: Tensor) -> Bound:
+def bound(model: EquiVAE, x: Tensor, features: Tensor, r: Tensor, noise: Tensor) -> Bound:
     """L(x, y) for K classes of each image, with one sample of v each.
 
-    x: (B, 1, 28, 28), r: (B, K, R), noise: standard normal (B, K, V). Returns parts of shape (B, K).
+    x: (B, 1, 28, 28), features: (B, H) of x, r: (B, K, R), noise: standard normal (B, K, V). Returns parts (B, K).
     """
-    mean, log_variance = model.posterior(x, r)
+    mean, log_variance = model.posterior(features, r)
     logits = model.decoder(r, sample_gaussian(mean, log_variance, noise))  # (B, K, 784)
     return Bound(log_bernoulli(logits, x.flatten(1).unsqueeze(1)), kl_to_prior(mean, log_variance))
 
@@ -88,7 +88,7 @@ def supervised_step(model: EquiVAE, labelled: Tensor, noise: Tensor, kl_weight: 
     x = labelled.flatten(0, 1)  # (C k, 1, 28, 28)
     features = model.invariant(x).unflatten(0, labelled.shape[:2])  # (C, k, R)
     r = complementary_means(features).flatten(0, 1).unsqueeze(1)  # (C k, 1, R)
-    parts = bound(model, x, r, noise)
+    parts = bound(model, x, model.features(x), r, noise)
     loss = (kl_weight * parts.kl - parts.log_likelihood).mean()
     return Step(loss, (parts.log_likelihood - parts.kl).mean().detach(), parts.kl.mean().detach())
 
@@ -107,7 +107,8 @@ def semi_supervised_step(
     r_known = complementary_means(features).flatten(0, 1).unsqueeze(1)  # (C k, 1, R)
     r_class = features.mean(dim=1)  # (C, R): no unlabelled image is among these samples as itself
 
-    log_q = model.classify(torch.cat([known, unlabelled]))
+    image = model.features(torch.cat([known, unlabelled]))  # (C k + B, H)
+    log_q = model.classify(image)
     targets = torch.arange(classes, device=log_q.device).repeat_interleave(k)
     log_q_known = log_q[: classes * k].gather(1, targets[:, None]).squeeze(1)  # (C k,)
 
@@ -115,8 +116,8 @@ def semi_supervised_step(
     if kept < classes:
         log_q_kept = log_q_kept.log_softmax(dim=1)
 
-    on_known = bound(model, known, r_known, noise[: classes * k, :1])
-    on_unknown = bound(model, unlabelled, r_class[candidates], noise[classes * k :])
+    on_known = bound(model, known, image[: classes * k], r_known, noise[: classes * k, :1])
+    on_unknown = bound(model, unlabelled, image[classes * k :], r_class[candidates], noise[classes * k :])
 
     def objective(weight: float) -> Tensor:
         known_part = (on_known.log_likelihood - weight * on_known.kl).squeeze(1) - math.log(classes)  # (C k,)

@@ -168,7 +168,7 @@ def validation(config: Config, model: EquiVAE, images: data.Training, chunk: int
     wrong = 0
     for x, y in zip(images.valid.images.split(chunk), images.valid.labels.split(chunk), strict=True):
         if config.semi_supervised:
-            predicted = model.classify(x).argmax(dim=1)
+            predicted = model.classify(model.features(x)).argmax(dim=1)
         else:
             predicted = torch.cdist(model.invariant(x), r).argmin(dim=1)
         wrong += int((predicted != y).sum())

@@ -95,7 +95,7 @@ def explicit_loss(model, labelled, unlabelled, noise, config, kl_weight):
     total, place = torch.zeros(()), 0
 
     def one(x, r, draw):
-        mean, log_variance = model.posterior(x[None], r[None, None])
+        mean, log_variance = model.posterior(model.features(x[None]), r[None, None])
         v = mean + (0.5 * log_variance).exp() * draw
         log_p = Bernoulli(logits=model.decoder(r[None, None], v), validate_args=False).log_prob(x.flatten()).sum()
         return log_p - kl_weight * kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum()
@@ -104,10 +104,10 @@ def explicit_loss(model, labelled, unlabelled, noise, config, kl_weight):
         for i in range(k):
             others = torch.stack([labelled[y, j] for j in range(k) if j != i])
             total += one(labelled[y, i], model.invariant(others).mean(0), noise[place, 0]) - math.log(classes)
-            total += config.classifier_weight * model.classify(labelled[y, i][None])[0, y]
+            total += config.classifier_weight * model.classify(model.features(labelled[y, i][None]))[0, y]
             place += 1
     for x in unlabelled:
-        log_q = model.classify(x[None])[0]
+        log_q = model.classify(model.features(x[None]))[0]
         for rank, y in enumerate(log_q.argsort(descending=True)):
             value = one(x, model.invariant(labelled[y]).mean(0), noise[place, rank])
             total += log_q[y].exp() * (value - log_q[y] - math.log(classes))
@@ -150,4 +150,4 @@ def test_the_supervised_step_reports_the_exact_bound_whatever_the_kl_weight():
 def test_a_supervised_model_has_no_classifier():
     model = EquiVAE(dataclasses.replace(CONFIG, supervision="supervised", labels="all"))
     with pytest.raises(ValueError, match="semi-supervised"):
-        model.classify(torch.rand(1, 1, 28, 28))
+        model.classify(model.features(torch.rand(1, 1, 28, 28)))
