@@ -17,7 +17,7 @@ from conftest import ROOT
 from ie_crowd import challenge, schema
 
 HOSTILE = ["with a space", 'a "quote"', "it's", "$(touch hacked)", "`touch hacked`", "a;b|c&d", "ünï"]
-PATIENCE = 30.0
+PATIENCE = 120.0  # seconds; the machine may be busy
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +133,7 @@ def test_children_get_a_list_the_results_folder_and_the_threads_of_the_caller(pl
         *["--smoke", "--seed=0", "--label-seed=0", "--outdir=runs/0", *common],
     ]
     assert evaluate["argv"] == ["evaluate", "runs/0", *common]
-    assert figures["argv"] == ["figures", "runs/0", "--outdir=figures", f"--data={place.path}", "--quiet"]
+    assert figures["argv"] == ["figures", "runs/0", "--outdir=figures", *common]
     for call in (train, evaluate, figures):
         assert call["cwd"] == str(place.out)
         assert call["threads"] == "1"

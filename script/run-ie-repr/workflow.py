@@ -107,8 +107,7 @@ class Flow:
         """Run one command of ie_model in the results folder; StopError when it fails and run.json does not say so."""
         data = [f"--data={self.data}"] if self.data else []
         quiet = ["--quiet"] if self.request.quiet else []
-        device = [] if verb == "figures" else [f"--device={self.device}"]
-        argv = [sys.executable, "-m", "ie_model", verb, *arguments, *data, *device, *quiet]
+        argv = [sys.executable, "-m", "ie_model", verb, *arguments, *data, f"--device={self.device}", *quiet]
         code = child.run(argv, cwd=self.folder, env=os.environ)
         if code == 0 or (run is not None and code == 1 and self.read_run(run)["status"] == "failed"):
             return
@@ -164,7 +163,8 @@ class Flow:
         expected = f"{minutes}{' each' if request.seeds > 1 else ''} on 2 CPU cores"
         if request.epochs is not None:
             expected = f"{config['epochs']} epochs, as --epochs says"
-        device = f"{self.device} ({self.reason})" if self.reason else self.device
+        # the recipe that found the device has said the whole reason
+        device = f"{self.device} ({self.reason.partition(':')[0]})" if self.reason else self.device
         verb = "goes on" if resumed else "starts"
         return f"ie-repr {verb}: {task} | device: {device} | expected: {expected} | results: {self.folder}"
 
