@@ -53,7 +53,7 @@ class Config:
     smoke: bool = setting(False, "a run of under a minute that takes the same path; its numbers mean little")
     device: str = setting("cpu", "device to compute on: " + ", ".join(DEVICES))
     threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
-    epochs: int = setting(12, "passes over the training images", "epochs", 1, 10_000)
+    epochs: int = setting(10, "passes over the training images", "epochs", 1, 10_000)
 
     epoch_images: int = setting(0, "images of one epoch; 0 for all of them", "images", 0, 10**9)
 
@@ -73,7 +73,7 @@ class Config:
     kl_until: float = setting(0.8, "share of the steps after which that weight has come down to 1", "", 0, 1)
     classifier_weight: float = setting(30.0, "weight of log q(y|x) on labelled images", "nats", 0, 1e6)
     likeliest: int = setting(3, "classes kept of the sum over y, by q(y|x), once truncated", "classes", 1, 10_000)
-    full_sum_epochs: int = setting(1, "epochs in which the sum over y has all its terms", "epochs", 0, 10_000)
+    full_sum_epochs: float = setting(0.2, "epochs in which the sum over y has all its terms", "epochs", 0, 10_000)
     control_steps: int = setting(1000, "steps of the control: q(y|x) trained on the labels alone", "steps", 0, 10**6)
 
     # Evaluation

@@ -130,7 +130,6 @@ def train_epoch(
     passes = math.ceil(steps * batch_size / len(images.unlabelled))
     shuffled = [torch.randperm(len(images.unlabelled), generator=order) for _ in range(passes)]
     unlabelled = torch.cat(shuffled)[: steps * batch_size].to(device)
-    kept = classes if epoch < config.full_sum_epochs else min(config.likeliest, classes)
     sums = torch.zeros(2, device=device)  # stays on the device: reading it each step would stall an accelerator
     for step in range(steps):
         done = (epoch + step / steps) / config.epochs
@@ -138,6 +137,7 @@ def train_epoch(
         known = images.labelled.images[labelled[step]]  # (C, k, 1, 28, 28)
         pairs = classes * per_class
         if config.semi_supervised:
+            kept = classes if epoch + step / steps < config.full_sum_epochs else min(config.likeliest, classes)
             unknown = images.unlabelled[unlabelled[step * batch_size : (step + 1) * batch_size]]
             draw = torch.randn(pairs + len(unknown), kept, config.equivariant_dim, generator=noise, device=device)
             result: Step = semi_supervised_step(model, known, unknown, draw, config, kept, kl_weight(config, done))

@@ -1,0 +1,162 @@
+"""`python -m ie_model` by itself, without CM: the whole path on glyphs, and one line for every mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ie_model.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ["--dataset=glyphs", "--smoke", "--epoch-images=250", "--control-steps=5", "--channels=4", "--hidden=32"]
+HOSTILE = 'a run\'s "folder" with $(touch owned)'
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen:
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-m", "ie_model", *arguments], cwd=cwd, env=env, text=True, **pipes)
+
+
+def run(*arguments: str, cwd: Path) -> tuple[int, str, str]:
+    process = start(*arguments, cwd=cwd)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A trained and evaluated run on glyphs, in a folder with a hostile name."""
+    place = tmp_path_factory.mktemp("cli")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IE_REPR_CACHE", str(place / "cache"))
+        assert run("train", *TINY, f"--outdir={HOSTILE}", cwd=place) == (0, "", "")
+        assert run("evaluate", HOSTILE, cwd=place) == (0, "", "")
+    return place
+
+
+def test_train_evaluate_figures_and_sample_leave_what_they_promise(finished):
+    assert {path.name for path in (finished / HOSTILE).iterdir()} == {
+        "config.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "run.json",
+    }
+    document = json.loads((finished / HOSTILE / "run.json").read_text())
+    assert document["status"] == "completed"
+    assert set(document["metrics"]) == {
+        "classification.error",
+        "control.error",
+        "invariant.knn_error",
+        "elbo",
+        "swap.accuracy",
+        "equivariant.leakage",
+        "equivariant.leakage_linear",
+        "judge.accuracy",
+    }
+    assert Config.read(finished / HOSTILE / "config.json").to_dict() == document["config"]
+    assert run("figures", HOSTILE, "--outdir=the figures", cwd=finished)[0] == 0
+    pictures = sorted(path.name for path in (finished / "the figures").iterdir())
+    assert pictures == ["learning_curves.png", "reconstructions.png", "samples.png", "styles.png"]
+    assert run("sample", HOSTILE, "--out=s.png", "--rows=2", cwd=finished)[0] == 0
+    for path in [*(finished / "the figures").iterdir(), finished / "s.png"]:
+        assert path.read_bytes().startswith(b"\x89PNG"), path
+    assert not (finished / "owned").exists()
+
+
+def test_evaluating_twice_gives_the_same_bits(finished, monkeypatch):
+    monkeypatch.setenv("IE_REPR_CACHE", str(finished / "cache"))
+    before = (finished / HOSTILE / "run.json").read_bytes()
+    assert run("evaluate", HOSTILE, cwd=finished)[0] == 0
+    again = json.loads((finished / HOSTILE / "run.json").read_bytes())
+    assert again["metrics"] == json.loads(before)["metrics"]
+    assert again["judge"]["cached"]
+
+
+def test_training_a_finished_run_again_says_so(finished):
+    code, _, err = run("train", *TINY, f"--outdir={HOSTILE}", cwd=finished)
+    assert code == 0
+    assert "trained already" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["train", "--labels=7", "--outdir=x"], 2, "multiple of the 10 classes"),
+        (["train", "--epochs=abc", "--outdir=x"], 2, "epochs: got 'abc'"),
+        (["train", "--epochs", "-1", "--outdir=x"], 2, "epochs: got -1"),
+        (["train", "--epoch=3", "--outdir=x"], 2, "ambiguous option"),
+        (["train", "--nonsense=3", "--outdir=x"], 2, "unrecognized arguments: --nonsense=3"),
+        (["train"], 2, "--outdir"),
+        (["train", "--device=cuda", "--outdir=x"], 2, "cuda"),
+        (["train", "--data=nowhere", "--outdir=x"], 2, "nowhere"),
+        (["evaluate", "nowhere"], 2, "holds no run"),
+        (["figures", "nowhere", "--outdir=f"], 2, "holds no run"),
+        (["sample", "nowhere"], 2, "holds no run"),
+        (["sample", "nowhere", "--rows=0"], 2, "rows: got 0"),
+        (["dance"], 2, "invalid choice"),
+        ([], 2, "COMMAND"),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, arguments, code, named, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    got, out, err = run(*arguments, cwd=tmp_path)
+    assert (got, out) == (code, "")
+    assert named in err
+    assert err.count("\n") == 1
+    assert err.startswith("ie_model: error: ")
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["figures"], ["sample"], ["info"]])
+def test_help_explains_every_command(tmp_path, command):
+    code, out, _ = run(*command, "--help", cwd=tmp_path)
+    assert code == 0
+    assert "usage: python -m ie_model" in out
+
+
+def test_info_shows_versions_device_and_settings(tmp_path):
+    code, out, _ = run("info", "--json", "--labels=600", "--device=cpu", cwd=tmp_path)
+    assert code == 0
+    facts = json.loads(out)
+    assert facts["config"]["labels"] == 600
+    assert facts["device"]["kind"] == "cpu"
+    assert facts["versions"]["torch"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_training_says_what_is_kept_and_goes_on(tmp_path, number, code):
+    arguments = ["train", *TINY, "--epochs=40", "--outdir=run"]
+    process = start(*arguments, cwd=tmp_path)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= 2) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "the same command goes on from there" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "run" / "run.json").exists()
+    done = metrics.read_bytes().count(b"\n")
+    first_lines = metrics.read_bytes().splitlines()[: done - 1]
+    assert run(*arguments, cwd=tmp_path)[0] == 0
+    assert metrics.read_bytes().splitlines()[: done - 1] == first_lines, "finished epochs were not trained again"
+    assert metrics.read_bytes().count(b"\n") == 40
+
+
+def test_a_swapped_weights_file_is_refused(tmp_path, finished):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in (finished / HOSTILE).iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    (broken / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n.")  # a pickle
+    code, _, err = run("evaluate", "broken", cwd=tmp_path)
+    assert code == 2
+    assert "not a weights file" in err
+    assert err.count("\n") == 1
