@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import os
-import re
 import subprocess
 import sys
 import threading
