@@ -31,17 +31,17 @@ class Judge(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(1, 16, kernel_size=3, padding=1)
-        self.second = nn.Conv2d(16, 32, kernel_size=3, padding=1)
-        self.third = nn.Conv2d(32, 64, kernel_size=3, padding=1)
-        self.dense = nn.Linear(64 * 9, 128)
+        self.first = nn.Conv2d(1, 32, kernel_size=5, stride=2, padding=2)
+        self.second = nn.Conv2d(32, 64, kernel_size=3, stride=2, padding=1)
+        self.third = nn.Conv2d(64, 64, kernel_size=3, stride=2, padding=1)
+        self.dense = nn.Linear(64 * 16, 128)
         self.head = nn.Linear(128, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, C) of images (B, 1, 28, 28)."""
-        x = F.max_pool2d(F.relu(self.first(x)), 2)  # (B, 16, 14, 14)
-        x = F.max_pool2d(F.relu(self.second(x)), 2)  # (B, 32, 7, 7)
-        x = F.max_pool2d(F.relu(self.third(x)), 2)  # (B, 64, 3, 3)
+        x = F.relu(self.first(x))  # (B, 32, 14, 14)
+        x = F.relu(self.second(x))  # (B, 64, 7, 7)
+        x = F.relu(self.third(x))  # (B, 64, 4, 4)
         logits: Tensor = self.head(F.relu(self.dense(x.flatten(1))))
         return logits
 
