@@ -53,7 +53,7 @@ class Config:
     smoke: bool = setting(False, "a run of under a minute that takes the same path; its numbers mean little")
     device: str = setting("cpu", "device to compute on: " + ", ".join(DEVICES))
     threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
-    epochs: int = setting(10, "passes over the training images", "epochs", 1, 10_000)
+    epochs: int = setting(14, "passes over the training images", "epochs", 1, 10_000)
 
     epoch_images: int = setting(0, "images of one epoch; 0 for all of them", "images", 0, 10**9)
 
@@ -67,11 +67,14 @@ class Config:
 
     # Optimisation
     batch_size: int = setting(125, "unlabelled images of a step (semi-supervised)", "images", 1, 65_536)
-    per_class: int = setting(10, "labelled images of each class in a step; m = per_class - 1", "images", 2, 4096)
+    per_class: int = setting(5, "labelled images of each class in a step; m = per_class - 1", "images", 2, 4096)
     learning_rate: float = setting(1e-3, "Adam's step size at its highest; falls to zero along a half cosine", "", 0, 1)
     kl_start: float = setting(4.0, "weight of KL(q(v|r,x) || p(v)) at the start", "", 0, 1000)
     kl_until: float = setting(0.8, "share of the steps after which that weight has come down to 1", "", 0, 1)
     classifier_weight: float = setting(30.0, "weight of log q(y|x) on labelled images", "nats", 0, 1e6)
+    balance_weight: float = setting(
+        50.0, "weight of KL(mean q(y|x) of a batch || p(y)) at the start; falls to 0", "nats", 0, 1e6
+    )
     likeliest: int = setting(3, "classes kept of the sum over y, by q(y|x), once truncated", "classes", 1, 10_000)
     full_sum_epochs: float = setting(0.2, "epochs in which the sum over y has all its terms", "epochs", 0, 10_000)
     control_steps: int = setting(1000, "steps of the control: q(y|x) trained on the labels alone", "steps", 0, 10**6)

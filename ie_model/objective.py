@@ -80,6 +80,15 @@ def unlabelled_bound(log_q: Tensor, labelled: Tensor, classes: int) -> Tensor:
     return (log_q.exp() * (labelled - log_q - math.log(classes))).sum(dim=-1)
 
 
+def imbalance(log_q: Tensor) -> Tensor:
+    """KL(mean of q(y|x) over the batch || uniform p(y)), in nats: 0 when every class is predicted equally often.
+
+    log_q: (B, C). The bound alone lets two classes share one cluster early on; this holds them apart.
+    """
+    mean = log_q.exp().mean(dim=0)  # (C,)
+    return torch.xlogy(mean, mean * log_q.shape[1]).sum()
+
+
 def supervised_step(model: EquiVAE, labelled: Tensor, noise: Tensor, kl_weight: float) -> Step:
     """The labelled bound on a class-balanced batch.
 
@@ -94,12 +103,20 @@ def supervised_step(model: EquiVAE, labelled: Tensor, noise: Tensor, kl_weight: 
 
 
 def semi_supervised_step(
-    model: EquiVAE, labelled: Tensor, unlabelled: Tensor, noise: Tensor, config: Config, kept: int, kl_weight: float
+    model: EquiVAE,
+    labelled: Tensor,
+    unlabelled: Tensor,
+    noise: Tensor,
+    config: Config,
+    kept: int,
+    kl_weight: float,
+    balance_weight: float = 0.0,
 ) -> Step:
     """Both bounds, and the weighted log q(y|x) of the labelled images, per image of the whole batch.
 
     labelled: (C, k, 1, 28, 28); unlabelled: (B, 1, 28, 28); kept: how many classes of the sum over y to keep;
-    noise: (C k + B, kept, V). The labelled images enter with their own class alone.
+    noise: (C k + B, kept, V). The labelled images enter with their own class alone. Where ``balance_weight`` is not 0
+    the loss has that multiple of :func:`imbalance` on top, and is no bound.
     """
     classes, k = labelled.shape[:2]
     known = labelled.flatten(0, 1)  # (C k, 1, 28, 28)
@@ -126,6 +143,7 @@ def semi_supervised_step(
 
     images = classes * k + len(unlabelled)
     loss = -objective(kl_weight) - config.classifier_weight * log_q_known.sum() / images
+    loss = loss + balance_weight * imbalance(log_q[classes * k :])
     with torch.no_grad():
         kl = (log_q_kept.exp() * on_unknown.kl).sum(dim=1).mean()
     return Step(loss, objective(1.0).detach(), kl)

@@ -85,6 +85,11 @@ def kl_weight(config: Config, done: float) -> float:
     return config.kl_start + (1 - config.kl_start) * min(1.0, done / config.kl_until)
 
 
+def balance_weight(config: Config, done: float) -> float:
+    """Weight of the batch's balance term when the share ``done`` of all steps lies behind: falls to 0 with the KL's."""
+    return config.balance_weight * max(0.0, 1 - done / config.kl_until) if config.kl_until else 0.0
+
+
 def learning_rate(config: Config, done: float) -> float:
     """Adam's step size when the share ``done`` of all steps lies behind: a half cosine that ends at zero."""
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
@@ -140,7 +145,9 @@ def train_epoch(
             kept = classes if epoch + step / steps < config.full_sum_epochs else min(config.likeliest, classes)
             unknown = images.unlabelled[unlabelled[step * batch_size : (step + 1) * batch_size]]
             draw = torch.randn(pairs + len(unknown), kept, config.equivariant_dim, generator=noise, device=device)
-            result: Step = semi_supervised_step(model, known, unknown, draw, config, kept, kl_weight(config, done))
+            result: Step = semi_supervised_step(
+                model, known, unknown, draw, config, kept, kl_weight(config, done), balance_weight(config, done)
+            )
         else:
             draw = torch.randn(pairs, 1, config.equivariant_dim, generator=noise, device=device)
             result = supervised_step(model, known, draw, kl_weight(config, done))

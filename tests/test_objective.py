@@ -135,6 +135,23 @@ def test_a_cut_sum_is_the_bound_for_the_cut_classifier(model):
     assert cut.loss != whole.loss, "three of ten classes cannot give the same sum for an untrained q"
 
 
+def test_imbalance_by_hand():
+    even = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).log()
+    assert objective.imbalance(even).item() == pytest.approx(0, abs=1e-6)
+    one_sided = torch.tensor([[0.75, 0.25]]).log()
+    assert objective.imbalance(one_sided).item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+    never = torch.tensor([[0.0, -math.inf]])
+    assert objective.imbalance(never).item() == pytest.approx(math.log(2))
+
+
+def test_the_balance_term_changes_the_loss_and_not_the_reported_bound(model):
+    parts = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28), torch.randn(34, 10, 2), CONFIG, 10, 1.0
+    plain, more = (objective.semi_supervised_step(model, *parts, balance_weight=weight) for weight in (0.0, 7.0))
+    log_q = model.classify(model.features(parts[1]))
+    torch.testing.assert_close(more.loss - plain.loss, 7 * objective.imbalance(log_q), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(more.bound, plain.bound)
+
+
 def test_the_supervised_step_reports_the_exact_bound_whatever_the_kl_weight():
     config = dataclasses.replace(CONFIG, supervision="supervised", labels="all")
     torch.manual_seed(0)

@@ -35,8 +35,8 @@ def test_another_configuration_is_refused_and_nothing_is_touched(tmp_path):
         pass
     before = (tmp_path / "run" / run_folder.CONFIG).read_bytes()
     with (
-        pytest.raises(ValueError, match="epochs=10, asked for epochs=13"),
-        run_folder.opened(tmp_path / "run", dataclasses.replace(CONFIG, epochs=13)),
+        pytest.raises(ValueError, match=f"epochs={CONFIG.epochs}, asked for epochs={CONFIG.epochs + 1}"),
+        run_folder.opened(tmp_path / "run", dataclasses.replace(CONFIG, epochs=CONFIG.epochs + 1)),
     ):
         pass
     assert (tmp_path / "run" / run_folder.CONFIG).read_bytes() == before
