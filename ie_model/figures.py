@@ -67,8 +67,9 @@ def reconstructions(config: Config, model: EquiVAE, r: Tensor, valid: data.Label
     x, y = valid.images[chosen].to(r.device), valid.labels[chosen].to(r.device)
     mean, _ = model.posterior(model.features(x), r[y].unsqueeze(1))
     decoded = _decode(model, r[y].unsqueeze(1), mean)
-    rows = torch.stack([x.squeeze(1), decoded.view_as(x.squeeze(1))]).cpu()  # (2, n, 28, 28)
-    return _grid(rows, f"Reconstructions from (r_y, v), {_task(config)}", row_labels=["image", "decoded"])
+    pairs = torch.stack([x.squeeze(1), decoded.view_as(x.squeeze(1))]).cpu()  # (2, each C, 28, 28)
+    rows = torch.cat([pairs[:, start::each] for start in range(each)])  # (2 each, C, 28, 28)
+    return _grid(rows, f"Images and their reconstructions, {_task(config)}", row_labels=["image", "decoded"] * each)
 
 
 @torch.no_grad()
@@ -142,13 +143,10 @@ def _grid(
 ) -> Figure:
     """Small images (rows, columns, 28, 28) with names along the edges."""
     rows, columns = images.shape[:2]
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(COLUMN * columns + 0.6, COLUMN * rows + 0.5),
-        squeeze=False,
-        gridspec_kw={"wspace": 0.06, "hspace": 0.06},
-    )
+    above = 0.35 if column_labels else 0.12  # inches between the images and the title
+    height = COLUMN * rows + above
+    spacing = {"wspace": 0.06, "hspace": 0.06, "left": 0, "right": 1, "bottom": 0, "top": 1 - above / height}
+    figure, axes = plt.subplots(rows, columns, figsize=(COLUMN * columns, height), squeeze=False, gridspec_kw=spacing)
     for i, j in np.ndindex(rows, columns):
         axis = axes[i, j]
         axis.imshow(images[i, j], cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
