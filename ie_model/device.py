@@ -17,8 +17,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ie_model import probes
-from ie_model.probes import Gpus
+from ie_model import device_probes
+from ie_model.device_probes import Gpus
 
 KINDS = ("cpu", "cuda", "rocm", "mps")
 REQUESTS = ("auto", *KINDS)
@@ -47,13 +47,13 @@ class Device:
 class Probes(NamedTuple):
     """The questions that `detect` asks; tests put fakes in their place."""
 
-    nvml: Callable[[], Gpus] = probes.nvml
-    nvidia_smi: Callable[[], Gpus] = probes.nvidia_smi
-    rocm: Callable[[], Gpus] = probes.rocm
-    mps: Callable[[], Gpus] = probes.mps
-    torch: Callable[[], probes.Torch | None] = probes.torch
-    nodes: Callable[[], bool] = probes.accelerator_nodes
-    cpu_name: Callable[[], str | None] = probes.cpu_name
+    nvml: Callable[[], Gpus] = device_probes.nvml
+    nvidia_smi: Callable[[], Gpus] = device_probes.nvidia_smi
+    rocm: Callable[[], Gpus] = device_probes.rocm
+    mps: Callable[[], Gpus] = device_probes.mps
+    torch: Callable[[], device_probes.Torch | None] = device_probes.torch
+    nodes: Callable[[], bool] = device_probes.accelerator_nodes
+    cpu_name: Callable[[], str | None] = device_probes.cpu_name
 
 
 def detect(request: str = "auto", *, ask: Probes | None = None, environ: Mapping[str, str] | None = None) -> Device:
@@ -65,7 +65,7 @@ def detect(request: str = "auto", *, ask: Probes | None = None, environ: Mapping
     if request == "cpu":
         return Device("cpu", ask.cpu_name(), None, None, 1, "the CPU was asked for.")
     reasons: list[str] = []
-    installed: Callable[[], probes.Torch | None] = functools.cache(ask.torch if ask.nodes() else lambda: None)
+    installed: Callable[[], device_probes.Torch | None] = functools.cache(ask.torch if ask.nodes() else lambda: None)
     for kind in ["cuda", "rocm", "mps"] if request == "auto" else [request]:
         device, why = _try(kind, ask, installed, environ, asked=request != "auto")
         if device is not None:
@@ -84,7 +84,7 @@ def detect(request: str = "auto", *, ask: Probes | None = None, environ: Mapping
 
 
 def _try(
-    kind: str, ask: Probes, installed: Callable[[], probes.Torch | None], environ: Mapping[str, str], asked: bool
+    kind: str, ask: Probes, installed: Callable[[], device_probes.Torch | None], environ: Mapping[str, str], asked: bool
 ) -> tuple[Device | None, list[str]]:
     """The device of this kind, or None and the reasons. Torch has the last word where it is installed."""
     for variable in HIDING[kind]:
@@ -99,7 +99,7 @@ def _try(
     seen = f"{gpus.says} {_describe(gpus)}" if gpus.found else ""
     torch = installed()
     if torch is not None and torch.kind == kind:
-        best = gpus.found[0] if gpus.found else probes.Gpu(None)
+        best = gpus.found[0] if gpus.found else device_probes.Gpu(None)
         name, memory = torch.name or best.name, torch.memory_bytes or best.memory_bytes
         reason = f"torch {torch.version} computed on it{f'; {seen}' if seen else ''}."
         return Device(kind, name, memory, gpus.driver, torch.usable, reason), []
@@ -107,7 +107,7 @@ def _try(
         return None, reasons
     if torch is not None:
         problem = torch.problem or f"it computes on {torch.kind}"
-        if problem == probes.CPU_BUILD:
+        if problem == device_probes.CPU_BUILD:
             problem += " (to replace it: pip uninstall torch torchvision, and run again)"
         return None, [f"{seen}, but torch {torch.version} cannot use it: {problem}"]
     if kind == "rocm" and not asked and max(gpu.memory_bytes or 0 for gpu in gpus.found) < SMALL_AMD_BYTES:
@@ -134,14 +134,14 @@ def _describe(gpus: Gpus) -> str:
     return f"{first}{more}" + (f" (driver {gpus.driver})" if gpus.driver else "")
 
 
-def visible(found: tuple[probes.Gpu, ...], wanted: str | None) -> tuple[probes.Gpu, ...]:
+def visible(found: tuple[device_probes.Gpu, ...], wanted: str | None) -> tuple[device_probes.Gpu, ...]:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order: numbers or UUIDs, up to the first that names none."""
     if wanted is None:
         return found
-    left: list[probes.Gpu] = []
+    left: list[device_probes.Gpu] = []
     for word in map(str.strip, wanted.split(",")):
         if word.startswith("MIG-"):  # a slice of a GPU: neither its name nor its memory is the whole GPU's
-            left.append(probes.Gpu("a slice (MIG) of an NVIDIA GPU"))
+            left.append(device_probes.Gpu("a slice (MIG) of an NVIDIA GPU"))
             continue
         by_uuid = [gpu for gpu in found if gpu.uuid and word.startswith("GPU-") and gpu.uuid.startswith(word)]
         by_number = [found[int(word)]] if word.isascii() and word.isdigit() and int(word) < len(found) else []

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ie_model import device, probes
-from ie_model.probes import Gpu, Gpus, Torch
+from ie_model import device, device_probes
+from ie_model.device_probes import Gpu, Gpus, Torch
 
 H100 = Gpus((Gpu("NVIDIA H100 80GB HBM3", 85_520_809_984, "GPU-1a2b"),), "570.86.15", "NVML reports")
 TWO = Gpus((Gpu("NVIDIA A", 10, "GPU-aaaa"), Gpu("NVIDIA B", 20, "GPU-bbbb")), "570.86.15", "NVML reports")
@@ -57,12 +57,12 @@ def test_nvml_with_a_gpu_before_torch_is_there():
 def test_torch_has_the_last_word_on_a_gpu():
     works = Torch("2.14.1", "cuda", "", "NVIDIA H100", 80, 1)
     assert detect(nvml=H100, torch=works).reason.startswith("torch 2.14.1 computed on it; NVML reports")
-    for problem in (probes.CPU_BUILD, "no kernel image is available"):
+    for problem in (device_probes.CPU_BUILD, "no kernel image is available"):
         broken = Torch("2.14.1+cpu", None, problem)
         got = detect(nvml=H100, torch=broken)
         assert got.kind == "cpu"
         assert f"but torch 2.14.1+cpu cannot use it: {problem}" in got.reason
-        assert ("pip uninstall torch" in got.reason) == (problem == probes.CPU_BUILD)
+        assert ("pip uninstall torch" in got.reason) == (problem == device_probes.CPU_BUILD)
         with pytest.raises(ValueError, match=problem):
             detect("cuda", nvml=H100, torch=broken)
 
@@ -103,7 +103,7 @@ def test_nothing_is_the_cpu_with_every_reason():
         assert part in got.reason
     assert detect(cpu_name=None).name is None
     assert "torch 2.14.1+cpu: it is a build for the CPU only" in detect(
-        torch=Torch("2.14.1+cpu", None, probes.CPU_BUILD)
+        torch=Torch("2.14.1+cpu", None, device_probes.CPU_BUILD)
     ).reason  # fmt: skip
 
 
@@ -183,14 +183,14 @@ def test_unknown_names_are_refused():
 
 
 def test_nvidia_smi_lines():
-    got = probes.parse_nvidia_smi(
+    got = device_probes.parse_nvidia_smi(
         "NVIDIA H100 80GB HBM3, 81559, GPU-1a2b, 570.86.15\nNVIDIA GB10, [N/A], GPU-3c, 580.95\n"
     )
     assert got.found[0] == Gpu("NVIDIA H100 80GB HBM3", 81559 << 20, "GPU-1a2b")
     assert got.found[1].memory_bytes is None
     assert got.driver == "580.95"
-    assert probes.parse_nvidia_smi("Odd, Name, 12, GPU-1, 1.0").found[0].name == "Odd, Name"
-    assert probes.parse_nvidia_smi("").says == "nvidia-smi reports no GPU"
+    assert device_probes.parse_nvidia_smi("Odd, Name, 12, GPU-1, 1.0").found[0].name == "Odd, Name"
+    assert device_probes.parse_nvidia_smi("").says == "nvidia-smi reports no GPU"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_nvidia_smi_lines():
     ["No devices were found", "a,b", "x, 1, y, not-a-version", ", 1, GPU-1, 570", "\x00\x1b[31m", "<html>, 1, 2, <p>"],
 )
 def test_nvidia_smi_that_says_something_else_finds_nothing(text):
-    got = probes.parse_nvidia_smi(text)
+    got = device_probes.parse_nvidia_smi(text)
     assert got.found == ()
     assert got.says.isprintable()
 
@@ -219,8 +219,8 @@ def test_nvidia_smi_program(tmp_path, monkeypatch, script, says):
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    monkeypatch.setattr(probes, "SMI_SECONDS", 1.0)
-    assert says in probes.nvidia_smi().says
+    monkeypatch.setattr(device_probes, "SMI_SECONDS", 1.0)
+    assert says in device_probes.nvidia_smi().says
 
 
 # NVML
@@ -247,7 +247,7 @@ def fake_pynvml(**changes) -> SimpleNamespace:
 
 def test_pynvml(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml())
-    got = probes.nvml()
+    got = device_probes.nvml()
     assert got.found == (Gpu("NVIDIA T4", 100, "GPU-0"), Gpu("NVIDIA A", 101, "GPU-1"))
     assert got.driver == "570.86.15"
 
@@ -255,14 +255,14 @@ def test_pynvml(monkeypatch):
         raise NVMLError("Not Supported")
 
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml(nvmlDeviceGetMemoryInfo=fails))
-    assert [gpu.memory_bytes for gpu in probes.nvml().found] == [None, None]
+    assert [gpu.memory_bytes for gpu in device_probes.nvml().found] == [None, None]
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml(nvmlInit=fails))
-    assert probes.nvml() == Gpus((), None, "NVML: Not Supported")
+    assert device_probes.nvml() == Gpus((), None, "NVML: Not Supported")
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml(nvmlDeviceGetCount=lambda: 0))
-    assert probes.nvml().says == "NVML reports no GPU"
-    monkeypatch.setattr(probes, "NVML_SECONDS", 0.05)
+    assert device_probes.nvml().says == "NVML reports no GPU"
+    monkeypatch.setattr(device_probes, "NVML_SECONDS", 0.05)
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml(nvmlInit=lambda: time.sleep(1)))
-    assert "no answer" in probes.nvml().says
+    assert "no answer" in device_probes.nvml().says
 
 
 class FakeLibrary:
@@ -305,14 +305,14 @@ class FakeLibrary:
 
 def test_nvml_by_ctypes(monkeypatch):
     library = FakeLibrary()
-    assert probes.nvml_by_ctypes(library) == ((Gpu("NVIDIA T4", 123, None),), "535.1")
+    assert device_probes.nvml_by_ctypes(library) == ((Gpu("NVIDIA T4", 123, None),), "535.1")
     assert library.ended
-    assert probes.nvml_by_ctypes(FakeLibrary(memory=3))[0][0].memory_bytes is None
+    assert device_probes.nvml_by_ctypes(FakeLibrary(memory=3))[0][0].memory_bytes is None
     with pytest.raises(OSError, match="error code 18"):
-        probes.nvml_by_ctypes(FakeLibrary(start=18))
+        device_probes.nvml_by_ctypes(FakeLibrary(start=18))
     monkeypatch.setitem(sys.modules, "pynvml", None)  # import fails
-    monkeypatch.setattr(probes.ctypes, "CDLL", lambda name: FakeLibrary(start=9))
-    assert probes.nvml() == Gpus((), None, "NVML: error code 9 at its start")
+    monkeypatch.setattr(device_probes.ctypes, "CDLL", lambda name: FakeLibrary(start=9))
+    assert device_probes.nvml() == Gpus((), None, "NVML: error code 9 at its start")
 
 
 # ROCm, Apple
@@ -335,30 +335,30 @@ def test_rocm_topology(tmp_path, monkeypatch):
     cpu = {"cpu_cores_count": 64, "simd_count": 0}
     gpu = {"cpu_cores_count": 0, "simd_count": 416, "gfx_target_version": 90010, "memory": 64 << 30}
     topology, node = kfd(tmp_path, cpu, gpu)
-    assert probes.rocm(topology, node).found == (Gpu("AMD gfx90a", 64 << 30),)
-    monkeypatch.setattr(probes.os, "access", lambda *_: False)
-    assert probes.rocm(topology, node).found == ()
-    assert "may not be opened" in probes.rocm(topology, node).says
-    assert probes.rocm(topology, tmp_path / "none").says.startswith("no AMD compute device")
+    assert device_probes.rocm(topology, node).found == (Gpu("AMD gfx90a", 64 << 30),)
+    monkeypatch.setattr(device_probes.os, "access", lambda *_: False)
+    assert device_probes.rocm(topology, node).found == ()
+    assert "may not be opened" in device_probes.rocm(topology, node).says
+    assert device_probes.rocm(topology, tmp_path / "none").says.startswith("no AMD compute device")
 
 
 def test_rocm_topology_without_a_gpu_or_of_another_form(tmp_path):
     topology, node = kfd(tmp_path, {"cpu_cores_count": 8, "simd_count": 0})
-    assert probes.rocm(topology, node).says == "the AMD compute device lists no GPU"
+    assert device_probes.rocm(topology, node).says == "the AMD compute device lists no GPU"
     (topology / "0" / "properties").write_bytes(b"\xff\xfe simd_count many\nsimd_count -4\n")
-    assert probes.rocm(topology, node).found == ()
+    assert device_probes.rocm(topology, node).found == ()
 
 
 def test_apple(monkeypatch):
-    monkeypatch.setattr(probes.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(probes.platform, "mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
-    monkeypatch.setattr(probes, "cpu_name", lambda: "Apple M3")
-    monkeypatch.setattr(probes.platform, "machine", lambda: "arm64")
-    assert probes.mps() == M3
-    monkeypatch.setattr(probes.platform, "machine", lambda: "x86_64")
-    assert probes.mps().found == ()
-    monkeypatch.setattr(probes.platform, "system", lambda: "Linux")
-    assert probes.mps().says == "not a Mac"
+    monkeypatch.setattr(device_probes.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(device_probes.platform, "mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
+    monkeypatch.setattr(device_probes, "cpu_name", lambda: "Apple M3")
+    monkeypatch.setattr(device_probes.platform, "machine", lambda: "arm64")
+    assert device_probes.mps() == M3
+    monkeypatch.setattr(device_probes.platform, "machine", lambda: "x86_64")
+    assert device_probes.mps().found == ()
+    monkeypatch.setattr(device_probes.platform, "system", lambda: "Linux")
+    assert device_probes.mps().says == "not a Mac"
 
 
 # torch
@@ -387,13 +387,13 @@ def fake_torch(cuda=False, mps=False, built=None, hip=None, total=6.0, fails=Fal
 
 
 def test_what_torch_computes_on():
-    assert probes.computes(fake_torch(cuda=True, built="13.0")) == Torch("2.14.1", "cuda", "", "GPU", 5, 2)
-    assert probes.computes(fake_torch(cuda=True, hip="7.0")).kind == "rocm"
-    assert probes.computes(fake_torch(mps=True)) == Torch("2.14.1", "mps", "", None, None, 1)
-    assert probes.computes(fake_torch()).problem == probes.CPU_BUILD
-    assert "finds no accelerator" in probes.computes(fake_torch(built="13.0")).problem
-    assert probes.computes(fake_torch(cuda=True, total=5.0)).kind is None
-    broken = probes.computes(fake_torch(cuda=True, fails=True))
+    assert device_probes.computes(fake_torch(cuda=True, built="13.0")) == Torch("2.14.1", "cuda", "", "GPU", 5, 2)
+    assert device_probes.computes(fake_torch(cuda=True, hip="7.0")).kind == "rocm"
+    assert device_probes.computes(fake_torch(mps=True)) == Torch("2.14.1", "mps", "", None, None, 1)
+    assert device_probes.computes(fake_torch()).problem == device_probes.CPU_BUILD
+    assert "finds no accelerator" in device_probes.computes(fake_torch(built="13.0")).problem
+    assert device_probes.computes(fake_torch(cuda=True, total=5.0)).kind is None
+    broken = device_probes.computes(fake_torch(cuda=True, fails=True))
     assert broken.kind is None
     assert broken.problem == "CUDA error: no kernel image in libcuda.so second line"  # no folder of this machine
 
@@ -405,13 +405,13 @@ def test_torch_is_read_not_imported_when_it_is_built_for_the_cpu(tmp_path, monke
     (package / "version.py").write_text("__version__ = '2.14.1+cpu'\ncuda: Optional[str] = None\nhip = None\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    monkeypatch.setattr(probes.platform, "system", lambda: "Linux")
-    assert probes.torch() == Torch("2.14.1+cpu", None, probes.CPU_BUILD)
+    monkeypatch.setattr(device_probes.platform, "system", lambda: "Linux")
+    assert device_probes.torch() == Torch("2.14.1+cpu", None, device_probes.CPU_BUILD)
     (package / "version.py").write_text("__version__ = '2.14.1+cu130'\ncuda: Optional[str] = '13.0'\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert probes.torch() == Torch("2.14.1+cu130", None, "it cannot be imported (imported)")
-    monkeypatch.setattr(probes.importlib.util, "find_spec", lambda name: None)
-    assert probes.torch() is None
+    assert device_probes.torch() == Torch("2.14.1+cu130", None, "it cannot be imported (imported)")
+    monkeypatch.setattr(device_probes.importlib.util, "find_spec", lambda name: None)
+    assert device_probes.torch() is None
 
 
 def test_torch_in_a_child_process(tmp_path, monkeypatch):
@@ -430,31 +430,31 @@ def test_torch_in_a_child_process(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    assert probes.torch() == Torch("9", None, "it finds no accelerator that its build supports")
-    monkeypatch.setattr(probes, "TORCH_SECONDS", 0.01)
-    assert "no answer" in probes.torch().problem
+    assert device_probes.torch() == Torch("9", None, "it finds no accelerator that its build supports")
+    monkeypatch.setattr(device_probes, "TORCH_SECONDS", 0.01)
+    assert "no answer" in device_probes.torch().problem
 
 
 # the machine that runs the tests
 
 
 def test_nodes(tmp_path, monkeypatch):
-    monkeypatch.setattr(probes.platform, "system", lambda: "Linux")
-    assert not probes.accelerator_nodes(tmp_path)
+    monkeypatch.setattr(device_probes.platform, "system", lambda: "Linux")
+    assert not device_probes.accelerator_nodes(tmp_path)
     (tmp_path / "nvidiactl").write_text("")
-    assert probes.accelerator_nodes(tmp_path)
-    monkeypatch.setattr(probes.platform, "system", lambda: "Windows")
-    assert probes.accelerator_nodes(tmp_path / "none")
+    assert device_probes.accelerator_nodes(tmp_path)
+    monkeypatch.setattr(device_probes.platform, "system", lambda: "Windows")
+    assert device_probes.accelerator_nodes(tmp_path / "none")
 
 
 def test_cpu_name(tmp_path, monkeypatch):
     info = tmp_path / "cpuinfo"
     info.write_text("processor\t: 0\nmodel name\t: Fast  CPU\x1b[0m @ 3 GHz\n")
-    assert probes.cpu_name(info) == "Fast CPU [0m @ 3 GHz"
+    assert device_probes.cpu_name(info) == "Fast CPU [0m @ 3 GHz"
     info.write_text("CPU implementer\t: 0x41\n")
-    monkeypatch.setattr(probes.platform, "system", lambda: "Linux")
-    monkeypatch.setattr(probes.platform, "processor", lambda: "")
-    assert probes.cpu_name(info) is None
+    monkeypatch.setattr(device_probes.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(device_probes.platform, "processor", lambda: "")
+    assert device_probes.cpu_name(info) is None
 
 
 def test_command_line_in_a_process_of_its_own_is_fast_and_needs_no_torch():

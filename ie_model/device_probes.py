@@ -229,7 +229,7 @@ _CHILD = """
 import sys
 sys.path[0] = sys.argv[1]
 import json, torch
-from ie_model.probes import computes
+from ie_model.device_probes import computes
 print("\\n" + json.dumps(computes(torch)._asdict()))
 """
 
