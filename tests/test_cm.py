@@ -21,8 +21,9 @@ CM = str(Path(sys.executable).with_name("cm"))  # of the interpreter that runs t
 
 
 @pytest.fixture
-def here(tmp_path):
-    """The user's working folder, with what a path may hold."""
+def here(tmp_path, monkeypatch):
+    """The user's working folder, with what a path may hold; cm knows this checkout, not a copy that pip installed."""
+    monkeypatch.setenv("CM_CORE_SKIP_INTERNAL_REPOS", "yes")
     folder = tmp_path / 'a "working" folder, $(touch hacked)'
     folder.mkdir()
     register(Path(os.environ["CM_REPOS"]), ROOT)
@@ -119,15 +120,15 @@ def test_outdir_that_cannot_be(here):
     assert (here / "file").read_text() == "mine"
 
 
-def test_wrong_flags_answer_from_the_wheel_without_torch(here, installed, tmp_path):
+def test_wrong_flags_answer_from_the_wheel_without_torch(here, installed, tmp_path, monkeypatch):
     # the wheel's content is found on the path as in site-packages; nothing of the checkout is registered
     import cmind
     import cmx4mlops
     import requests
     import yaml
 
-    repos = Path(os.environ["CM_REPOS"])
-    shutil.rmtree(repos)
+    monkeypatch.delenv("CM_CORE_SKIP_INTERNAL_REPOS")
+    shutil.rmtree(os.environ["CM_REPOS"])
     bare = tmp_path / "without torch"
     bare.mkdir()
     for module in (cmind, cmx4mlops, requests, yaml):
@@ -150,6 +151,7 @@ def glyphs_result(tmp_path_factory):
     register(repos, ROOT)
     here.mkdir()
     env = {"CM_REPOS": str(repos), "IE_REPR_CACHE": str(place / "cache"), "HOME": str(place)}
+    env["CM_CORE_SKIP_INTERNAL_REPOS"] = "yes"
     done = cm("reproduce ie-repr glyphs _smoke", "--outdir=out here", cwd=here, timeout=SMOKE_SECONDS, **env)
     assert done.returncode == 0, done.stderr
     return here / "out here", done, env
