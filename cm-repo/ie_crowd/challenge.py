@@ -120,14 +120,14 @@ def find(challenge_id: str) -> Path:
 
     Raises ValueError with the challenges that are there if ``challenge_id`` is not.
     """
-    known: list[str] = []
+    known: set[str] = set()
     for folder in _homes():
-        names = sorted(path.parent.name for path in folder.glob("*/rules.yaml"))
+        names = {path.parent.name for path in folder.glob("*/rules.yaml")}
         if challenge_id in names:
             return folder / challenge_id
-        known += names
+        known |= names
     raise ValueError(
-        f"no challenge {challenge_id!r:.80} here; known: {', '.join(known) or 'none'}; or pass --challenge FOLDER"
+        f"no challenge {challenge_id!r:.80} here; known: {', '.join(sorted(known)) or 'none'}; or pass --challenge FOLDER"
     )
 
 
