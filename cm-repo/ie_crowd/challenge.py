@@ -126,9 +126,8 @@ def find(challenge_id: str) -> Path:
         if challenge_id in names:
             return folder / challenge_id
         known |= names
-    raise ValueError(
-        f"no challenge {challenge_id!r:.80} here; known: {', '.join(sorted(known)) or 'none'}; or pass --challenge FOLDER"
-    )
+    there = ", ".join(sorted(known)) or "none"
+    raise ValueError(f"no challenge {challenge_id!r:.80} here; known: {there}; or pass --challenge FOLDER")
 
 
 def _homes() -> list[Path]:
