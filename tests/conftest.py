@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A shell starts its background jobs with Ctrl-C ignored, and their children inherit that: tests that interrupt a child
+# would then wait in vain. A handler of our own is not inherited; a child starts with the default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 RECIPES = ROOT / "script" / "run-ie-repr"
 # variables of the user that would change what a test sees
 USERS = (

@@ -10,6 +10,7 @@ import yaml
 from conftest import ROOT
 
 SCRIPTS = sorted((ROOT / "script").glob("*/_cm.yaml"))
+REPOSITORIES = [ROOT / "cmr.yaml", ROOT / "cm-repo" / "cmr.yaml"]
 META = {path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in SCRIPTS}
 CALLED = sorted(name for name in META if name.startswith(("reproduce-", "run-")))
 REQUIRED = {"alias", "uid", "automation_alias", "automation_uid", "name", "tags", "cache"}
@@ -34,7 +35,7 @@ def test_metadata_has_what_cm_needs(path):
     assert meta["tags"] == [tag for tag in meta["tags"] if isinstance(tag, str) and not tag.startswith("_")]
 
 
-@pytest.mark.parametrize("path", [*SCRIPTS, *ROOT.glob("**/cmr.yaml")], ids=str)
+@pytest.mark.parametrize("path", [*SCRIPTS, *REPOSITORIES], ids=str)
 def test_uids_are_quoted_hex(path):
     # an all-digit uid without quotes is a number, and every cm command crashes
     for node in uids(yaml.compose(path.read_text(encoding="utf-8"))):
@@ -44,7 +45,7 @@ def test_uids_are_quoted_hex(path):
 
 
 def test_uids_and_tags_are_unique():
-    repositories = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in ROOT.glob("**/cmr.yaml")]
+    repositories = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in REPOSITORIES]
     all_uids = [meta["uid"] for meta in [*META.values(), *repositories]]
     assert len(all_uids) == len(set(all_uids))
     assert len({frozenset(meta["tags"]) for meta in META.values()}) == len(META)

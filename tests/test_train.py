@@ -97,7 +97,7 @@ def test_it_overfits_a_few_images():
     few = data.Training(data.Labelled(x, labels), x.repeat(20, 1, 1, 1), data.Labelled(x, labels), "")
     model, optimiser = train.new_model(config, torch.device("cpu"))
     bounds = [train.train_epoch(config, epoch, model, optimiser, few, silent)["bound"] for epoch in range(40)]
-    assert bounds[0] < -300, "an untrained decoder says 0.69 nats for each of 784 pixels"
+    assert bounds[0] < -200, "these images cannot be this easy from the start"
     assert bounds[-1] > -70
 
 
