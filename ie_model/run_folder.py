@@ -30,6 +30,9 @@ def replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names no file by itself
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

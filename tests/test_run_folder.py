@@ -1,6 +1,7 @@
 """A run's folder is claimed by one configuration and one process, and everything in it appears by rename."""
 
 import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -82,6 +83,21 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         run_folder.write_json(path, {"new": float("nan")})
     assert json.loads(path.read_text()) == {"old": 1}
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".part"] == []
+
+
+def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path, monkeypatch):
+    path = tmp_path / "run.json"
+    run_folder.write_json(path, {"old": 1})
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run_folder.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as failed:
+        run_folder.write_json(path, {"new": 2})
+    assert failed.value.filename == str(path)
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert [p.name for p in tmp_path.glob(".*.part")] == []
 
 
 def test_reading_says_what_the_folder_holds_instead(tmp_path):
