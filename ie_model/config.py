@@ -29,6 +29,7 @@ class DatasetFacts:
 
 DATASETS = {
     "mnist": DatasetFacts(10, 55_000, 5_000, 10_000, smallest_class=4_921, label_grid=(100, 600, 1000, 3000)),
+    "fashion-mnist": DatasetFacts(10, 55_000, 5_000, 10_000, smallest_class=5_500, label_grid=(100, 600, 1000, 3000)),
     "glyphs": DatasetFacts(10, 15_000, 5_000, 5_000, smallest_class=1_500, label_grid=(100, 600, 1000, 3000)),
 }
 SUPERVISIONS = ("semi-supervised", "supervised")

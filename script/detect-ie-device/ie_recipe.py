@@ -71,6 +71,21 @@ def ie_model(module: str) -> Any:
         del sys.path[: len(paths)]
 
 
+def dataset(env: dict[str, Any], name: str) -> dict[str, Any]:
+    """For `preprocess(i)`: CM_IE_DATA_<NAME> becomes the folder of the verified files (ie_model/fetch.py)."""
+    folder = data(env)
+    try:
+        report = (lambda line: None) if quiet(env) else None
+        found = ie_model("fetch").ensure(name, folder, report=report)
+    except ValueError as error:
+        return {"return": 1 if folder is None else 2, "error": one_line(error)}
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
+        return {"return": code, "error": "interrupted; whole files stay in the cache, run again to go on"}
+    env["CM_IE_DATA_" + name.upper().replace("-", "_")] = str(found)
+    return {"return": 0}
+
+
 def request(env: dict[str, Any]) -> str:
     """The device asked for: --device, else the variation's; ValueError when both are there and differ."""
     flag, variation = env.get("CM_IE_DEVICE_REQUEST"), env.get("CM_IE_DEVICE_VARIATION") or "auto"
