@@ -25,15 +25,30 @@ class DatasetFacts:
     test: int  # read once, at the end
     smallest_class: int  # training images of the rarest class: bounds a class-balanced draw of labels
     label_grid: tuple[int, ...]  # label counts of the semi-supervised table; the first is the default
+    channels: int = 1  # 1: grey values, read as probabilities of ink; 3: colours of 8 bits
+    side: int = 28  # pixels along each side of an image
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: channels, height, width."""
+        return self.channels, self.side, self.side
+
+    @property
+    def pixels(self) -> int:
+        """Values in one image."""
+        return self.channels * self.side * self.side
 
 
 DATASETS = {
     "mnist": DatasetFacts(10, 55_000, 5_000, 10_000, smallest_class=4_921, label_grid=(100, 600, 1000, 3000)),
     "fashion-mnist": DatasetFacts(10, 55_000, 5_000, 10_000, smallest_class=5_500, label_grid=(100, 600, 1000, 3000)),
+    # Its classes are not equally frequent: the commonest has 13,861 training images, the rarest 4,659.
+    "svhn": DatasetFacts(10, 68_257, 5_000, 26_032, smallest_class=4_159, label_grid=(1000, 3000), channels=3, side=32),
     "glyphs": DatasetFacts(10, 15_000, 5_000, 5_000, smallest_class=1_500, label_grid=(100, 600, 1000, 3000)),
 }
 SUPERVISIONS = ("semi-supervised", "supervised")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
+COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
 
 def setting(default: Any, about: str, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
@@ -122,6 +137,8 @@ class Config:
             defaults |= {"labels": "all", "per_class": 20, "epochs": 20}
         else:
             defaults |= {"labels": facts.label_grid[0]}
+        if facts.channels == 3:  # more to say of each image; and classes that are not equally frequent
+            defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "epochs": COLOUR_EPOCHS}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
             defaults |= {"control_steps": 100, "judge_epochs": 1, "probe_epochs": 1}

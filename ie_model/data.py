@@ -25,7 +25,7 @@ _GLYPH_SEEDS = {"train": 0, "test": 1}
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images float (n, 1, 28, 28) in [0, 1] and their classes int64 (n,)."""
+    """Images float (n, channels, side, side) in [0, 1] and their classes int64 (n,)."""
 
     images: Tensor
     labels: Tensor
@@ -39,7 +39,7 @@ class Training:
     """
 
     labelled: Labelled
-    unlabelled: Tensor  # (n, 1, 28, 28) in [0, 1]
+    unlabelled: Tensor  # (n, channels, side, side) in [0, 1]
     valid: Labelled
     split_sha256: str
 
@@ -116,9 +116,12 @@ def describe(config: Config, folder: Path | None) -> list[dict[str, Any]]:
 
 
 def _read(dataset: str, part: str, folder: Path | None) -> tuple[Tensor, Tensor]:
-    """Images float (n, 1, 28, 28) in [0, 1] and labels int64 (n,) of one original part, 'train' or 'test'."""
+    """Images float (n, channels, side, side) in [0, 1] and labels int64 (n,) of one original part, train or test."""
     if dataset == "glyphs":
         images, labels = _glyphs(part)
+    elif dataset == "svhn":
+        assert folder is not None
+        images, labels = _read_svhn(folder, part)
     elif dataset in ("mnist", "fashion-mnist"):
         assert folder is not None
         prefix = {"train": "train", "test": "t10k"}[part]
@@ -126,7 +129,14 @@ def _read(dataset: str, part: str, folder: Path | None) -> tuple[Tensor, Tensor]
         labels = torch.from_numpy(_read_idx(folder / f"{prefix}-labels-idx1-ubyte")).long()
     else:
         raise ValueError(f"dataset: got {dataset!r}, expected one of: {', '.join(DATASETS)}")
-    return images.unsqueeze(1).float().div_(255), labels
+    facts = DATASETS[dataset]
+    expected = facts.train + facts.valid if part == "train" else facts.test
+    if len(images) != expected or len(labels) != expected or not 0 <= labels.min() <= labels.max() < facts.classes:
+        raise ValueError(
+            f"{dataset}: the {part} part has {len(images):,} images and {len(labels):,} labels from {labels.min()} to "
+            f"{labels.max()}; expected {expected:,} with labels from 0 to {facts.classes - 1}"
+        )
+    return images.view(-1, *facts.shape).float().div_(255), labels
 
 
 def _glyphs(part: str) -> tuple[Tensor, Tensor]:
@@ -134,6 +144,21 @@ def _glyphs(part: str) -> tuple[Tensor, Tensor]:
     count = facts.train + facts.valid if part == "train" else facts.test
     images, labels, _ = glyphs.generate(count, _GLYPH_SEEDS[part])
     return images, labels
+
+
+def _read_svhn(folder: Path, part: str) -> tuple[Tensor, Tensor]:
+    """Images uint8 (n, 3, 32, 32) and labels int64 (n,), where the file's label 10 has become the digit 0.
+
+    torchvision's own class reads the .mat file (with scipy) after checking its MD5 once more.
+    """
+    from torchvision.datasets import SVHN
+
+    try:
+        read = SVHN(str(folder), split=part)
+    except Exception as error:  # scipy has many for a file that is none
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{folder}: the {part} part of svhn cannot be read ({reason}); fetch it again") from error
+    return torch.from_numpy(np.ascontiguousarray(read.data)), torch.from_numpy(read.labels)
 
 
 def _read_idx(path: Path) -> np.ndarray:

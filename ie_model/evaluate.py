@@ -81,14 +81,14 @@ def probe_accuracy(
 def infer(model: EquiVAE, x: Tensor, r: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """A sample of q(v | r, x) and L(x, y) with that sample, for the one class that each row of r stands for.
 
-    x: (n, 1, 28, 28), r: (n, R), noise: (n, V). Returns v (n, V) and the bound (n,) in nats.
+    x: (n, *shape), r: (n, R), noise: (n, V). Returns v (n, V) and the bound (n,) in nats.
     """
     samples, bounds = [], []
     for part, own, draw in zip(x.split(CHUNK), r.split(CHUNK), noise.split(CHUNK), strict=True):
         mean, log_variance = model.posterior(model.features(part), own.unsqueeze(1))  # (chunk, 1, V)
         v = sample_gaussian(mean, log_variance, draw.unsqueeze(1))
-        logits = model.decoder(own.unsqueeze(1), v)  # (chunk, 1, 784)
-        likelihood = objective.log_bernoulli(logits, part.flatten(1).unsqueeze(1))
+        outputs = model.decoder(own.unsqueeze(1), v)  # (chunk, 1, D)
+        likelihood = objective.log_probability(outputs, part.flatten(1).unsqueeze(1), model.decoder.log_scale)
         samples.append(v.squeeze(1))
         bounds.append((likelihood - objective.kl_to_prior(mean, log_variance)).squeeze(1))
     return torch.cat(samples), torch.cat(bounds)
@@ -109,8 +109,7 @@ def swap_accuracy(model: EquiVAE, judged_by: nn.Module, r: Tensor, v: Tensor, la
     wanted = swapped_classes(labels, len(r))
     predicted = []
     for style, target in zip(v.split(CHUNK), wanted.split(CHUNK), strict=True):
-        images = torch.sigmoid(model.decoder(r[target], style)).view(-1, 1, 28, 28)
-        predicted.append(judged_by(images).argmax(dim=1))
+        predicted.append(judged_by(model.decoder.mean_image(r[target], style)).argmax(dim=1))
     return 100 - percent_wrong(torch.cat(predicted), wanted)
 
 

@@ -36,6 +36,10 @@ FILES: dict[str, dict[str, str]] = {
         "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
+    "svhn": {  # images and labels together
+        "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+        "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+    },
 }
 
 
@@ -61,6 +65,13 @@ SOURCES: dict[str, Source] = {
         package="debian dataset-fashion-mnist",
         package_folder="usr/share/datasets/fashion-mnist",
         torchvision="FashionMNIST/raw",
+    ),
+    "svhn": Source(
+        mirrors=("http://ufldl.stanford.edu/housenumbers/",),
+        package="",
+        package_folder="",
+        torchvision=".",
+        suffix="",
     ),
 }
 

@@ -66,9 +66,9 @@ def reconstructions(config: Config, model: EquiVAE, r: Tensor, valid: data.Label
     chosen = _of_each_class(valid.labels, each)
     x, y = valid.images[chosen].to(r.device), valid.labels[chosen].to(r.device)
     mean, _ = model.posterior(model.features(x), r[y].unsqueeze(1))
-    decoded = _decode(model, r[y].unsqueeze(1), mean)
-    pairs = torch.stack([x.squeeze(1), decoded.view_as(x.squeeze(1))]).cpu()  # (2, each C, 28, 28)
-    rows = torch.cat([pairs[:, start::each] for start in range(each)])  # (2 each, C, 28, 28)
+    decoded = model.decoder.mean_image(r[y].unsqueeze(1), mean).squeeze(1)
+    pairs = torch.stack([x, decoded]).cpu()  # (2, each C, *shape)
+    rows = torch.cat([pairs[:, start::each] for start in range(each)])  # (2 each, C, *shape)
     return _grid(rows, f"Images and their reconstructions, {_task(config)}", row_labels=["image", "decoded"] * each)
 
 
@@ -78,8 +78,8 @@ def styles(config: Config, model: EquiVAE, r: Tensor, valid: data.Labelled) -> F
     chosen = _of_each_class(valid.labels, 1)
     x, y = valid.images[chosen].to(r.device), valid.labels[chosen].to(r.device)
     mean, _ = model.posterior(model.features(x), r[y].unsqueeze(1))  # (C, 1, V)
-    decoded = _decode(model, r.unsqueeze(0), mean)  # (C, C, 28, 28)
-    rows = torch.cat([x, decoded], dim=1).cpu()
+    decoded = model.decoder.mean_image(r.unsqueeze(0), mean)  # (C, C, *shape)
+    rows = torch.cat([x.unsqueeze(1), decoded], dim=1).cpu()
     return _grid(
         rows, f"v of one image under every class, {_task(config)}", column_labels=["image", *_class_names(config)]
     )
@@ -91,7 +91,7 @@ def samples(config: Config, model: EquiVAE, r: Tensor, rows: int = 8, seed: int 
     draw = torch.Generator().manual_seed(seed)
     v = torch.randn(rows, 1, config.equivariant_dim, generator=draw).to(r.device)
     return _grid(
-        _decode(model, r.unsqueeze(0), v).cpu(),
+        model.decoder.mean_image(r.unsqueeze(0), v).cpu(),
         f"v from the prior, decoded under every class, {_task(config)}",
         column_labels=_class_names(config),
     )
@@ -118,11 +118,6 @@ def learning_curves(config: Config, rows: list[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _decode(model: EquiVAE, r: Tensor, v: Tensor) -> Tensor:
-    """Mean images (…, 28, 28) in [0, 1] of r (…, R) and v (…, V), broadcast."""
-    return torch.sigmoid(model.decoder(r, v)).unflatten(-1, (28, 28))
-
-
 def _of_each_class(labels: Tensor, each: int) -> Tensor:
     """Indices of the first ``each`` images of every class, class by class."""
     return torch.cat([torch.nonzero(labels == c).squeeze(1)[:each] for c in range(int(labels.max()) + 1)])
@@ -141,7 +136,7 @@ def _task(config: Config) -> str:
 def _grid(
     images: Tensor, title: str, row_labels: list[str] | None = None, column_labels: list[str] | None = None
 ) -> Figure:
-    """Small images (rows, columns, 28, 28) with names along the edges."""
+    """Small images (rows, columns, *shape) with names along the edges; one channel is ink on paper."""
     rows, columns = images.shape[:2]
     above = 0.35 if column_labels else 0.12  # inches between the images and the title
     height = COLUMN * rows + above
@@ -149,7 +144,8 @@ def _grid(
     figure, axes = plt.subplots(rows, columns, figsize=(COLUMN * columns, height), squeeze=False, gridspec_kw=spacing)
     for i, j in np.ndindex(rows, columns):
         axis = axes[i, j]
-        axis.imshow(images[i, j], cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        shown = images[i, j].movedim(0, -1).squeeze(-1).numpy()
+        axis.imshow(shown, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axis.set(xticks=[], yticks=[])
         for side in axis.spines.values():
             side.set_color("#bbbbbb")

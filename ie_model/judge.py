@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ie_model import checkpoint, data
-from ie_model.config import Config
+from ie_model.config import Config, DatasetFacts
 from ie_model.fetch import cache_folder
 
 SEED = 0
@@ -27,19 +27,19 @@ CHUNK = 1000
 
 
 class Judge(nn.Module):
-    """A plain convolutional classifier, of another shape than the model's own. (B, 1, 28, 28) to logits (B, C)."""
+    """A plain convolutional classifier, of another shape than the model's own: images (B, *shape) to logits (B, C)."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, facts: DatasetFacts) -> None:
         super().__init__()
-        self.first = nn.Conv2d(1, 32, kernel_size=5, stride=2, padding=2)
+        self.first = nn.Conv2d(facts.channels, 32, kernel_size=5, stride=2, padding=2)
         self.second = nn.Conv2d(32, 64, kernel_size=3, stride=2, padding=1)
         self.third = nn.Conv2d(64, 64, kernel_size=3, stride=2, padding=1)
-        self.dense = nn.Linear(64 * 16, 128)
-        self.head = nn.Linear(128, classes)
+        self.dense = nn.Linear(64 * math.ceil(facts.side / 8) ** 2, 128)
+        self.head = nn.Linear(128, facts.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, C) of images (B, 1, 28, 28)."""
-        x = F.relu(self.first(x))  # (B, 32, 14, 14)
+        """Logits (B, C) of images (B, *shape)."""
+        x = F.relu(self.first(x))  # (B, 32, 14, 14) for images of 28 × 28
         x = F.relu(self.second(x))  # (B, 64, 7, 7)
         x = F.relu(self.third(x))  # (B, 64, 4, 4)
         logits: Tensor = self.head(F.relu(self.dense(x.flatten(1))))
@@ -58,7 +58,7 @@ def trained(config: Config, images: data.Labelled) -> Trained:
     """The judge for this data set: from the cache, or trained now and put there. images: all training images."""
     device = images.images.device
     path = _cache_path(config, images)
-    network = Judge(config.facts.classes).to(device)
+    network = Judge(config.facts).to(device)
     try:
         checkpoint.load_module("judge", network, checkpoint.read(path)[0])
         return Trained(network.eval(), _sha256(network), cached=True)
@@ -76,7 +76,7 @@ def train(config: Config, images: data.Labelled) -> Judge:
     """Trains a judge on real images with all their labels: Adam, a linear rise and fall of the step size."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        network = Judge(config.facts.classes).to(images.images.device)
+        network = Judge(config.facts).to(images.images.device)
     optimiser = torch.optim.Adam(network.parameters(), fused=True)
     order = torch.Generator().manual_seed(SEED)
     steps = config.judge_epochs * math.ceil(len(images.labels) / BATCH)
@@ -95,7 +95,7 @@ def train(config: Config, images: data.Labelled) -> Judge:
 
 @torch.no_grad()
 def predict(network: Judge, images: Tensor) -> Tensor:
-    """Classes (n,) of images (n, 1, 28, 28)."""
+    """Classes (n,) of images (n, *shape)."""
     return torch.cat([network(part).argmax(dim=1) for part in images.split(CHUNK)])
 
 

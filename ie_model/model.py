@@ -12,23 +12,24 @@ from torch.nn import functional as F
 
 from ie_model.config import Config
 
-SIDE = 28  # pixels along each side of an image
-PAPER_LOGIT = -2.0  # a decoder starts from mostly empty paper (12 % ink), not from grey
+PAPER_LOGIT = -2.0  # a decoder of ink starts from mostly empty paper (12 % ink), not from grey
+COLOUR_LOG_SCALE = -2.0  # a decoder of colours starts with logistic noise of scale exp(-2) = 0.14 of the whole range
 INVARIANT_GAIN = 5.0  # f starts with class means as far apart as the noise in v; else v is learnt first and r ignored
 
 
 class Encoder(nn.Module):
-    """Two strided convolutions and a dense layer: images (B, 1, 28, 28) to features (B, out)."""
+    """Two strided convolutions and a dense layer: images (B, *shape) to features (B, out)."""
 
-    def __init__(self, channels: int, out: int) -> None:
+    def __init__(self, config: Config, out: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(1, channels, kernel_size=5, stride=2, padding=2)
+        channels = config.channels
+        self.first = nn.Conv2d(config.facts.channels, channels, kernel_size=5, stride=2, padding=2)
         self.second = nn.Conv2d(channels, 2 * channels, kernel_size=5, stride=2, padding=2)
-        self.dense = nn.Linear(2 * channels * (SIDE // 4) ** 2, out)
+        self.dense = nn.Linear(2 * channels * (config.facts.side // 4) ** 2, out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (B, out) of images (B, 1, 28, 28)."""
-        x = F.relu(self.first(x))  # (B, channels, 14, 14)
+        """Features (B, out) of images (B, *shape)."""
+        x = F.relu(self.first(x))  # (B, channels, 14, 14) for images of 28 × 28
         x = F.relu(self.second(x))  # (B, 2 channels, 7, 7)
         return self.dense(x.flatten(1))  # (B, out)
 
@@ -38,11 +39,11 @@ class Classifier(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.encoder = Encoder(config.channels, config.hidden)
+        self.encoder = Encoder(config, config.hidden)
         self.head = nn.Linear(config.hidden, config.facts.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """log q(y | x), (B, C), of images (B, 1, 28, 28)."""
+        """log q(y | x), (B, C), of images (B, *shape)."""
         return F.log_softmax(self.head(F.relu(self.encoder(x))), dim=1)
 
 
@@ -64,26 +65,41 @@ class Posterior(nn.Module):
 
 
 class Decoder(nn.Module):
-    """p(x | r_y, v): the logits of pixel-wise Bernoulli distributions, through two transposed convolutions."""
+    """p(x | r_y, v), pixel by pixel, through two transposed convolutions.
+
+    Grey images: the logits of Bernoulli distributions of ink. Colour images: the means, before a sigmoid, of logistic
+    distributions discretised to the 256 values; ``log_scale`` (channels,) is learned, one for each colour.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.from_invariant = nn.Linear(config.invariant_dim, config.hidden)
         self.from_equivariant = nn.Linear(config.equivariant_dim, config.hidden, bias=False)
-        self.dense = nn.Linear(config.hidden, 2 * config.channels * (SIDE // 4) ** 2)
+        self.shape = config.facts.shape
+        self.dense = nn.Linear(config.hidden, 2 * config.channels * (config.facts.side // 4) ** 2)
         self.second = nn.ConvTranspose2d(2 * config.channels, config.channels, kernel_size=4, stride=2, padding=1)
-        self.first = nn.ConvTranspose2d(config.channels, 1, kernel_size=4, stride=2, padding=1)
+        self.first = nn.ConvTranspose2d(config.channels, config.facts.channels, kernel_size=4, stride=2, padding=1)
         assert self.first.bias is not None
-        nn.init.constant_(self.first.bias, PAPER_LOGIT)
+        self.log_scale: nn.Parameter | None = None
+        if config.facts.channels == 1:
+            nn.init.constant_(self.first.bias, PAPER_LOGIT)
+        else:
+            nn.init.zeros_(self.first.bias)
+            self.log_scale = nn.Parameter(torch.full((config.facts.channels,), COLOUR_LOG_SCALE))
 
     def forward(self, r: Tensor, v: Tensor) -> Tensor:
-        """r: (..., R), v: (..., V), broadcast against each other. Returns logits (..., 784)."""
+        """r: (..., R), v: (..., V), broadcast against each other. Returns logits (..., pixels)."""
         hidden = F.relu(self.from_invariant(r) + self.from_equivariant(v))  # (..., H)
         leading = hidden.shape[:-1]
-        maps = F.relu(self.dense(hidden)).view(-1, self.second.in_channels, SIDE // 4, SIDE // 4)
+        _, height, width = self.shape
+        maps = F.relu(self.dense(hidden)).view(-1, self.second.in_channels, height // 4, width // 4)
         maps = F.relu(self.second(maps))  # (N, channels, 14, 14)
-        logits: Tensor = self.first(maps)  # (N, 1, 28, 28)
-        return logits.view(*leading, SIDE * SIDE)
+        logits: Tensor = self.first(maps)  # (N, *shape)
+        return logits.view(*leading, -1)
+
+    def mean_image(self, r: Tensor, v: Tensor) -> Tensor:
+        """The mean of p(x | r, v), in [0, 1]: (..., *shape)."""
+        return torch.sigmoid(self(r, v)).unflatten(-1, self.shape)
 
 
 class EquiVAE(nn.Module):
@@ -91,17 +107,17 @@ class EquiVAE(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.invariant = Encoder(config.channels, config.invariant_dim)  # f
+        self.invariant = Encoder(config, config.invariant_dim)  # f
         with torch.no_grad():
             self.invariant.dense.weight.mul_(INVARIANT_GAIN)
-        self.encoder = Encoder(config.channels, config.hidden)
+        self.encoder = Encoder(config, config.hidden)
         self.posterior = Posterior(config)
         self.decoder = Decoder(config)
         # The semi-supervised objective alone has q(y | x).
         self.classifier = nn.Linear(config.hidden, config.facts.classes) if config.semi_supervised else None
 
     def features(self, x: Tensor) -> Tensor:
-        """What q(v | r_y, x) and q(y | x) know of images (B, 1, 28, 28): (B, H)."""
+        """What q(v | r_y, x) and q(y | x) know of images (B, *shape): (B, H)."""
         return F.relu(self.encoder(x))
 
     def classify(self, features: Tensor) -> Tensor:

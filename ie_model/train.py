@@ -139,7 +139,7 @@ def train_epoch(
     for step in range(steps):
         done = (epoch + step / steps) / config.epochs
         optimiser.param_groups[0]["lr"] = learning_rate(config, done)
-        known = images.labelled.images[labelled[step]]  # (C, k, 1, 28, 28)
+        known = images.labelled.images[labelled[step]]  # (C, k, *shape)
         pairs = classes * per_class
         if config.semi_supervised:
             kept = classes if epoch + step / steps < config.full_sum_epochs else min(config.likeliest, classes)

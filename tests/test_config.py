@@ -30,7 +30,7 @@ from ie_model.config import DATASETS, Config
         ({"learning_rate": float("nan")}, "learning_rate: got nan"),
         ({"kl_start": float("inf")}, "kl_start: got inf"),
         ({"threads": 0}, "threads: got 0"),
-        ({"dataset": "mnsit"}, "expected one of: mnist, fashion-mnist, glyphs"),
+        ({"dataset": "mnsit"}, "expected one of: mnist, fashion-mnist, svhn, glyphs"),
         ({"supervision": "none"}, "semi-supervised, supervised"),
         ({"device": "tpu"}, "cpu, cuda"),
         ({"per_class": 1}, "per_class: got 1, expected 2"),

@@ -902,7 +902,10 @@ def test_the_table_is_whole():
     assert fetch.FILES.keys() <= fetch.SOURCES.keys()
     for files in fetch.FILES.values():
         assert len(files) == len(set(files.values()))
-        assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in files.values())
+        assert all(len(digest) in (64, 32) and int(digest, 16) for digest in files.values())
+    assert [name for name, files in fetch.FILES.items() if any(len(digest) == 32 for digest in files.values())] == [
+        "svhn"  # its publisher gives nothing better
+    ]
 
 
 @pytest.mark.parametrize(("dataset", "theirs"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
@@ -910,6 +913,13 @@ def test_mirrors_and_files_are_torchvisions(dataset, theirs):
     known = getattr(pytest.importorskip("torchvision.datasets"), theirs)
     assert list(fetch.SOURCES[dataset].mirrors) == known.mirrors
     assert sorted(f"{name}.gz" for name in fetch.FILES[dataset]) == sorted(name for name, _ in known.resources)
+
+
+def test_svhn_is_torchvisions():
+    known = pytest.importorskip("torchvision.datasets").SVHN.split_list
+    [mirror] = fetch.SOURCES["svhn"].mirrors
+    expected = {name: (f"{mirror}{name}", md5) for name, md5 in fetch.FILES["svhn"].items()}
+    assert {name: (url, md5) for url, name, md5 in (known["train"], known["test"])} == expected
 
 
 @pytest.mark.real

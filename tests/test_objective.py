@@ -168,3 +168,39 @@ def test_a_supervised_model_has_no_classifier():
     model = EquiVAE(dataclasses.replace(CONFIG, supervision="supervised", labels="all"))
     with pytest.raises(ValueError, match="semi-supervised"):
         model.classify(model.features(torch.rand(1, 1, 28, 28)))
+
+
+def test_discretised_logistic_probabilities_sum_to_one_and_agree_with_the_distribution():
+    stats = pytest.importorskip("scipy.stats")
+    values = torch.arange(256, dtype=torch.float64) / 255
+    for mean, log_scale in ((0.0, -2.0), (0.3, -3.5), (0.999, -1.0), (0.5, -6.0), (1.0, 0.5)):
+        scale = torch.tensor([log_scale], dtype=torch.float64)
+        log_p = objective.log_discretised_logistic(
+            torch.full((256, 1), mean, dtype=torch.float64), values[:, None], scale
+        )
+        assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-9)
+        law = stats.logistic(mean, math.exp(log_scale))
+        upper = [*(values[:-1] + 0.5 / 255).tolist(), math.inf]
+        lower = [-math.inf, *(values[1:] - 0.5 / 255).tolist()]
+        expected = [law.cdf(b) - law.cdf(a) for a, b in zip(lower, upper, strict=True)]
+        torch.testing.assert_close(log_p.exp(), torch.tensor(expected, dtype=torch.float64), atol=1e-9, rtol=1e-5)
+
+
+def test_discretised_logistic_sums_over_values_with_each_colours_own_scale():
+    means, x = torch.rand(2, 12), torch.randint(0, 256, (2, 12)) / 255
+    log_scale = torch.tensor([-3.0, -2.0, -1.0])
+    each = [
+        objective.log_discretised_logistic(means[:, i : i + 1], x[:, i : i + 1], log_scale[i // 4 : i // 4 + 1])
+        for i in range(12)  # three colours of four pixels, colour by colour
+    ]
+    torch.testing.assert_close(objective.log_discretised_logistic(means, x, log_scale), torch.stack(each).sum(0))
+
+
+def test_discretised_logistic_stays_finite_far_from_the_mean():
+    means = torch.tensor([[0.0, 1.0, 0.0, 1.0]], requires_grad=True)
+    log_scale = torch.tensor([-7.0], requires_grad=True)
+    log_p = objective.log_discretised_logistic(means, torch.tensor([[1.0, 0.0, 0.5, 0.5]]), log_scale)
+    log_p.sum().backward()
+    assert torch.isfinite(log_p).all()
+    assert torch.isfinite(means.grad).all()
+    assert torch.isfinite(log_scale.grad).all()

@@ -398,7 +398,8 @@ def test_the_files_here_have_the_hashes_of_the_model():
     fetch = pytest.importorskip("ie_model.fetch")
     rules = challenge.load(HERE)
     for name, files in fetch.FILES.items():
-        assert dict(rules.datasets[name]) == dict(files)
+        pinned = {file: digest if len(digest) == 64 else None for file, digest in files.items()}  # an MD5 pins nothing
+        assert dict(rules.datasets[name]) == pinned
 
 
 def test_the_claims_here_are_about_known_tasks_and_metrics():
