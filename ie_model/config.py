@@ -71,6 +71,9 @@ class Config:
     threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
     epochs: int = setting(14, "passes over the training images", "epochs", 1, 10_000)
 
+    binarised: bool = setting(
+        False, "each pixel drawn once as ink or paper, with its grey value as the probability of ink"
+    )
     epoch_images: int = setting(0, "images of one epoch; 0 for all of them", "images", 0, 10**9)
 
     # Sizes (the paper's text leaves them open to us)
@@ -98,6 +101,8 @@ class Config:
     # Evaluation
     judge_epochs: int = setting(4, "epochs of the independent network that judges swaps", "epochs", 1, 1000)
     probe_epochs: int = setting(10, "epochs of the probes that look for the class in v", "epochs", 1, 1000)
+    likelihood_images: int = setting(200, "test images of log_likelihood, evenly spaced", "images", 1, 10**9)
+    likelihood_samples: int = setting(1000, "samples of v for each of them (K)", "samples", 1, 10**6)
     neighbours: int = setting(5, "k of the nearest-neighbour classifier on f(x)", "images", 1, 1000)
 
     def __post_init__(self) -> None:
@@ -108,6 +113,8 @@ class Config:
         _check_choice("supervision", self.supervision, SUPERVISIONS)
         _check_choice("device", self.device, DEVICES)
         self._check_labels()
+        if self.binarised and self.facts.channels != 1:
+            raise ValueError(f"binarised: {self.dataset} has colours; expected a data set of grey images")
 
     @property
     def facts(self) -> DatasetFacts:
@@ -138,10 +145,10 @@ class Config:
         else:
             defaults |= {"labels": facts.label_grid[0]}
         if facts.channels == 3:  # more to say of each image; and classes that are not equally frequent
-            defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "epochs": COLOUR_EPOCHS}
+            defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "epochs": COLOUR_EPOCHS, "likelihood_images": 50}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
-            defaults |= {"control_steps": 100, "judge_epochs": 1, "probe_epochs": 1}
+            defaults |= {"control_steps": 100, "judge_epochs": 1, "probe_epochs": 1, "likelihood_images": 20}
         return cls(**(defaults | given))
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ie_model.config import DATASETS, Config
 
 SPLIT_SEED = 20190609  # fixed for ever: the validation split belongs to the task, not to a run
 _GLYPH_SEEDS = {"train": 0, "test": 1}
+_BINARY_SEEDS = {"train": 2, "test": 3}  # fixed for ever too: statically binarised images are a data set
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def draw_labelled(labels: Tensor, count: int | str, label_seed: int) -> Tensor:
 
 def load_training(config: Config, folder: Path | None) -> Training:
     """The images a run trains on and chooses by; the test images are not opened."""
-    images, labels = _read(config.dataset, "train", folder)
+    images, labels = _read(config, "train", folder)
     train, valid = split(labels, config.facts.valid)
     kept = train[draw_labelled(labels[train], config.labels, config.label_seed)]
     return Training(
@@ -92,14 +93,36 @@ def load_training(config: Config, folder: Path | None) -> Training:
 
 def load_for_probes(config: Config, folder: Path | None) -> Labelled:
     """All training images with all their labels: for the probes and the judge of the evaluation, never for training."""
-    images, labels = _read(config.dataset, "train", folder)
+    images, labels = _read(config, "train", folder)
     train, _ = split(labels, config.facts.valid)
     return Labelled(images[train], labels[train])
 
 
 def load_test(config: Config, folder: Path | None) -> Labelled:
     """The test images. Read once, at the end, by the evaluation."""
-    return Labelled(*_read(config.dataset, "test", folder))
+    return Labelled(*_read(config, "test", folder))
+
+
+def load_factors(config: Config) -> tuple[Tensor, Tensor]:
+    """The generator's own factors of glyphs: of all training images, as `load_for_probes` has them, and of the test's.
+
+    Each float (n, 6), columns as in `glyphs.FACTORS`.
+    """
+    assert config.dataset == "glyphs"
+    _, labels, factors = _glyphs("train")
+    train, _ = split(labels, config.facts.valid)
+    return factors[train], _glyphs("test")[2]
+
+
+def binarise(images: Tensor, part: str) -> Tensor:
+    """Static binarisation: every pixel is ink (1) with its grey value as probability, drawn once for all, else 0.
+
+    images: (n, 1, side, side) in [0, 1]. numpy's legacy generator gives the same images on every machine.
+    """
+    draw = np.random.RandomState(_BINARY_SEEDS[part])
+    return torch.cat(
+        [chunk > torch.from_numpy(draw.random_sample(chunk.shape)) for chunk in images.split(1000)]
+    ).float()
 
 
 def describe(config: Config, folder: Path | None) -> list[dict[str, Any]]:
@@ -107,7 +130,7 @@ def describe(config: Config, folder: Path | None) -> list[dict[str, Any]]:
     if config.dataset == "glyphs":
         files = []
         for part in ("train", "test"):
-            images, labels = _glyphs(part)
+            images, labels, _ = _glyphs(part)
             raw = images.numpy().tobytes() + labels.numpy().astype(np.uint8).tobytes()
             files.append({"name": f"{part}-generated", "sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)})
         return [{"name": config.dataset, "files": files}]
@@ -115,10 +138,11 @@ def describe(config: Config, folder: Path | None) -> list[dict[str, Any]]:
     return [{"name": config.dataset, "files": fetch.verify(config.dataset, folder)}]
 
 
-def _read(dataset: str, part: str, folder: Path | None) -> tuple[Tensor, Tensor]:
+def _read(config: Config, part: str, folder: Path | None) -> tuple[Tensor, Tensor]:
     """Images float (n, channels, side, side) in [0, 1] and labels int64 (n,) of one original part, train or test."""
+    dataset = config.dataset
     if dataset == "glyphs":
-        images, labels = _glyphs(part)
+        images, labels, _ = _glyphs(part)
     elif dataset == "svhn":
         assert folder is not None
         images, labels = _read_svhn(folder, part)
@@ -136,14 +160,15 @@ def _read(dataset: str, part: str, folder: Path | None) -> tuple[Tensor, Tensor]
             f"{dataset}: the {part} part has {len(images):,} images and {len(labels):,} labels from {labels.min()} to "
             f"{labels.max()}; expected {expected:,} with labels from 0 to {facts.classes - 1}"
         )
-    return images.view(-1, *facts.shape).float().div_(255), labels
+    images = images.view(-1, *facts.shape).float().div_(255)
+    return (binarise(images, part) if config.binarised else images), labels
 
 
-def _glyphs(part: str) -> tuple[Tensor, Tensor]:
+def _glyphs(part: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Images, labels and factors of one part of the generated data set."""
     facts = DATASETS["glyphs"]
     count = facts.train + facts.valid if part == "train" else facts.test
-    images, labels, _ = glyphs.generate(count, _GLYPH_SEEDS[part])
-    return images, labels
+    return glyphs.generate(count, _GLYPH_SEEDS[part])
 
 
 def _read_svhn(folder: Path, part: str) -> tuple[Tensor, Tensor]:

@@ -42,6 +42,14 @@ def own_places(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def whole_numbers():
+    """Training flushes denormals for its whole process; the next test, of anything else, is to have them again."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session")
 def session_cache(tmp_path_factory):
     """One cache of downloads for all tests that need real data: the first one fills it."""

@@ -174,7 +174,9 @@ def sane(document, chance_error):
     assert 0 < value["invariant.knn_error"] < chance_error
     assert 0 < value["equivariant.leakage"] < 100
     assert 0 < value["swap.accuracy"] <= 100
-    assert -1000 < value["elbo"] < 0
+    assert -1000 < value["elbo"] < value["log_likelihood"] < 0
+    assert value["equivariance.r2"] < 1
+    assert value["invariance.shift"] > 0
 
 
 def test_glyphs_smoke(glyphs_result):

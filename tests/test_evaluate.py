@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ie_model import evaluate, train
+from ie_model import data, evaluate, inference, metrics, probes, train
 from ie_model.config import Config
 
 CLASSES = 10
@@ -19,19 +19,19 @@ def one_hot(y: torch.Tensor) -> torch.Tensor:
 
 
 def test_percent_wrong_counts_a_partial_batch_right():
-    assert evaluate.percent_wrong(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 4])) == pytest.approx(100 / 3)
+    assert metrics.percent_wrong(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 4])) == pytest.approx(100 / 3)
 
 
 def test_nearest_neighbours_by_hand_and_ties_go_to_the_nearer():
     reference, y = torch.tensor([[0.0], [1.0], [10.0], [11.0]]), torch.tensor([0, 0, 1, 1])
-    assert evaluate.nearest_neighbours(reference, y, torch.tensor([[0.4], [10.6]]), 3).tolist() == [0, 1]
-    assert evaluate.nearest_neighbours(reference, y, torch.tensor([[4.0], [7.0]]), 4).tolist() == [0, 1]
-    assert evaluate.nearest_neighbours(reference, y, torch.tensor([[11.0]]), 99).tolist() == [1]
+    assert metrics.nearest_neighbours(reference, y, torch.tensor([[0.4], [10.6]]), 3).tolist() == [0, 1]
+    assert metrics.nearest_neighbours(reference, y, torch.tensor([[4.0], [7.0]]), 4).tolist() == [0, 1]
+    assert metrics.nearest_neighbours(reference, y, torch.tensor([[11.0]]), 99).tolist() == [1]
 
 
 def test_nearest_neighbours_outvote_one_that_is_nearer():
     reference, y = torch.tensor([[0.0], [1.0], [1.1]]), torch.tensor([0, 1, 1])
-    assert evaluate.nearest_neighbours(reference, y, torch.tensor([[0.2]]), 3).tolist() == [1]
+    assert metrics.nearest_neighbours(reference, y, torch.tensor([[0.2]]), 3).tolist() == [1]
 
 
 @pytest.mark.parametrize("hidden", [None, 32])
@@ -41,7 +41,7 @@ def test_probes_read_a_perfect_a_useless_and_a_duplicated_representation(hidden)
     useless, useless_test = torch.randn(2000, 4, generator=noise), torch.randn(1000, 4, generator=noise)
 
     def accuracy(a: torch.Tensor, b: torch.Tensor) -> float:
-        return evaluate.probe_accuracy(a, y, b, y_test, hidden, epochs=80, seed=0)
+        return probes.accuracy(a, y, b, y_test, hidden, epochs=80, seed=0)
 
     assert accuracy(one_hot(y), one_hot(y_test)) == 100
     assert accuracy(useless, useless_test) == pytest.approx(10, abs=4)
@@ -54,13 +54,13 @@ def test_only_the_mlp_probe_reads_what_no_line_can_cut():
     points = torch.randn(4000, 2, generator=generator)
     inside = (points.norm(dim=1) < 1.18).long()  # half of a standard normal in two dimensions
     parts = (points[:3000], inside[:3000], points[3000:], inside[3000:])
-    assert evaluate.probe_accuracy(*parts, hidden=32, epochs=30, seed=0) > 90
-    assert evaluate.probe_accuracy(*parts, hidden=None, epochs=30, seed=0) < 65
+    assert probes.accuracy(*parts, hidden=32, epochs=30, seed=0) > 90
+    assert probes.accuracy(*parts, hidden=None, epochs=30, seed=0) < 65
 
 
 def test_swaps_go_to_every_other_class_and_never_to_their_own():
     y = labels(90)
-    wanted = evaluate.swapped_classes(y, CLASSES)
+    wanted = metrics.swapped_classes(y, CLASSES)
     assert (wanted != y).all()
     assert torch.bincount(wanted).min() > 0
     for c in range(CLASSES):
@@ -95,12 +95,22 @@ def test_swap_accuracy_of_a_decoder_that_heeds_r_alone_or_v_alone(obeys_r, expec
 def test_no_labelled_image_is_part_of_its_own_representation():
     config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2)
     model, _ = train.new_model(config, torch.device("cpu"))
-    images = evaluate.data.Labelled(torch.rand(40, 1, 28, 28), labels(4))
+    images = data.Labelled(torch.rand(40, 1, 28, 28), labels(4))
     labelled = torch.arange(30)  # three of each class
     features = model.invariant(images.images).detach()
     r = torch.stack([features[:30][images.labels[:30] == c].mean(0) for c in range(CLASSES)])
-    own = evaluate.complementary_representations(model, images, labelled, r)
+    own = inference.complementary_representations(model, images, labelled, r, images.labels)
     for i in range(30):
         others = [j for j in range(30) if j != i and images.labels[j] == images.labels[i]]
         torch.testing.assert_close(own[i], features[others].mean(0))
     torch.testing.assert_close(own[30:], r[images.labels[30:]])
+
+
+def test_a_labelled_image_taken_for_another_class_gets_that_classs_whole_mean():
+    config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2)
+    model, _ = train.new_model(config, torch.device("cpu"))
+    images = data.Labelled(torch.rand(20, 1, 28, 28), labels(2))
+    r = torch.randn(CLASSES, 3)
+    taken_for = (images.labels + 1) % CLASSES
+    own = inference.complementary_representations(model, images, torch.arange(20), r, taken_for)
+    torch.testing.assert_close(own, r[taken_for])

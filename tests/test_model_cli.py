@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ie_model import glyphs
 from ie_model.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,8 +58,14 @@ def test_train_evaluate_figures_and_sample_leave_what_they_promise(finished):
         "swap.accuracy",
         "equivariant.leakage",
         "equivariant.leakage_linear",
+        "equivariant.leakage_predicted",
         "judge.accuracy",
+        "log_likelihood",
+        "equivariance.r2",
+        "invariance.shift",
     }
+    assert set(document["details"]["equivariance.r2"]) == {name for name, *_ in glyphs.FACTORS}
+    assert document["details"]["log_likelihood"]["samples"] >= 1000
     assert Config.read(finished / HOSTILE / "config.json").to_dict() == document["config"]
     assert run("figures", HOSTILE, "--outdir=the figures", cwd=finished)[0] == 0
     pictures = sorted(path.name for path in (finished / "the figures").iterdir())

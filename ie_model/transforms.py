@@ -1,0 +1,60 @@
+"""Known transformations, to measure equivariance and invariance against.
+
+Images are rotated and shifted by amounts that are drawn; a glyph has the generator's own factors, and is transformed
+by drawing its shape again under other factors. Angles stay far below half a turn and below half the angle of any
+shape's symmetry, so that no amount has two names; where a factor cannot be seen in a shape, that shape is left out.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ie_model import glyphs
+
+# The transformations of images: name, largest amount in either direction, unit.
+AMOUNTS = (("rotation", math.radians(20), "rad"), ("shift_x", 2.0, "px"), ("shift_y", 2.0, "px"))
+
+# A turned ring is the same ring; a bar that is sheared is a bar that is turned.
+UNSEEN = {"rotation": ("ring", "bar"), "shear": ("bar",)}
+
+
+def draw_amounts(count: int, generator: torch.Generator) -> Tensor:
+    """Independent, uniform amounts of each of AMOUNTS: (count, 3)."""
+    largest = torch.tensor([amount for _, amount, _ in AMOUNTS])
+    return largest * (2 * torch.rand(count, len(AMOUNTS), generator=generator) - 1)
+
+
+def apply(images: Tensor, amounts: Tensor) -> Tensor:
+    """Turns each image about its centre, then shifts it; what comes in from outside repeats the border.
+
+    images: (n, channels, side, side); amounts: (n, 3), columns as in AMOUNTS, y pointing down. Returns the same shape.
+    """
+    rotation, shift_x, shift_y = amounts.to(images).unbind(1)
+    cos, sin = torch.cos(rotation), torch.sin(rotation)
+    half = images.shape[-1] / 2  # grid_sample counts from -1 to 1 across the image
+    x, y = shift_x / half, shift_y / half
+    # from a pixel back to where it came from: unshift, then turn back
+    back = torch.stack([cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(back, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def redraw_glyphs(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """The glyph of each label (n,) under factors drawn anew: float (n, 1, 28, 28) in [0, 1], on the CPU."""
+    labels = labels.cpu()
+    factors = glyphs.draw_factors(len(labels), generator)
+    images = torch.empty(len(labels), 1, glyphs.SIZE, glyphs.SIZE)
+    for shape in range(len(glyphs.NAMES)):
+        chosen = labels == shape
+        images[chosen, 0] = glyphs.render(shape, factors[chosen]).float() / 255
+    return images
+
+
+def seen(factor: str, labels: Tensor) -> Tensor:
+    """Which glyphs (n,) show a factor at all, as booleans (n,)."""
+    hidden = [glyphs.NAMES.index(name) for name in UNSEEN.get(factor, ())]
+    return ~torch.isin(labels, torch.tensor(hidden, dtype=labels.dtype, device=labels.device))
