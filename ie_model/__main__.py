@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import math
 import os
 import re
 import signal
@@ -177,13 +178,16 @@ def _train(options: argparse.Namespace) -> None:
 
     with run_folder.opened(options.outdir, config) as finished:
         if finished:
+            run_folder.read_run(options.outdir)
             print(f"{options.outdir}: this run is trained already", file=sys.stderr)
             return
         folder = _data_folder(config, options)
         from ie_model.train import train
 
         with progress.bar(config.epochs, options.quiet) as update:
-            train(config, found, folder, options.outdir, update)
+            result = train(config, found, folder, options.outdir, update)
+    if result["error"]:
+        raise RuntimeError(result["error"])
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -196,6 +200,10 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     with progress.steps("evaluating", options.quiet) as report:
         measured = evaluate(config, options.run, folder, report)
+    if wrong := [name for name, value in measured["metrics"].items() if not math.isfinite(value)]:
+        error = f"{', '.join(wrong)}: not a finite number"
+        run_folder.write_json(options.run / run_folder.RUN, run | {"status": "failed", "error": error, "metrics": {}})
+        raise RuntimeError(error)
     run_folder.write_json(options.run / run_folder.RUN, run | {"status": "completed"} | measured)
 
 

@@ -43,7 +43,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What run.json says. Raises ValueError when the folder holds no run that was trained to its end."""
+    """What run.json says. Raises ValueError when the folder holds no run that has ended, or one that failed."""
     try:
         run: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -51,6 +51,8 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder}: holds {state}; expected {RUN} of a finished `ie_model train`") from None
     except (NotADirectoryError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{folder / RUN}: cannot be read ({error}); train again into an empty folder") from error
+    if run.get("status") == "failed":
+        raise ValueError(f"{folder}: holds a run that failed ({run.get('error')}); expected a finished one")
     return run
 
 

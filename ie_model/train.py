@@ -186,7 +186,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     """Trains, or goes on where a checkpoint stands, until run.json is written. Returns what run.json says.
 
     folder: the verified data set, None for one that is generated. run: a folder that `run_folder.opened` has claimed.
-    Raises RuntimeError when the loss is no longer finite.
+    A training that diverges ends too: with status "failed" and the reason, and no weights.
     """
     device = prepare(config)
     images = _to_device(data.load_training(config, folder), device)
@@ -202,6 +202,27 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
             "cpu_seconds": spent["cpu_seconds"] + time.process_time() - started[1],
         }
 
+    def outcome(status: str, epochs: int, error: str | None = None) -> dict[str, Any]:
+        weights = run / run_folder.MODEL
+        return {
+            "format": 1,
+            "status": status,
+            "error": error,
+            "task": {"dataset": config.dataset, "supervision": config.supervision, "labels": config.labels},
+            "config": config.to_dict(),
+            "seed": config.seed,
+            "label_seed": config.label_seed,
+            "metrics": {},
+            "epochs": epochs,
+            **totals(),
+            "images_per_second": sum(row["images_per_second"] for row in rows) / len(rows) if rows else None,
+            "peak_rss_bytes": peak_memory(),
+            "model_sha256": None if error else run_folder.sha256_of(weights),
+            "split_sha256": images.split_sha256,
+            "datasets": data.describe(config, folder),
+            "device": asdict(device_facts),
+        }
+
     rows = run_folder.cut_metrics(run, first)
     for row in rows:
         progress(row["epoch"] - 1, 1.0, row)
@@ -209,11 +230,12 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         model.train()
         before = time.perf_counter()
         row = train_epoch(config, epoch, model, optimiser, images, progress)
-        if not math.isfinite(row["bound"]):
-            raise RuntimeError(
-                f"epoch {epoch + 1}: the bound is {row['bound']}; expected a finite number, try a lower "
-                f"--learning-rate than {config.learning_rate}"
+        if not math.isfinite(row["bound"]) or not all(weights.isfinite().all() for weights in model.parameters()):
+            error = (
+                f"epoch {epoch + 1}: the training diverged (bound {row['bound']:g}, weights that are not finite); try "
+                f"a lower --learning-rate than {config.learning_rate:g}"
             )
+            return _end(run, outcome("failed", epoch, error))
         seconds = time.perf_counter() - before
         model.eval()
         row = {
@@ -233,24 +255,11 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
 
     representations = class_representations(model.eval(), images.labelled, config.facts.classes)
     checkpoint.write_model(run / run_folder.MODEL, model, control, representations)
-    result = {
-        "format": 1,
-        "status": "trained",
-        "error": None,
-        "task": {"dataset": config.dataset, "supervision": config.supervision, "labels": config.labels},
-        "config": config.to_dict(),
-        "seed": config.seed,
-        "label_seed": config.label_seed,
-        "metrics": {},
-        "epochs": config.epochs,
-        **totals(),
-        "images_per_second": sum(row["images_per_second"] for row in rows) / len(rows),
-        "peak_rss_bytes": peak_memory(),
-        "model_sha256": run_folder.sha256_of(run / run_folder.MODEL),
-        "split_sha256": images.split_sha256,
-        "datasets": data.describe(config, folder),
-        "device": asdict(device_facts),
-    }
+    return _end(run, outcome("trained", config.epochs))
+
+
+def _end(run: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Writes run.json, after which there is nothing to go on with."""
     run_folder.write_json(run / run_folder.RUN, result)
     (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
     return result

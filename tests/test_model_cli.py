@@ -135,6 +135,22 @@ def test_info_shows_versions_device_and_settings(tmp_path):
     assert facts["versions"]["torch"]
 
 
+def test_a_training_that_diverges_is_one_line_and_a_failed_run_that_stays_one(tmp_path):
+    arguments = ["train", *TINY, "--learning-rate=1", "--kl-start=1000", "--outdir=run"]
+    code, _, err = run(*arguments, cwd=tmp_path)
+    assert code == 1
+    assert "diverged" in err
+    assert err.count("\n") == 1
+    document = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (document["status"], document["metrics"]) == ("failed", {})
+    assert "diverged" in document["error"]
+    for again in (arguments, ["evaluate", "run"], ["figures", "run", "--outdir=f"], ["sample", "run"]):
+        code, _, err = run(*again, cwd=tmp_path)
+        assert code == 2
+        assert "holds a run that failed" in err
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == document
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_training_says_what_is_kept_and_goes_on(tmp_path, number, code):

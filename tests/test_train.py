@@ -142,11 +142,36 @@ def test_schedules_start_and_end_where_they_say():
     assert train.learning_rate(CONFIG, 1) == pytest.approx(0)
 
 
-def test_a_bound_that_is_no_number_is_an_error_and_not_a_result(tmp_path, monkeypatch):
-    def broken(*arguments: object) -> dict[str, float]:
-        return {"bound": math.nan, "kl": 0.0, "images": 1}
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_training_that_diverges_ends_as_a_failed_run_with_a_reason(tmp_path, monkeypatch, first):
+    honest = train.train_epoch
+
+    def broken(config, epoch, *arguments):
+        row = honest(config, epoch, *arguments)
+        return row | {"bound": math.nan} if epoch + 1 == first else row
 
     monkeypatch.setattr(train, "train_epoch", broken)
-    with pytest.raises(RuntimeError, match="learning-rate"):
-        run(CONFIG, tmp_path / "diverged")
-    assert not (tmp_path / "diverged" / run_folder.RUN).exists()
+    result = run(CONFIG, tmp_path / "diverged")
+    assert (result["status"], result["epochs"], result["metrics"]) == ("failed", first - 1, {})
+    assert f"epoch {first}: the training diverged" in result["error"]
+    assert "--learning-rate" in result["error"]
+    assert result["model_sha256"] is None
+    assert {path.name for path in (tmp_path / "diverged").iterdir()} == {"config.json", "metrics.jsonl", "run.json"}
+    with pytest.raises(ValueError, match="holds a run that failed"):
+        run_folder.read_run(tmp_path / "diverged")
+
+
+def test_weights_that_are_no_numbers_are_found_though_the_bound_before_them_was_one(tmp_path, monkeypatch):
+    honest = train.train_epoch
+
+    def poisoned(config, epoch, model, *rest):
+        row = honest(config, epoch, model, *rest)
+        if epoch + 1 == config.epochs:  # as the very last step would
+            with torch.no_grad():
+                model.decoder.dense.weight[0, 0] = math.inf
+        return row
+
+    monkeypatch.setattr(train, "train_epoch", poisoned)
+    result = run(CONFIG, tmp_path / "diverged")
+    assert result["status"] == "failed"
+    assert not (tmp_path / "diverged" / run_folder.MODEL).exists()
