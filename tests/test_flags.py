@@ -211,3 +211,26 @@ def test_the_check_needs_nothing_heavy():
         [sys.executable, "-I", "-c", code, str(ROOT)], capture_output=True, text=True, check=True, cwd=Path(ROOT.anchor)
     )
     assert done.stdout.strip() == "[] 0"
+
+
+def test_full_is_every_label_count_five_times(tmp_path):
+    answer, env, _ = ask(tmp_path, CM_IE_FULL="yes")
+    assert answer == {"return": 0}
+    request = flags.from_env(env)
+    assert (request.full, request.seeds) == (True, 5)
+    assert [part.task() for part in request.parts()] == [f"mnist-semi-supervised-{n}" for n in (100, 600, 1000, 3000)]
+    assert all(part.seeds == 5 and not part.full for part in request.parts())
+    assert request.task() == "mnist-semi-supervised-full"
+    assert request.command()[3:] == ["reproduce ie-repr mnist _semi-supervised _full"]
+    assert flags.from_text(request.text()) == request
+
+
+def test_full_of_a_supervised_task_is_one_task(tmp_path):
+    _, env, _ = ask(tmp_path, {"seeds": "2"}, CM_IE_FULL="yes", CM_IE_SUPERVISION="supervised")
+    request = flags.from_env(env)
+    assert [part.task() for part in request.parts()] == ["mnist-supervised-all"]
+    assert "--seeds=2" in request.command()
+
+
+def test_full_and_a_label_count_contradict_each_other(tmp_path):
+    assert "--labels=600 contradicts the variation _full" in refused(tmp_path, {"labels": "600"}, CM_IE_FULL="yes")

@@ -57,7 +57,8 @@ class Place:
     def argv(self, folder=None, data=None, **asked):
         request = flags.Request("mnist", "semi-supervised", **{"smoke": True, **asked})
         extra = [f"--data={data}"] if data else []
-        program = str(ROOT / "script" / "run-ie-repr" / "workflow.py")
+        name = "full.py" if request.full else "workflow.py"
+        program = str(ROOT / "script" / "run-ie-repr" / name)
         return [sys.executable, program, f"--request={request.text()}", f"--folder={folder or self.out}", *extra]
 
     def run(self, stand_in=None, **asked):

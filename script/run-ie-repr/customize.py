@@ -27,7 +27,8 @@ def preprocess(i):
     with tempfile.TemporaryDirectory(prefix="ie-repr-") as scratch:
         last_words = Path(scratch) / "error.txt"
         data = env.get("CM_IE_DATA_" + request.dataset.upper().replace("-", "_"))
-        argv = [sys.executable, str(HERE / "workflow.py"), f"--request={request.text()}", f"--folder={folder}"]
+        program = HERE / ("full.py" if request.full else "workflow.py")
+        argv = [sys.executable, str(program), f"--request={request.text()}", f"--folder={folder}"]
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
         argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]
         code = child.run(argv, cwd=here, env=child_env())

@@ -9,7 +9,7 @@ import importlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
 SEEDS_MAX = 100
+FULL_SEEDS = 5  # label draws of `_full`
 CHALLENGE = "ie-repr"
 
 # flag -> (key in CM's env, what a value looks like); each recipe's input_mapping has the same pairs (a test asserts it)
@@ -57,6 +58,7 @@ class Request:
     data: str | None = None
     outdir: str | None = None
     quiet: bool = False
+    full: bool = False  # every label count of the data set, each a task of its own
 
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
@@ -77,21 +79,32 @@ class Request:
     def identity(self) -> dict[str, Any]:
         """What must be the same to go on with an unfinished run (the device is checked by the run itself)."""
         config = {key: value for key, value in self.config().items() if key not in ("seed", "label_seed", "device")}
+        if self.full:
+            return {"seeds": self.seeds, "tasks": [part.task() for part in self.parts()], "config": config}
         return {"seeds": self.seeds, "config": config}
+
+    def parts(self) -> list["Request"]:
+        """The requests that this one covers, one for each task: itself, or one for each label count."""
+        if not self.full:
+            return [self]
+        grid = _import("ie_model.config").DATASETS[self.dataset].label_grid
+        counts = grid if self.supervision == "semi-supervised" else ("all",)
+        return [replace(self, full=False, labels=count) for count in counts]
 
     def task(self) -> str:
         """Short name of the task, for folders and lines: mnist-semi-supervised-100."""
-        labels = self.config()["labels"]
+        labels = "full" if self.full else self.config()["labels"]
         return f"{self.dataset}-{self.supervision}-{labels}" + ("-smoke" if self.smoke else "")
 
     def command(self) -> list[str]:
         """The cm command that asks for exactly this."""
-        size = ["_smoke"] if self.smoke else []
+        size = ["_smoke"] if self.smoke else ["_full"] if self.full else []
         tags = " ".join(["reproduce ie-repr", self.dataset, f"_{self.supervision}", *size])
         values = {
             key: getattr(self, key) for key in ("labels", "seeds", "epochs", "threads", "device", "data", "outdir")
         }
         defaults = {field.name: field.default for field in fields(self)}
+        defaults["seeds"] = FULL_SEEDS if self.full else defaults["seeds"]
         given = [f"--{key}={value}" for key, value in values.items() if value != defaults[key]]
         return ["cm", "run", "script", tags, *given, *(["--quiet"] if self.quiet else [])]
 
@@ -117,9 +130,11 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
             check_names(i["input"])
         request = from_env(i["env"])
         check_data(request)
-        check_task(request)
+        for part in request.parts():
+            check_task(part)
         if request.outdir is not None:
-            results_folder.check(Path(request.outdir), request.identity())
+            parts = [part.task() for part in request.parts()] if request.full else []
+            results_folder.check(Path(request.outdir), request.identity(), parts)
     except ValueError as error:
         return {"return": 2, "error": str(error)}
     values = {"data": request.data, "outdir": request.outdir, "device": request.device}
@@ -192,6 +207,9 @@ def from_env(env: Mapping[str, Any]) -> Request:
     device = texts.get("device")
     if device is not None and device not in DEVICES:
         raise ValueError(f"--device={device}: expected {FLAGS['device'][1]}")
+    full = env.get("CM_IE_FULL") == "yes"
+    if full and labels is not None:
+        raise ValueError(f"--labels={labels} contradicts the variation _full, which runs every label count")
     variation = env.get("CM_IE_DEVICE_VARIATION") or None
     if device and variation and device != variation:
         raise ValueError(f"--device={device} contradicts the variation _{variation}: leave one of them out")
@@ -199,8 +217,9 @@ def from_env(env: Mapping[str, Any]) -> Request:
         dataset=env.get("CM_IE_DATASET", ""),
         supervision=env.get("CM_IE_SUPERVISION", ""),
         smoke=env.get("CM_IE_SMOKE") == "yes",
+        full=full,
         labels=labels if labels in (None, "all") else _number("labels", labels),
-        seeds=1 if seeds is None else seeds,
+        seeds=seeds if seeds is not None else FULL_SEEDS if full else 1,
         epochs=_number("epochs", texts.get("epochs")),
         threads=_number("threads", texts.get("threads")),
         device=device or variation or "auto",

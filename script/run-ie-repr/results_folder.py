@@ -6,7 +6,7 @@ the command to go on. A folder that holds it, for the same config, is resumed; a
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ def default(parent: Path, task: str) -> Path:
     return folder
 
 
-def check(folder: Path, identity: Mapping[str, Any]) -> str:
+def check(folder: Path, identity: Mapping[str, Any], parts: Collection[str] = ()) -> str:
     """Return "new" or "unfinished"; nothing is touched.
 
-    `identity` is what has to be the same to go on: number of runs, config. Raises ValueError, one line, for a folder
+    `identity` is what has to be the same to go on: number of runs, config; `parts` are the folders of a request that
+    covers several tasks, whose names say that it was finished. Raises ValueError, one line, for a folder
     that cannot be written or holds a finished run, an unfinished run of something else, or anything foreign.
     """
     _check_writable(folder)
@@ -49,7 +50,7 @@ def check(folder: Path, identity: Mapping[str, Any]) -> str:
             f"--outdir={folder} holds an unfinished run with {key} = {there!r}, asked for is {asked!r}: "
             "repeat its flags to go on with it, or choose another --outdir"
         )
-    if "result.json" in names:
+    if "result.json" in names or ("index.html" in names and set(parts) <= set(names) and parts):
         raise ValueError(
             f"--outdir={folder} holds a finished run, and results are never overwritten: choose another --outdir"
         )

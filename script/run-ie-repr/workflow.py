@@ -12,7 +12,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -43,21 +43,24 @@ class StopError(Exception):
 class Flow:
     """One results folder and the request it answers."""
 
-    def __init__(self, request: flags.Request, folder: Path, *, device: str, reason: str, data: str | None) -> None:
+    def __init__(
+        self, request: flags.Request, folder: Path, *, device: str, reason: str, data: str | None, command: str = ""
+    ) -> None:
         self.request = request
         self.folder = folder
         self.device = device
         self.reason = reason
         self.data = data
         self.marker: dict[str, Any] = {}
-        self.command = shlex.join(replace(request, outdir=str(folder)).command())
+        # what the user goes on with: this task alone, or the command that covers it
+        self.command = command or shlex.join(replace(request, outdir=str(folder)).command())
 
     def run(self) -> None:
         """Do all steps that are not done yet; raises StopError (also when a run failed), ValueError, OSError."""
         identity = self.request.identity()
         results_folder.check(self.folder, identity)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _only_one(self.folder):
+        with only_one(self.folder):
             # again, now that nobody else can change it
             state = results_folder.check(self.folder, identity)
             self.marker = (
@@ -199,7 +202,7 @@ class Flow:
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; StopError at once when another process holds it."""
     lock = filelock.FileLock(folder / results_folder.LOCK, timeout=0)
     try:
@@ -237,10 +240,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """Run the flow; every foreseeable end is an exit code and one line."""
     arguments = parse(argv)
+    found = {key: getattr(arguments, key) for key in ("device", "reason", "data")}
+    return ended(lambda: Flow(arguments.request, arguments.folder, **found).run(), arguments)
+
+
+def ended(work: Callable[[], None], arguments: argparse.Namespace) -> int:
+    """Do the work; every foreseeable end is an exit code and one line, on stderr or in --last-words."""
     line = ""
     try:
-        found = {key: getattr(arguments, key) for key in ("device", "reason", "data")}
-        Flow(arguments.request, arguments.folder, **found).run()
+        work()
         return 0
     except StopError as stop:
         code, line = stop.code, str(stop)
