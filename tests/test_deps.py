@@ -102,6 +102,9 @@ def test_the_test_extra_has_the_same_torch():
     pins = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
     assert set(TORCH) <= pins
     assert pins <= extra
+    site = install.pins(ROOT / "script/get-ie-deps/requirements-site.txt")
+    assert {f"{name}=={version}" for name, version in site.items()} <= extra
+    assert set(site) == {line.split(">=")[0] for line in project["optional-dependencies"]["site"]}
 
 
 def test_this_environment_is_judged_as_it_is():

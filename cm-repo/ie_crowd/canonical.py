@@ -7,9 +7,10 @@ them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import json
 import math
+from json.encoder import encode_basestring
 from typing import Any
 
 LARGEST_INTEGER = 2**53 - 1
@@ -26,28 +27,48 @@ def identity(document: dict[str, Any]) -> str:
 
 
 def _canonical(value: Any) -> str:
+    # The exact types first, by how often they come: a result is mostly strings in small objects.
+    kind = type(value)
+    if kind is str:
+        return _canonical_string(value)
+    if kind is dict:
+        return "{" + ",".join([f"{_canonical_key(key)}:{_canonical(value[key])}" for key in _sorted(value)]) + "}"
+    if kind is list or kind is tuple:
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    if kind is float:
+        return _canonical_float(value)
     if value is None:
         return "null"
-    if isinstance(value, bool):
+    if kind is bool:
         return "true" if value else "false"
-    if isinstance(value, str):
-        if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
-            raise ValueError("a string with a lone surrogate has no canonical form")
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int):
+    if kind is int:
         if abs(value) > LARGEST_INTEGER:
             raise ValueError(f"the integer {value} is beyond 2^53 - 1")
         return str(value)
-    if isinstance(value, float):
-        return _canonical_float(value)
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(_canonical, value)) + "]"
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("a key that is not a string has no canonical form")
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
-        return "{" + ",".join(f"{_canonical(key)}:{_canonical(value[key])}" for key in keys) + "}"
-    raise ValueError(f"a {type(value).__name__} has no canonical form")
+    bases: tuple[type[Any], ...] = (str, dict, list, float, int)
+    for base in bases:
+        if isinstance(value, base):
+            return _canonical(base(value))
+    raise ValueError(f"a {kind.__name__} has no canonical form")
+
+
+def _sorted(document: dict[Any, Any]) -> list[str]:
+    """The keys by their UTF-16 code units, which is the order of the characters themselves below U+D800."""
+    if not all(type(key) is str for key in document):
+        raise ValueError("a key that is not a string has no canonical form")
+    if all(map(str.isascii, document)):
+        return sorted(document)
+    return sorted(document, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+
+
+def _canonical_string(value: str) -> str:
+    if not value.isascii() and any(0xD800 <= ord(character) <= 0xDFFF for character in value):
+        raise ValueError("a string with a lone surrogate has no canonical form")
+    return encode_basestring(value)
+
+
+# Keys are few and come again in every result.
+_canonical_key = functools.lru_cache(maxsize=4096)(_canonical_string)
 
 
 def _canonical_float(value: float) -> str:

@@ -42,6 +42,7 @@ _START = (
 )
 _QUOTED = re.compile(r"(?P<quote>['\"])(?P<inside>(?:(?!(?P=quote)).)*?" + _START + r"(?:(?!(?P=quote)).)*)(?P=quote)")
 _BARE = re.compile(_START + r"[^\s'\"]*(?: (?=[^\s'\"]*[\\/])[^\s'\"]+)*")
+_TELLING = re.compile(r"[/\\~@]|file:|[0-9]\.[0-9]", re.IGNORECASE)  # something of each pattern here
 _RELATIVE = re.compile(r"(?<![\w<>.-])[\w.-]+(?:[\\/][^\s'\"\\/]+)+[\\/]?")
 
 
@@ -79,6 +80,13 @@ def scrub(text: str, names: Names | None = None) -> str:
         last = match.end()
     pieces.append(_scrub_text(text[last:]))
     return _hide_names("".join(pieces), names or Names.here())
+
+
+def reveals(text: str) -> bool:
+    """Whether ``text`` holds what reads like a path or an address of a machine, whoever it belongs to."""
+    if text.isascii() and text.isprintable() and not _TELLING.search(text):
+        return False  # the usual case, and nothing below could match
+    return scrub(text, Names((), ())) != " ".join(text.split())
 
 
 def scrub_command(argv: Sequence[str], names: Names | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,23 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
+@functools.cache
+def _accepts() -> Callable[[Any], bool]:
+    """Whether a document is valid, forty times as fast where jsonschema-rs is installed.
+
+    It is trusted to accept only: what it refuses, the validator above judges and words.
+    """
+    try:
+        import jsonschema_rs
+    except ImportError:
+        return lambda _: False
+    return jsonschema_rs.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).is_valid
+
+
 def problems(result: Any, most: int = 20) -> list[str]:
     """What the schema says against ``result``: at most ``most`` lines ``/pointer: message``; none if it is valid."""
+    if _accepts()(result):
+        return []
     found: list[str] = []
     for error in validator().iter_errors(result):
         place = "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)

@@ -40,6 +40,11 @@ def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
     return items + rules.check(found, by)
 
 
+def check_document(found: dict[str, Any], by: Challenge) -> list[Item]:
+    """The Items that result.json alone decides, for a document that the schema accepts: no folder is needed."""
+    return [_identity(found), _aggregates(found, by), _privacy(found), _weights(found), *rules.check(found, by)]
+
+
 def _complete(folder: Path) -> Item:
     """The folder does not say of itself that something is still missing."""
     problems = (
@@ -80,20 +85,22 @@ def _close(got: float | None, want: float | None) -> bool:
 
 def _privacy(found: dict[str, Any]) -> Item:
     """No string of the document reads like a path of a machine or an address of one."""
-    nobody = provenance.Names((), ())
-    # Addresses that are meant to be public, and parts whose patterns leave no room (a version may read like an
-    # address).
-    public = ("/paper/url", "/paper/identifiers/", "/provenance/repository", "/files/", "/system/", "/software/")
     problems = [
         f"{pointer} holds what looks like a path or an address"
         for pointer, text in _strings(found, "")
-        if not pointer.startswith(public)
-        if provenance.scrub(text, nobody) != " ".join(text.split())
+        if provenance.reveals(text)
     ]
     return judge("privacy", result.RESULT, problems, "no string looks like a path or an address of a machine")
 
 
+# Addresses that are meant to be public, and parts whose patterns leave no room (a version may read like an address).
+_PUBLIC = frozenset(("/paper/url", "/paper/identifiers", "/provenance/repository", "/files", "/system", "/software"))
+
+
 def _strings(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    """Pointer and text of every string that is not public by its place."""
+    if pointer in _PUBLIC:
+        return
     if isinstance(value, str):
         yield pointer, value
     elif isinstance(value, dict):

@@ -1,0 +1,155 @@
+"""The quick ways of reading, identifying and validating a document say what the plain ones say."""
+
+import copy
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from ie_crowd import canonical, document, provenance, schema, verify
+from ie_crowd.document import Limits
+from toy_challenge.make import RULES, write_folder
+
+HOSTILE = st.text(alphabet='\\"[]{},:x/~@.1 \n\u202e\x7fé', max_size=12)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.floats(-1e15, 1e15), HOSTILE)
+DOCUMENTS = st.recursive(
+    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(HOSTILE, inner, max_size=4))
+)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("results"))
+
+
+def depth(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+
+def openings_and_commas(value):
+    """How the reader counts values: an opening bracket and a comma each stand for one."""
+    if not isinstance(value, (dict, list)):
+        return 0
+    inner = list(value.values() if isinstance(value, dict) else value)
+    return 1 + max(0, len(inner) - 1) + sum(map(openings_and_commas, inner))
+
+
+def odd(text):
+    return any(character in "\n\u202e\x7f" for character in text)
+
+
+def strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from strings(item)
+
+
+@given(DOCUMENTS, st.booleans())
+@example(['\\"', "\\\\", '\\\\"]'], True)
+def test_limits_are_exact_whatever_the_strings_hold(value, ascii_only):
+    content = json.dumps(value, ensure_ascii=ascii_only).encode()
+    nested, values = depth(value), openings_and_commas(value)
+    longest = max(map(len, strings(value)), default=0)
+    exact = Limits(depth=nested, values=values, string=longest)
+    if any(map(odd, strings(value))):
+        with pytest.raises(ValueError, match="is not text"):
+            document.parse_json(content, exact)
+        return
+    assert document.parse_json(content, exact) == value
+    for tight, says in (
+        (Limits(depth=nested - 1, values=values, string=longest), "nested more"),
+        (Limits(depth=nested, values=values - 1, string=longest), "holds more than"),
+        (Limits(depth=nested, values=values, string=longest - 1), "a string of"),
+    ):
+        if tight.string < 0 or (nested == 0 and says != "a string of"):
+            continue
+        with pytest.raises(ValueError, match=says):
+            document.parse_json(content, tight)
+
+
+@pytest.mark.parametrize("text", ['"', '{"a": "x}', '"\\', '"\\"', "\\", '{"a": 1}"', '[1,2\\"]'])
+def test_what_is_cut_off_stays_refused(text):
+    with pytest.raises(ValueError, match="is not JSON"):
+        document.parse_json(text.encode())
+
+
+@given(DOCUMENTS)
+def test_the_canonical_form_is_json_of_the_same_value(value):
+    try:
+        text = canonical.canonical(value)
+    except ValueError:
+        assert any(0xD800 <= ord(character) <= 0xDFFF for text in strings(value) for character in text)
+        return
+    assert json.loads(text) == value
+    assert canonical.canonical(json.loads(text)) == text
+
+
+PLACES = (
+    (),
+    ("submitter",),
+    ("submitter", "name"),
+    ("task", "labels"),
+    ("runs", 0, "metrics"),
+    ("runs", 0, "epochs"),
+    ("runs", 0, "error"),
+    ("config",),
+    ("config", "season"),
+    ("metrics", "forecast.mae", "sd"),
+    ("system", "cpu_model"),
+    ("files", 0, "path"),
+    ("created",),
+    ("provenance", "repository"),
+)
+WRONG = st.one_of(
+    SCALARS,
+    st.sampled_from([[], {}, [1], {"x": 1}, "a\n", "all", 1.0, 7.0, 1e300, -0.0, "ａ", "runs/../x", "1" * 5000]),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(place=st.sampled_from(PLACES), wrong=WRONG, extra=st.booleans())
+def test_what_the_quick_validator_accepts_is_valid(found, place, wrong, extra):
+    pytest.importorskip("jsonschema_rs")
+    changed = copy.deepcopy(found)
+    target = changed
+    for part in place[:-1]:
+        target = target[part]
+    if place and extra and isinstance(target, dict):
+        target["an extra key"] = wrong
+    elif place:
+        target[place[-1]] = wrong
+    else:
+        changed = wrong
+    if schema._accepts()(changed):
+        assert schema.validator().is_valid(changed)
+        assert schema.problems(changed) == []
+    else:
+        assert bool(schema.problems(changed)) == (not schema.validator().is_valid(changed))
+
+
+def test_without_the_quick_validator_the_plain_one_is_asked(found, monkeypatch):
+    monkeypatch.setattr(schema, "_accepts", lambda: lambda _: False)
+    assert schema.problems(found) == []
+    assert schema.problems({**found, "created": "yesterday"})[0].startswith("/created: ")
+
+
+@given(st.text(alphabet="/\\~@.:$%fileFILE19 aC\u202e\n'\"", max_size=16))
+@example("at 10.0.0.1")
+@example("FILE:x")
+def test_what_reveals_a_place_is_what_scrubbing_changes(text):
+    nobody = provenance.Names((), ())
+    assert provenance.reveals(text) == (provenance.scrub(text, nobody) != " ".join(text.split()))
+
+
+def test_privacy_looks_everywhere_but_at_public_places(found):
+    changed = {**found, "config": {**found["config"], "season": "/home/ada"}, "submitter": {"name": "ada@example.org"}}
+    item = next(item for item in verify.check_document(changed, RULES) if item.name == "privacy")
+    assert item.detail == "/config/season holds what looks like a path or an address (and 1 more)"
+    assert next(item for item in verify.check_document(found, RULES) if item.name == "privacy").state == "pass"
