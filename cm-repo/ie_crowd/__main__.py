@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ie_crowd import challenge, item, verify
+from ie_crowd import challenge, item, schema, schema_page, verify
 
 EXAMPLES = """examples:
   python -m ie_crowd check ie-repr-results/RUN           check a results folder by the rules of its challenge
@@ -50,7 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--challenge", type=Path, metavar="FOLDER", help="folder of a rules.yaml (default: the result's own)"
     )
     check.add_argument("--json", action="store_true", help="print the items as JSON")
+    form = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of result.json, or the page made from it",
+        description="Prints the JSON Schema of result.json.",
+        allow_abbrev=False,
+    )
+    form.add_argument("--markdown", action="store_true", help="print the page made from it (docs/result-format.md)")
     arguments = parser.parse_args(argv)
+    if arguments.command == "schema":
+        print(schema_page.markdown() if arguments.markdown else schema.SCHEMA.read_text(encoding="utf-8"), end="")
+        return 0
     try:
         rules = challenge.load(arguments.challenge) if arguments.challenge else None
         items = verify.check(arguments.folder, rules)

@@ -1,4 +1,4 @@
-"""Validation of a result against result.schema.json, with errors of one line."""
+"""Validation of a result against the schema of its version, with errors of one line."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-SCHEMA = Path(__file__).with_name("result.schema.json")
+SCHEMA = Path(__file__).with_name("result.schema.json")  # of the present version
+# Every version that was ever written stays readable. When a version 2 comes, today's file becomes
+# result.schema-1.json, and reader.UPGRADES gets the step from 1 to 2.
+SCHEMAS = {1: SCHEMA}
 SCHEMA_VERSION = 1
 
 
 @functools.cache
-def validator() -> Draft202012Validator:
-    """The validator of schema version 1. No reference in it leaves the file."""
+def validator(version: int = SCHEMA_VERSION) -> Draft202012Validator:
+    """The validator of a schema version. No reference in it leaves the file."""
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return Draft202012Validator(json.loads(SCHEMAS[version].read_text(encoding="utf-8")))
 
 
 @functools.cache
-def _accepts() -> Callable[[Any], bool]:
+def _accepts(version: int = SCHEMA_VERSION) -> Callable[[Any], bool]:
     """Whether a document is valid, forty times as fast where jsonschema-rs is installed.
 
     It is trusted to accept only: what it refuses, the validator above judges and words.
@@ -33,15 +36,20 @@ def _accepts() -> Callable[[Any], bool]:
         import jsonschema_rs
     except ImportError:
         return lambda _: False
-    return jsonschema_rs.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).is_valid
+    return jsonschema_rs.Draft202012Validator(json.loads(SCHEMAS[version].read_text(encoding="utf-8"))).is_valid
 
 
 def problems(result: Any, most: int = 20) -> list[str]:
     """What the schema says against ``result``: at most ``most`` lines ``/pointer: message``; none if it is valid."""
-    if _accepts()(result):
+    version = result.get("schema_version", SCHEMA_VERSION) if isinstance(result, dict) else SCHEMA_VERSION
+    if isinstance(version, bool) or not isinstance(version, (int, float)) or version not in SCHEMAS:
+        known = f"this program reads {', '.join(map(str, SCHEMAS))}"
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        return [f"/schema_version: {_short(repr(version), 40)}, {known}{'; a newer one may read it' if newer else ''}"]
+    if _accepts(version)(result):
         return []
     found: list[str] = []
-    for error in validator().iter_errors(result):
+    for error in validator(version).iter_errors(result):
         place = "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
         found.append(f"{_short(place, 120)}: {_message(error)}")
         if len(found) == most:
