@@ -1,4 +1,4 @@
-"""`python -m ie_model`: train, evaluate, figures, sample and info, each usable by itself.
+"""`python -m ie_model`: train, evaluate, figures, sample, curve and info, each usable by itself.
 
     python -m ie_model train --dataset mnist --labels 100 --outdir my-run
     python -m ie_model evaluate my-run
@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     drawing = command("figures", _figures, "Draw the figures of a trained model.")
     drawing.add_argument("run", type=Path, help="the folder of a finished training")
-    drawing.add_argument("--outdir", type=Path, required=True, help="folder for the PNG files")
+    drawing.add_argument("--outdir", type=Path, required=True, help="folder for the PNG and SVG files")
     _add_common(drawing)
     _add_device(drawing)
 
@@ -104,6 +104,10 @@ def build_parser() -> argparse.ArgumentParser:
     sampling.add_argument("--out", type=Path, default=Path("samples.png"), help="PNG to write (default: %(default)s)")
     sampling.add_argument("--rows", type=int, default=8, help="styles to draw (default: %(default)s)")
     sampling.add_argument("--seed", type=int, default=0, help="seed of the styles (default: %(default)s)")
+
+    curve = command("curve", _curve, "Draw error by number of labels, from a file of series (see plots.read_curve).")
+    curve.add_argument("series", type=Path, help="JSON file with title, measured and published")
+    curve.add_argument("--out", type=Path, action="append", required=True, help="PNG or SVG; may be repeated")
 
     information = command("info", _info, "Versions, device and the settings that `train` would use.")
     _add_settings(information)
@@ -226,10 +230,18 @@ def _sample(options: argparse.Namespace) -> None:
         raise ValueError(f"rows: got {options.rows}, expected at least 1")
     run_folder.read_run(options.run)
     config = Config.read(options.run / run_folder.CONFIG)
-    from ie_model import checkpoint, figures
+    from ie_model import checkpoint, figures, pictures
 
     model, _, r = checkpoint.read_model(options.run, config)
-    figures.write(figures.samples(config, model, r, options.rows, options.seed), options.out)
+    figures.write(pictures.samples(config, model, r, options.rows, options.seed), options.out)
+
+
+def _curve(options: argparse.Namespace) -> None:
+    from ie_model import figures, plots
+
+    if odd := [path for path in options.out if path.suffix not in (".png", ".svg")]:
+        raise ValueError(f"--out={odd[0]}: expected a name that ends in .png or .svg")
+    figures.write(plots.label_curve(*plots.read_curve(options.series)), *options.out)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ie_crowd import schema
 from test_workflow import checkout, one_line, place  # noqa: F401 (fixtures)
 
+PAGE = ["index.html", "error_by_labels.png", "error_by_labels.svg"]
 TASKS = [f"mnist-semi-supervised-{labels}" for labels in (100, 600, 1000, 3000)]
 
 
@@ -35,7 +36,7 @@ def links(folder):
 def test_every_task_has_a_folder_of_its_own_and_the_index_lists_them(place):  # noqa: F811
     done = run(place)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in place.out.iterdir()) == sorted([*TASKS, "index.html"])
+    assert sorted(path.name for path in place.out.iterdir()) == sorted([*TASKS, *PAGE])
     for task in TASKS:
         document = json.loads((place.out / task / "result.json").read_text())
         assert schema.problems(document) == []
@@ -46,6 +47,10 @@ def test_every_task_has_a_folder_of_its_own_and_the_index_lists_them(place):  # 
     assert page.hrefs == [f"{task}/result.json" for task in TASKS]
     assert all((place.out / href).is_file() for href in page.hrefs)
     assert "script" not in page.tags
+    curve = json.loads((place.out / "error_by_labels.svg").read_text())
+    assert [one["name"] for one in curve["measured"]] == ["EquiVAE", "the same classifier, labels alone"]
+    assert [point[0] for point in curve["measured"][0]["points"]] == [100, 600, 1000, 3000]
+    assert any(one["name"].startswith("M1+M2 (Kingma") for one in curve["published"])
     text = (place.out / "index.html").read_text(encoding="utf-8")
     assert "classification.error" in text
     assert "(n = 2)" in text
@@ -56,7 +61,7 @@ def test_a_failed_run_is_reported_and_the_other_tasks_go_on(place):  # noqa: F81
     done = run(place, {"train 1": "fail"})
     assert done.returncode == 1
     assert "4 of 4 tasks had failures" in one_line(done)
-    assert sorted(path.name for path in place.out.iterdir()) == sorted([*TASKS, "index.html"])
+    assert sorted(path.name for path in place.out.iterdir()) == sorted([*TASKS, *PAGE])
     text = (place.out / "index.html").read_text(encoding="utf-8")
     assert text.count("run 1 failed") == 4
     assert "(n = 1)" in text
@@ -79,7 +84,7 @@ def test_stopped_in_the_middle_it_goes_on_with_what_is_missing(place):  # noqa: 
     again = run(place)
     assert again.returncode == 0, again.stderr
     one_task = ["train", "evaluate", "train", "evaluate", "figures"]
-    assert place.calls()[len(before) :] == ["evaluate", "figures", *(one_task * 3)]
+    assert place.calls()[len(before) :] == ["evaluate", "figures", *(one_task * 3), "curve"]
     assert not (place.out / "incomplete.json").exists()
 
 

@@ -68,11 +68,13 @@ def test_train_evaluate_figures_and_sample_leave_what_they_promise(finished):
     assert document["details"]["log_likelihood"]["samples"] >= 1000
     assert Config.read(finished / HOSTILE / "config.json").to_dict() == document["config"]
     assert run("figures", HOSTILE, "--outdir=the figures", cwd=finished)[0] == 0
+    names = "learning_curves projections reconstructions samples styles transfer traversal".split()
     pictures = sorted(path.name for path in (finished / "the figures").iterdir())
-    assert pictures == ["learning_curves.png", "reconstructions.png", "samples.png", "styles.png"]
+    assert pictures == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
     assert run("sample", HOSTILE, "--out=s.png", "--rows=2", cwd=finished)[0] == 0
     for path in [*(finished / "the figures").iterdir(), finished / "s.png"]:
-        assert path.read_bytes().startswith(b"\x89PNG"), path
+        start = {".png": b"\x89PNG", ".svg": b"<?xml"}[path.suffix]
+        assert path.read_bytes().startswith(start), path
     assert not (finished / "owned").exists()
 
 
@@ -106,6 +108,8 @@ def test_training_a_finished_run_again_says_so(finished):
         (["figures", "nowhere", "--outdir=f"], 2, "holds no run"),
         (["sample", "nowhere"], 2, "holds no run"),
         (["sample", "nowhere", "--rows=0"], 2, "rows: got 0"),
+        (["curve", "nowhere", "--out=c.png"], 2, "nowhere: cannot be drawn"),
+        (["curve", "nowhere", "--out=c.jpg"], 2, "ends in .png or .svg"),
         (["dance"], 2, "invalid choice"),
         ([], 2, "COMMAND"),
     ],
@@ -119,7 +123,7 @@ def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, arguments, code, named
     assert err.startswith("ie_model: error: ")
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["figures"], ["sample"], ["info"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["figures"], ["sample"], ["curve"], ["info"]])
 def test_help_explains_every_command(tmp_path, command):
     code, out, _ = run(*command, "--help", cwd=tmp_path)
     assert code == 0

@@ -115,6 +115,7 @@ def test_the_whole_path_in_colour(folder, tmp_path, supervision):
     assert rows[-1]["bound"] > rows[0]["bound"], "the bound rises"
     pictures = figures.draw_all(settings, run, folder, tmp_path / "figures", lambda _: None)
     assert all(path.stat().st_size > 1000 for path in pictures)
+    assert len(pictures) == 14
 
 
 def test_the_scale_of_the_noise_is_learned():

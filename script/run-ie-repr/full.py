@@ -15,9 +15,11 @@ from typing import Any
 import flags
 import results_folder
 import workflow
+from curve import OURS, draw
 from ie_crowd import document, result
 
 INDEX = "index.html"
+CURVE = ("error_by_labels.svg", "error_by_labels.png")
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
     "table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ccc}"
@@ -54,7 +56,12 @@ class Tasks:
                     failed[name] = str(stop)
                     print(f"ie-repr: {name}: {stop}", file=sys.stderr, flush=True)
             documents = {name: self.read(name) for name in self.parts if self.complete(name)}
-            document.write_text(self.folder / INDEX, page(self.request, documents, failed))
+            curve = self.request.supervision == "semi-supervised" and bool(documents)
+            if curve:
+                code = draw([(OURS, read) for read in documents.values()], [self.folder / name for name in CURVE])
+                if code:
+                    raise workflow.StopError(code, f"drawing ended with exit code {code}; go on with: {self.command}")
+            document.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=curve))
             self._mark()
             if len(documents) == len(self.parts):
                 results_folder.finish(self.folder)
@@ -86,8 +93,10 @@ class Tasks:
         results_folder.write_marker(self.folder, marker)
 
 
-def page(request: flags.Request, documents: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]) -> str:
-    """The index: one column for each task, one row for each metric, and what failed. All text is escaped."""
+def page(
+    request: flags.Request, documents: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str], *, curve: bool
+) -> str:
+    """The index: one column for each task, one row for each metric, the curve, and what failed. All text is escaped."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for name, read in documents.items():
         for row in result.table(read):
@@ -110,12 +119,13 @@ def page(request: flags.Request, documents: Mapping[str, Mapping[str, Any]], fai
     )
     tasks = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in failed.items() if name not in documents)
     failures = f"<h2>Failed</h2><ul>{runs}{tasks}</ul>" if runs or tasks else ""
+    picture = f'<p><img src="{CURVE[0]}" alt="Test error against the number of labels"></p>' if curve else ""
     title = f"{request.dataset}, {request.supervision}: every label count"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
         f"<h1>{escape(title)}</h1><table><caption>Mean ± half-width of the 95 % interval over the runs that completed, "
         f"by number of labelled images.</caption><thead><tr><th>metric</th>{head}</tr></thead><tbody>{body}</tbody>"
-        f"</table>{failures}<p>Each task is a folder of its own, to be checked and submitted by itself: "
+        f"</table>{picture}{failures}<p>Each task is a folder of its own, to be checked and submitted by itself: "
         f"{', '.join(map(escape, documents))}.</p></html>\n"
     )
 

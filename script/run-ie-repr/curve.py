@@ -1,0 +1,108 @@
+"""Error against the number of labels, from the result.json of several folders, with published numbers beside it.
+
+    python script/run-ie-repr/curve.py mnist-100 mnist-600 M2=m2-100 --out error.png
+
+A folder counts for the method that is named before it, by default EquiVAE; the labels-only control is read from the
+same results. `full.py` draws the same for its own tasks. The figure itself is ie_model's.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import child
+import flags
+
+METRIC, CONTROL = "classification.error", "control.error"
+OURS, ALONE = "EquiVAE", "the same classifier, labels alone"
+
+
+def series(results: Iterable[tuple[str, Mapping[str, Any]]], published: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `python -m ie_model curve` draws, from (method, result.json) pairs of one data set and published rows.
+
+    Each point is [labels, mean in %, half-width of the 95 % interval or null]. Raises ValueError when the results are
+    of several data sets, or two are of the same method and number of labels.
+    """
+    measured: dict[str, dict[int, list[Any]]] = {}
+    datasets = set()
+    for method, document in results:
+        task, metrics = document["task"], document["metrics"]
+        datasets.add(task["dataset"])
+        if not isinstance(task["labels"], int) or METRIC not in metrics:
+            continue  # a supervised task has no such error
+        for name, metric in ((method, METRIC), (ALONE, CONTROL)):
+            if metric not in metrics:
+                continue
+            points = measured.setdefault(name, {})
+            if task["labels"] in points and name == method:
+                raise ValueError(f"{method}: two results with {task['labels']} labels; name one of them otherwise")
+            points.setdefault(task["labels"], [task["labels"], metrics[metric]["value"], metrics[metric]["ci95"]])
+    if len(datasets) != 1 or not measured:
+        raise ValueError(
+            f"expected semi-supervised results of one data set, got {', '.join(sorted(datasets)) or 'none'}"
+        )
+    dataset = datasets.pop()
+    return {
+        "title": f"{dataset}: test error, mean and 95 % interval over label draws; published numbers as reported",
+        "measured": [{"name": name, "points": list(points.values())} for name, points in measured.items()],
+        "published": [
+            {
+                "name": f"{row['method']} ({row['source']})",
+                "points": [[point["labels"], point["value"], point["spread"]] for point in row["errors"]],
+            }
+            for row in published
+            if row["dataset"] == dataset
+        ],
+    }
+
+
+def published() -> list[dict[str, Any]]:
+    """The published rows of the challenge's claims.yaml."""
+    from ie_crowd import challenge, document
+
+    claims = document.read_yaml(challenge.find(flags.CHALLENGE) / "claims.yaml")
+    rows: list[dict[str, Any]] = claims.get("published", [])
+    return rows
+
+
+def draw(results: Iterable[tuple[str, Mapping[str, Any]]], out: Sequence[Path]) -> int:
+    """Draws into the files `out` (PNG or SVG) and returns ie_model's exit code. ValueError as `series`."""
+    described = series(results, published())
+    with tempfile.TemporaryDirectory(prefix="ie-repr-") as scratch:
+        file = Path(scratch) / "series.json"
+        file.write_text(json.dumps(described), encoding="utf-8")
+        argv = [sys.executable, "-m", "ie_model", "curve", str(file), *(f"--out={path.absolute()}" for path in out)]
+        return child.run(argv, cwd=Path(scratch), env=os.environ)
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command line; what is wrong is one line and exit code 2."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], allow_abbrev=False)
+    parser.add_argument("results", nargs="+", metavar="[METHOD=]FOLDER", help="a results folder with its result.json")
+    parser.add_argument("--out", type=Path, action="append", required=True, help="PNG or SVG to write; may be repeated")
+    options = parser.parse_args(argv)
+    root = flags.root()
+    paths = [str(root), str(root / "cm-repo")] if root else []
+    sys.path[:0] = paths
+    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
+    from ie_crowd import document, result
+
+    try:
+        read = []
+        for given in options.results:
+            method, equals, folder = given.partition("=")
+            method, folder = (method, folder) if equals and not Path(given).exists() else (OURS, given)
+            read.append((method, document.read_json(Path(folder) / result.RESULT)))
+        return draw(read, options.out)
+    except (ValueError, OSError) as error:
+        print(f"run-ie-repr: error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
