@@ -48,6 +48,7 @@ DATASETS = {
 }
 SUPERVISIONS = ("semi-supervised", "supervised")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
+COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
 
@@ -145,7 +146,8 @@ class Config:
         else:
             defaults |= {"labels": facts.label_grid[0]}
         if facts.channels == 3:  # more to say of each image; and classes that are not equally frequent
-            defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "epochs": COLOUR_EPOCHS, "likelihood_images": 50}
+            defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "epochs": COLOUR_EPOCHS}
+            defaults |= {"classifier_weight": COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
             defaults |= {"control_steps": 100, "judge_epochs": 1, "probe_epochs": 1, "likelihood_images": 20}

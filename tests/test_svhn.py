@@ -48,7 +48,15 @@ def folder(tmp_path, monkeypatch):
 
 
 def small(**given) -> Config:
-    tiny = {"labels": 100, "channels": 4, "hidden": 16, "epochs": 2, "batch_size": 50, "control_steps": 5}
+    tiny = {
+        "labels": 100,
+        "channels": 4,
+        "hidden": 16,
+        "epochs": 2,
+        "batch_size": 50,
+        "control_steps": 5,
+        "likelihood_images": 2,
+    }
     return Config.resolve(dataset="svhn", threads=1, judge_epochs=1, probe_epochs=1, **(tiny | given))
 
 
@@ -113,9 +121,10 @@ def test_the_whole_path_in_colour(folder, tmp_path, supervision):
     assert all(np.isfinite(value) for value in measured.values())
     rows = run_folder.read_metrics(run)
     assert rows[-1]["bound"] > rows[0]["bound"], "the bound rises"
-    pictures = figures.draw_all(settings, run, folder, tmp_path / "figures", lambda _: None)
-    assert all(path.stat().st_size > 1000 for path in pictures)
-    assert len(pictures) == 14
+    if supervision == "semi-supervised":
+        pictures = figures.draw_all(settings, run, folder, tmp_path / "figures", lambda _: None)
+        assert all(path.stat().st_size > 1000 for path in pictures)
+        assert len(pictures) == 14
 
 
 def test_the_scale_of_the_noise_is_learned():
