@@ -32,6 +32,7 @@ def test_wheel_holds_both_repositories_and_both_libraries(wheel):
             assert f"cm_ie_repr_crowd/{path.relative_to(ROOT / 'cm-repo').as_posix()}" in held
     assert {"cm_ie_repr/__init__.py", "cm_ie_repr_crowd/__init__.py"} <= held
     assert {"ie_model/config.py", "ie_crowd/result.schema.json"} <= held
+    assert {"ie_crowd/templates/report.html.j2", "ie_crowd/templates/report.css"} <= held
 
 
 def test_wheel_holds_nothing_else(wheel):
@@ -67,6 +68,16 @@ def test_libraries_import_from_the_wheel_alone(installed, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ie-repr ")
     assert str(installed) in done.stdout
+
+
+def test_a_page_is_made_from_the_wheel_alone(installed, tmp_path):
+    fixture = ROOT / "tests/fixtures/results/schema-1/semi-supervised-one-run.json"
+    (tmp_path / "result.json").write_bytes(fixture.read_bytes())
+    argv = [sys.executable, "-m", "ie_crowd", "report", "."]
+    done = subprocess.run(argv, cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "test error of q(y|x)" in page, "the words of the challenge come from the wheel too"
 
 
 def test_project_needs_light_things_only():

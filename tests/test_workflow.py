@@ -105,7 +105,8 @@ def test_whole_flow(place):
     assert done.returncode == 0, done.stderr
     assert place.calls() == ["train", "evaluate", "train", "evaluate", "figures"]
     entries = sorted(entry.name for entry in place.out.iterdir())
-    assert entries == ["SHA256SUMS", "figures", "result.json", "runs"], "no marker, no lock, nothing else"
+    made = ["SHA256SUMS", "cm-output.json", "figures", "report.html", "result.json", "ro-crate-metadata.json", "runs"]
+    assert entries == made, "no marker, no lock, nothing else"
     result = json.loads((place.out / "result.json").read_text())
     assert schema.problems(result) == []
     assert [(run["seed"], run["label_seed"]) for run in result["runs"]] == [(0, 0), (1, 1)]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ie_crowd import challenge, item, schema, schema_page, verify
+from ie_crowd import bundle, challenge, item, report, schema, schema_page, verify
 
 EXAMPLES = """examples:
   python -m ie_crowd check ie-repr-results/RUN           check a results folder by the rules of its challenge
@@ -57,7 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     form.add_argument("--markdown", action="store_true", help="print the page made from it (docs/result-format.md)")
+    page = commands.add_parser(
+        "report",
+        help="make report.html and what else is made from a result.json",
+        description="Makes cm-output.json, report.html and ro-crate-metadata.json of a results folder anew.",
+        allow_abbrev=False,
+    )
+    page.add_argument("folder", type=Path, metavar="DIR", help="results folder that holds result.json")
     arguments = parser.parse_args(argv)
+    if arguments.command == "report":
+        return _report(arguments.folder)
     if arguments.command == "schema":
         print(schema_page.markdown() if arguments.markdown else schema.SCHEMA.read_text(encoding="utf-8"), end="")
         return 0
@@ -72,6 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         _print(items)
     return 1 if any(line.state == "fail" for line in items) else 0
+
+
+def _report(folder: Path) -> int:
+    try:
+        bundle.remake(folder)
+    except ValueError as error:
+        print(f"ie_crowd: error: {error}", file=sys.stderr)
+        return 2
+    print(folder / report.REPORT)
+    return 0
 
 
 def _print(items: Sequence[item.Item]) -> None:

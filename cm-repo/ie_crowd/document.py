@@ -172,7 +172,8 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8; it appears by rename, whole or not at all. Raises ValueError if it cannot be written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        temporary.unlink(missing_ok=True)  # and never through a link that somebody left there
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""The whole flow for one task: train and evaluate each run, draw the figures, assemble result.json, write SHA256SUMS.
+"""The whole flow for one task: train and evaluate each run, draw figures, assemble result.json and what goes with it.
 
 Started by customize.py as one child of cm. Each step is a process of its own in the results folder (`python -m ie_model
 …`, argv list); what it leaves in run.json is all that is taken from it. Killed at any moment, the same command goes on.
@@ -22,7 +22,7 @@ import child
 import filelock
 import flags
 import results_folder
-from ie_crowd import challenge, provenance, result, sums, system
+from ie_crowd import bundle, challenge, provenance, result, system
 from rich.console import Console
 from rich.table import Table
 
@@ -80,7 +80,7 @@ class Flow:
                 self.ie_model("figures", f"runs/{completed[0]}", "--outdir=figures")
                 self._mark(done="figures")
             document = self.assemble(runs)
-            sums.write_sha256sums(self.folder)
+            bundle.write(self.folder, started_in=Path.cwd())
             results_folder.finish(self.folder)
         self.show(document)
         failed = [n for n in range(len(runs)) if n not in completed]
@@ -196,7 +196,7 @@ class Flow:
         if done is not None and done not in self.marker["done"]:
             self.marker["done"].append(done)
         runs = [f"{verb} {n}" for n in range(self.request.seeds) for verb in ("train", "evaluate")]
-        steps = [*runs, "figures", "result.json", "SHA256SUMS"]
+        steps = [*runs, "figures", "result.json", *bundle.MADE, "SHA256SUMS"]
         self.marker["missing"] = [step for step in steps if step not in self.marker["done"]]
         results_folder.write_marker(self.folder, self.marker)
 
