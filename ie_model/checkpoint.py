@@ -61,6 +61,13 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor])
         if name.startswith("adam."):
             _, number, what = name.split(".")
             states.setdefault(int(number), {})[what] = value
+    # The fused step walks a parameter and its moments through memory in one go: they must be laid out alike.
+    parameters: list[Tensor] = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for index, moments in states.items():
+        like = parameters[index]
+        for kind, value in moments.items():
+            if value.shape == like.shape:
+                moments[kind] = torch.empty_like(like, requires_grad=False).copy_(value)
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": states, "param_groups": groups})
 

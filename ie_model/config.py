@@ -70,7 +70,7 @@ class Config:
     smoke: bool = setting(False, "a run of under a minute that takes the same path; its numbers mean little")
     device: str = setting("cpu", "device to compute on: " + ", ".join(DEVICES))
     threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
-    epochs: int = setting(14, "passes over the training images", "epochs", 1, 10_000)
+    epochs: int = setting(10, "passes over the training images", "epochs", 1, 10_000)
 
     binarised: bool = setting(
         False, "each pixel drawn once as ink or paper, with its grey value as the probability of ink"
@@ -88,15 +88,20 @@ class Config:
     # Optimisation
     batch_size: int = setting(125, "unlabelled images of a step (semi-supervised)", "images", 1, 65_536)
     per_class: int = setting(5, "labelled images of each class in a step; m = per_class - 1", "images", 2, 4096)
-    learning_rate: float = setting(1e-3, "Adam's step size at its highest; falls to zero along a half cosine", "", 0, 1)
+    labelled_decoded: int = setting(2, "of these, how many have their bound computed in the step", "images", 1, 4096)
+    warm_up_steps: int = setting(200, "first steps, on the labelled images alone (semi-supervised)", "steps", 0, 10**6)
+    learning_rate: float = setting(3e-3, "Adam's step size at its highest; falls to zero along a half cosine", "", 0, 1)
+    adam_beta2: float = setting(0.99, "decay of Adam's second moment", "", 0, 0.999999)
     kl_start: float = setting(4.0, "weight of KL(q(v|r,x) || p(v)) at the start", "", 0, 1000)
     kl_until: float = setting(0.8, "share of the steps after which that weight has come down to 1", "", 0, 1)
     classifier_weight: float = setting(30.0, "weight of log q(y|x) on labelled images", "nats", 0, 1e6)
     balance_weight: float = setting(
         50.0, "weight of KL(mean q(y|x) of a batch || p(y)) at the start; falls to 0", "nats", 0, 1e6
     )
-    likeliest: int = setting(3, "classes kept of the sum over y, by q(y|x), once truncated", "classes", 1, 10_000)
-    full_sum_epochs: float = setting(0.2, "epochs in which the sum over y has all its terms", "epochs", 0, 10_000)
+    likeliest: int = setting(3, "most classes of one image in the sum over y, by q(y|x)", "classes", 1, 10_000)
+    pairs_per_image: float = setting(
+        1.3, "terms of the sums over y in a batch, the likeliest by q(y|x), over its unlabelled images", "", 1, 10_000
+    )
     control_steps: int = setting(1000, "steps of the control: q(y|x) trained on the labels alone", "steps", 0, 10**6)
 
     # Evaluation
@@ -150,7 +155,13 @@ class Config:
             defaults |= {"classifier_weight": COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
-            defaults |= {"control_steps": 100, "judge_epochs": 1, "probe_epochs": 1, "likelihood_images": 20}
+            defaults |= {
+                "warm_up_steps": 50,
+                "control_steps": 100,
+                "judge_epochs": 1,
+                "probe_epochs": 1,
+                "likelihood_images": 20,
+            }
         return cls(**(defaults | given))
 
     def to_dict(self) -> dict[str, Any]:

@@ -86,25 +86,51 @@ def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1)
 
 
-def bound(model: EquiVAE, x: Tensor, features: Tensor, r: Tensor, noise: Tensor) -> Bound:
-    """L(x, y) for K classes of each image, with one sample of v each.
+def bound(model: EquiVAE, x: Tensor, features: Tensor, image: Tensor, r: Tensor, noise: Tensor) -> Bound:
+    """L(x, y) of N pairs of an image and a class, with one sample of v each.
 
-    x: (B, *shape), features: (B, H) of x, r: (B, K, R), noise: standard normal (B, K, V). Returns parts (B, K).
+    x: (B, *shape), features: (B, H) of x, image: which x each pair is about, (N,), r: r_y of its class, (N, R),
+    noise: standard normal (N, V). Returns parts (N,).
     """
-    mean, log_variance = model.posterior(features, r)
-    outputs = model.decoder(r, sample_gaussian(mean, log_variance, noise))  # (B, K, D)
-    likelihood = log_probability(outputs, x.flatten(1).unsqueeze(1), model.decoder.log_scale)
+    mean, log_variance = model.posterior.pairs(features, image, r)
+    outputs = model.decoder(r, sample_gaussian(mean, log_variance, noise))  # (N, pixels)
+    likelihood = log_probability(outputs, x.flatten(1)[image], model.decoder.log_scale)
     return Bound(likelihood, kl_to_prior(mean, log_variance))
 
 
-def unlabelled_bound(log_q: Tensor, labelled: Tensor, classes: int) -> Tensor:
+class Pairs(NamedTuple):
+    """The pairs of an image and a class whose L(x, y) is computed, each (N,)."""
+
+    image: Tensor
+    label: Tensor
+    log_q: Tensor  # log q(y|x), renormalised over the pairs of the same image
+
+
+def likeliest_pairs(log_q: Tensor, likeliest: int, count: int) -> Pairs:
+    """Every image with its likeliest class, and the next likely pairs of the whole batch, ``count`` in all.
+
+    log_q: (B, C); no image gets more than its ``likeliest`` classes; B <= count <= B likeliest. The images that q is
+    sure of leave their share to those that it is not, and the count, which is fixed, tells nothing of the data to the
+    host. With likeliest = C and count = B C no pair is left out.
+    """
+    kept, labels = log_q.topk(likeliest, dim=1)  # (B, likeliest)
+    order = kept.detach().clone()
+    order[:, 0] = 1.0  # above every other: log q <= 0
+    chosen = order.flatten().topk(count, sorted=False).indices
+    image = chosen // likeliest
+    own = kept.flatten()[chosen]
+    total = torch.zeros(len(log_q), device=log_q.device).index_add(0, image, own.exp())
+    return Pairs(image, labels.flatten()[chosen], own - total.log()[image])
+
+
+def unlabelled_bound(pairs: Pairs, labelled: Tensor, images: int, classes: int) -> Tensor:
     """U(x) from L(x, y), in nats, with the uniform p(y) over all classes.
 
-    log_q: log q(y|x) over the classes that are kept, (B, K); labelled: L(x, y) of the same classes, (B, K). With
-    K = C this is the bound; with K < C, log_q renormalised over the kept classes, it is the bound for the q(y|x) that
-    is cut to them. Returns (B,).
+    labelled: L(x, y) of the pairs, (N,). With every pair of C classes this is the bound; with fewer it is the bound
+    for the q(y|x) that is cut to them. Returns (images,).
     """
-    return (log_q.exp() * (labelled - log_q - math.log(classes))).sum(dim=-1)
+    terms = pairs.log_q.exp() * (labelled - pairs.log_q - math.log(classes))
+    return torch.zeros(images, device=terms.device).index_add(0, pairs.image, terms)
 
 
 def imbalance(log_q: Tensor) -> Tensor:
@@ -116,16 +142,27 @@ def imbalance(log_q: Tensor) -> Tensor:
     return torch.xlogy(mean, mean * log_q.shape[1]).sum()
 
 
-def supervised_step(model: EquiVAE, labelled: Tensor, noise: Tensor, kl_weight: float) -> Step:
-    """The labelled bound on a class-balanced batch.
+def class_representations(features: Tensor) -> tuple[Tensor, Tensor]:
+    """r_y of each labelled image of a batch from the others, (C, k, R), and of each class, (C, R).
 
-    labelled: (C, k, *shape); noise: (C k, 1, V). The loss is the mean over images.
+    features: f(x), (C, k, R). Images without a label use the second: none of them is among these samples as itself.
     """
+    return complementary_means(features), features.mean(dim=1)
+
+
+def labelled_step(model: EquiVAE, labelled: Tensor, noise: Tensor, classifier_weight: float, kl_weight: float) -> Step:
+    """The labelled bound on a class-balanced batch, and the weighted log q(y|x) where the model has a q(y|x).
+
+    labelled: (C, k, *shape); noise: (C k, V). The loss is the mean over images.
+    """
+    classes, k = labelled.shape[:2]
     x = labelled.flatten(0, 1)  # (C k, *shape)
-    features = model.invariant(x).unflatten(0, labelled.shape[:2])  # (C, k, R)
-    r = complementary_means(features).flatten(0, 1).unsqueeze(1)  # (C k, 1, R)
-    parts = bound(model, x, model.features(x), r, noise)
+    r, _ = class_representations(model.invariant(x).unflatten(0, (classes, k)))
+    features = model.features(x)
+    parts = bound(model, x, features, torch.arange(len(x), device=x.device), r.flatten(0, 1), noise)
     loss = (kl_weight * parts.kl - parts.log_likelihood).mean()
+    if model.classifier is not None:
+        loss = loss - classifier_weight * _log_q_of_own(model.classify(features), k).mean()
     return Step(loss, (parts.log_likelihood - parts.kl).mean().detach(), parts.kl.mean().detach())
 
 
@@ -135,42 +172,60 @@ def semi_supervised_step(
     unlabelled: Tensor,
     noise: Tensor,
     config: Config,
-    kept: int,
     kl_weight: float,
     balance_weight: float = 0.0,
 ) -> Step:
     """Both bounds, and the weighted log q(y|x) of the labelled images, per image of the whole batch.
 
-    labelled: (C, k, *shape); unlabelled: (B, *shape); kept: how many classes of the sum over y to keep;
-    noise: (C k + B, kept, V). The labelled images enter with their own class alone. Where ``balance_weight`` is not 0
-    the loss has that multiple of :func:`imbalance` on top, and is no bound.
+    labelled: (C, k, *shape); unlabelled: (B, *shape); noise: (:func:`pairs_of_step`, V). The labelled images enter
+    with their own class alone; the mean bound of the first ``labelled_decoded`` of each class stands for all k. Where
+    ``balance_weight`` is not 0 the loss has that multiple of :func:`imbalance` on top, and is no bound.
     """
     classes, k = labelled.shape[:2]
     known = labelled.flatten(0, 1)  # (C k, *shape)
-    features = model.invariant(known).unflatten(0, (classes, k))  # (C, k, R)
-    r_known = complementary_means(features).flatten(0, 1).unsqueeze(1)  # (C k, 1, R)
-    r_class = features.mean(dim=1)  # (C, R): no unlabelled image is among these samples as itself
+    r_known, r_class = class_representations(model.invariant(known).unflatten(0, (classes, k)))
+    x = torch.cat([known, unlabelled])
+    features = model.features(x)  # (C k + B, H)
+    log_q = model.classify(features)
+    log_q_unlabelled = log_q[len(known) :]
 
-    image = model.features(torch.cat([known, unlabelled]))  # (C k + B, H)
-    log_q = model.classify(image)
-    targets = torch.arange(classes, device=log_q.device).repeat_interleave(k)
-    log_q_known = log_q[: classes * k].gather(1, targets[:, None]).squeeze(1)  # (C k,)
-
-    log_q_kept, candidates = log_q[classes * k :].topk(kept, dim=1)  # (B, kept)
-    if kept < classes:
-        log_q_kept = log_q_kept.log_softmax(dim=1)
-
-    on_known = bound(model, known, image[: classes * k], r_known, noise[: classes * k, :1])
-    on_unknown = bound(model, unlabelled, image[classes * k :], r_class[candidates], noise[classes * k :])
+    decoded = min(k, config.labelled_decoded)
+    own = torch.arange(len(known), device=x.device).view(classes, k)[:, :decoded].flatten()
+    pairs = likeliest_pairs(log_q_unlabelled, *_cut(config, len(unlabelled)))
+    parts = bound(
+        model,
+        x,
+        features,
+        torch.cat([own, len(known) + pairs.image]),
+        torch.cat([r_known[:, :decoded].flatten(0, 1), r_class[pairs.label]]),
+        noise,
+    )
 
     def objective(weight: float) -> Tensor:
-        known_part = (on_known.log_likelihood - weight * on_known.kl).squeeze(1) - math.log(classes)  # (C k,)
-        unknown_part = unlabelled_bound(log_q_kept, on_unknown.log_likelihood - weight * on_unknown.kl, classes)  # (B,)
-        return torch.cat([known_part, unknown_part]).mean()
+        elbo = parts.log_likelihood - weight * parts.kl  # (C decoded + pairs,)
+        known_sum = (elbo[: len(own)].mean() - math.log(classes)) * len(known)
+        unknown = unlabelled_bound(pairs, elbo[len(own) :], len(unlabelled), classes)  # (B,)
+        return (known_sum + unknown.sum()) / len(x)
 
-    images = classes * k + len(unlabelled)
-    loss = -objective(kl_weight) - config.classifier_weight * log_q_known.sum() / images
-    loss = loss + balance_weight * imbalance(log_q[classes * k :])
+    loss = -objective(kl_weight) - config.classifier_weight * _log_q_of_own(log_q[: len(known)], k).sum() / len(x)
+    loss = loss + balance_weight * imbalance(log_q_unlabelled)
     with torch.no_grad():
-        kl = (log_q_kept.exp() * on_unknown.kl).sum(dim=1).mean()
+        kl = (pairs.log_q.exp() * parts.kl[len(own) :]).sum() / len(unlabelled)
     return Step(loss, objective(1.0).detach(), kl)
+
+
+def pairs_of_step(config: Config, per_class: int, unlabelled: int) -> int:
+    """How many pairs of an image and a class :func:`semi_supervised_step` decodes, each with a sample of v."""
+    return config.facts.classes * min(per_class, config.labelled_decoded) + _cut(config, unlabelled)[1]
+
+
+def _cut(config: Config, unlabelled: int) -> tuple[int, int]:
+    """The most classes of one image, and the pairs of all ``unlabelled`` images together."""
+    likeliest = min(config.likeliest, config.facts.classes)
+    return likeliest, max(unlabelled, min(round(config.pairs_per_image * unlabelled), likeliest * unlabelled))
+
+
+def _log_q_of_own(log_q: Tensor, k: int) -> Tensor:
+    """log q(y|x) of each image's own class: (C k, C), k images of each class in order, to (C k,)."""
+    own = torch.arange(log_q.shape[1], device=log_q.device).repeat_interleave(k)
+    return log_q.gather(1, own[:, None]).squeeze(1)

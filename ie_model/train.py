@@ -23,7 +23,9 @@ from ie_model import checkpoint, data, run_folder
 from ie_model.config import Config
 from ie_model.device import Device, torch_device
 from ie_model.model import Classifier, EquiVAE
-from ie_model.objective import Step, semi_supervised_step, supervised_step
+from ie_model.objective import labelled_step, pairs_of_step, semi_supervised_step
+
+GENTLE_STEPS = 20  # in which Adam's step size rises from nothing, while its moments are poor estimates
 
 # Called with the share of the current epoch that is done, and the metrics of the last finished epoch if there is one.
 Progress = Callable[[int, float, dict[str, Any] | None], None]
@@ -55,7 +57,13 @@ def new_model(config: Config, device: torch.device) -> tuple[EquiVAE, torch.opti
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "weights"))
         model = EquiVAE(config).to(device)
-    return model, torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    return model, new_optimiser(config, model)
+
+
+def new_optimiser(config: Config, module: torch.nn.Module) -> torch.optim.Adam:
+    """Adam with the run's settings."""
+    betas = (0.9, config.adam_beta2)
+    return torch.optim.Adam(module.parameters(), lr=config.learning_rate, betas=betas, fused=True)
 
 
 def labelled_order(labels: Tensor, per_class: int, steps: int, generator: torch.Generator) -> Tensor:
@@ -101,7 +109,7 @@ def train_control(config: Config, labelled: data.Labelled, device: torch.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "control"))
         control = Classifier(config).to(device)
-    optimiser = torch.optim.Adam(control.parameters(), lr=config.learning_rate, fused=True)
+    optimiser = new_optimiser(config, control)
     generator = torch.Generator().manual_seed(derived_seed(config.seed, "control batches"))
     order = labelled_order(labelled.labels.cpu(), per_class, config.control_steps, generator).to(device)
     for step in range(config.control_steps):
@@ -113,6 +121,22 @@ def train_control(config: Config, labelled: data.Labelled, device: torch.device)
         loss.backward()
         optimiser.step()
     return control.eval()
+
+
+def warm_up(config: Config, model: EquiVAE, optimiser: torch.optim.Adam, labelled: data.Labelled) -> None:
+    """The first steps see the labelled images alone, so that q(y|x) is no mere guess when it first weighs classes."""
+    device = labelled.images.device
+    per_class = min(config.per_class, int(torch.bincount(labelled.labels).min()))
+    order = torch.Generator().manual_seed(derived_seed(config.seed, "warm-up"))
+    noise = torch.Generator(device).manual_seed(derived_seed(config.seed, "warm-up noise"))
+    batches = labelled_order(labelled.labels.cpu(), per_class, config.warm_up_steps, order).to(device)
+    for step, batch in enumerate(batches):
+        optimiser.param_groups[0]["lr"] = config.learning_rate * min(1.0, (step + 1) / GENTLE_STEPS)
+        draw = torch.randn(batch.numel(), config.equivariant_dim, generator=noise, device=device)
+        result = labelled_step(model, labelled.images[batch], draw, config.classifier_weight, config.kl_start)
+        optimiser.zero_grad(set_to_none=True)
+        result.loss.backward()
+        optimiser.step()
 
 
 def train_epoch(
@@ -140,17 +164,16 @@ def train_epoch(
         done = (epoch + step / steps) / config.epochs
         optimiser.param_groups[0]["lr"] = learning_rate(config, done)
         known = images.labelled.images[labelled[step]]  # (C, k, *shape)
-        pairs = classes * per_class
         if config.semi_supervised:
-            kept = classes if epoch + step / steps < config.full_sum_epochs else min(config.likeliest, classes)
             unknown = images.unlabelled[unlabelled[step * batch_size : (step + 1) * batch_size]]
-            draw = torch.randn(pairs + len(unknown), kept, config.equivariant_dim, generator=noise, device=device)
-            result: Step = semi_supervised_step(
-                model, known, unknown, draw, config, kept, kl_weight(config, done), balance_weight(config, done)
+            pairs = pairs_of_step(config, per_class, len(unknown))
+            draw = torch.randn(pairs, config.equivariant_dim, generator=noise, device=device)
+            result = semi_supervised_step(
+                model, known, unknown, draw, config, kl_weight(config, done), balance_weight(config, done)
             )
         else:
-            draw = torch.randn(pairs, 1, config.equivariant_dim, generator=noise, device=device)
-            result = supervised_step(model, known, draw, kl_weight(config, done))
+            draw = torch.randn(classes * per_class, config.equivariant_dim, generator=noise, device=device)
+            result = labelled_step(model, known, draw, 0.0, kl_weight(config, done))
         optimiser.zero_grad(set_to_none=True)
         result.loss.backward()
         optimiser.step()
@@ -226,6 +249,8 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     rows = run_folder.cut_metrics(run, first)
     for row in rows:
         progress(row["epoch"] - 1, 1.0, row)
+    if config.semi_supervised and first == 0:
+        warm_up(config, model.train(), optimiser, images.labelled)
     for epoch in range(first, config.epochs):
         model.train()
         before = time.perf_counter()

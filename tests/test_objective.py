@@ -13,13 +13,17 @@ from ie_model import objective
 from ie_model.config import Config
 from ie_model.model import EquiVAE
 
-CONFIG = Config.resolve(channels=4, hidden=16, invariant_dim=3, equivariant_dim=2)
+CONFIG = Config.resolve(
+    channels=4, hidden=16, invariant_dim=3, equivariant_dim=2, labelled_decoded=3, likeliest=10, pairs_per_image=10.0
+)  # nothing is cut
+CUT = dataclasses.replace(CONFIG, labelled_decoded=2, likeliest=3, pairs_per_image=1.5)
 
 
 @pytest.fixture
 def model() -> EquiVAE:
+    """In evaluation mode, where batch normalisation treats each image by itself, as the formulas do."""
     torch.manual_seed(0)
-    return EquiVAE(CONFIG)
+    return EquiVAE(CONFIG).eval()
 
 
 def test_log_bernoulli_is_torchs_on_binary_images_and_linear_between():
@@ -57,6 +61,15 @@ def test_an_image_is_never_among_its_own_complementary_samples(classes, k, dims,
         torch.testing.assert_close(gradient[:, others], torch.full_like(gradient[:, others], 1 / (k - 1)))
 
 
+def test_no_statistic_of_the_batch_tells_r_of_the_image_itself(model):
+    images = torch.rand(10, 3, 1, 28, 28, requires_grad=True)
+    features = model.train().invariant(images.flatten(0, 1)).unflatten(0, (10, 3))
+    r, _ = objective.class_representations(features)
+    (gradient,) = torch.autograd.grad(r[4, 1].sum(), images)
+    assert gradient[4, 1].abs().max() == 0
+    assert gradient[4, 0].abs().max() > 0
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(5)))
 def test_r_does_not_depend_on_the_order_of_the_complementary_samples(order):
@@ -73,24 +86,49 @@ def test_one_image_of_a_class_has_no_complement():
 
 
 def test_the_unlabelled_bound_by_hand():
-    log_q = torch.tensor([[0.25, 0.75]]).log()
-    labelled = torch.tensor([[-10.0, -20.0]])
+    pairs = objective.likeliest_pairs(torch.tensor([[0.25, 0.75]]).log(), 2, 2)
+    assert pairs.label.tolist() == [1, 0]
+    labelled = torch.tensor([-20.0, -10.0])
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
     expected = 0.25 * -10 + 0.75 * -20 + entropy + math.log(0.5)
-    assert objective.unlabelled_bound(log_q, labelled, 2).item() == pytest.approx(expected)
+    assert objective.unlabelled_bound(pairs, labelled, 1, 2).item() == pytest.approx(expected)
 
 
 def test_the_unlabelled_bound_is_largest_at_the_posterior_and_is_then_the_evidence():
     labelled = torch.tensor([[-3.0, -1.0, -2.0]])
-    posterior = labelled.log_softmax(dim=1)
-    best = objective.unlabelled_bound(posterior, labelled, 3)
+
+    def value(log_q):
+        pairs = objective.likeliest_pairs(log_q, 3, 3)
+        return objective.unlabelled_bound(pairs, labelled[0, pairs.label], 1, 3)
+
+    best = value(labelled.log_softmax(dim=1))
     torch.testing.assert_close(best, labelled.logsumexp(dim=1) - math.log(3))
     for _ in range(20):
-        assert objective.unlabelled_bound(torch.randn(1, 3).log_softmax(1), labelled, 3) <= best
+        assert value(torch.randn(1, 3).log_softmax(1)) <= best
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 9), st.integers(2, 6), st.integers(1, 6), st.floats(1, 6), st.integers(0, 10_000))
+def test_the_pairs_are_every_images_likeliest_class_and_the_next_likely_of_all(images, classes, most, share, seed):
+    most = min(most, classes)
+    count = min(round(share * images), most * images)
+    log_q = torch.randn(images, classes, generator=torch.Generator().manual_seed(seed)).log_softmax(dim=1)
+    pairs = objective.likeliest_pairs(log_q, most, count)
+    chosen = set(zip(pairs.image.tolist(), pairs.label.tolist(), strict=True))
+    assert len(chosen) == count, "no pair comes twice"
+    assert {(i, int(log_q[i].argmax())) for i in range(images)} <= chosen
+    assert int(torch.bincount(pairs.image).max()) <= most
+    total = torch.zeros(images).index_add(0, pairs.image, pairs.log_q.exp())
+    torch.testing.assert_close(total, torch.ones(images))
+    within = log_q.topk(most, dim=1)
+    allowed = {(i, int(c)) for i in range(images) for c in within.indices[i]}
+    left_out = [float(log_q[pair]) for pair in allowed - chosen]
+    extra = [float(log_q[i, c]) for i, c in chosen if c != int(log_q[i].argmax())]
+    assert not left_out or not extra or max(left_out) <= min(extra)
 
 
 def explicit_loss(model, labelled, unlabelled, noise, config, kl_weight):
-    """The objective written as a reader of the paper would: one class, one image at a time."""
+    """The objective written as a reader of the paper would: one class, one image at a time; noise(image, class)."""
     classes, k = labelled.shape[:2]
     total, place = torch.zeros(()), 0
 
@@ -103,13 +141,13 @@ def explicit_loss(model, labelled, unlabelled, noise, config, kl_weight):
     for y in range(classes):
         for i in range(k):
             others = torch.stack([labelled[y, j] for j in range(k) if j != i])
-            total += one(labelled[y, i], model.invariant(others).mean(0), noise[place, 0]) - math.log(classes)
+            total += one(labelled[y, i], model.invariant(others).mean(0), noise(place, y)) - math.log(classes)
             total += config.classifier_weight * model.classify(model.features(labelled[y, i][None]))[0, y]
             place += 1
     for x in unlabelled:
         log_q = model.classify(model.features(x[None]))[0]
-        for rank, y in enumerate(log_q.argsort(descending=True)):
-            value = one(x, model.invariant(labelled[y]).mean(0), noise[place, rank])
+        for y in range(classes):
+            value = one(x, model.invariant(labelled[y]).mean(0), noise(place, y))
             total += log_q[y].exp() * (value - log_q[y] - math.log(classes))
         place += 1
     return -total / place
@@ -117,9 +155,13 @@ def explicit_loss(model, labelled, unlabelled, noise, config, kl_weight):
 
 def test_the_step_is_the_explicit_sum_over_classes_in_value_and_gradient(model):
     labelled, unlabelled = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28)
-    noise = torch.randn(34, 10, 2)
-    fast = objective.semi_supervised_step(model, labelled, unlabelled, noise, CONFIG, 10, kl_weight=1.7).loss
-    plain = explicit_loss(model, labelled, unlabelled, noise, CONFIG, 1.7)
+    draw = torch.randn(objective.pairs_of_step(CONFIG, 3, 4), 2)
+    fast = objective.semi_supervised_step(model, labelled, unlabelled, draw, CONFIG, kl_weight=1.7).loss
+    pairs = objective.likeliest_pairs(model.classify(model.features(unlabelled)), 10, 40)
+    row = {(30 + int(i), int(y)): 30 + n for n, (i, y) in enumerate(zip(pairs.image, pairs.label, strict=True))}
+    plain = explicit_loss(
+        model, labelled, unlabelled, lambda image, y: draw[row.get((image, y), image)], CONFIG, kl_weight=1.7
+    )
     torch.testing.assert_close(fast, plain)
     parameters = list(model.parameters())
     for a, b in zip(torch.autograd.grad(fast, parameters), torch.autograd.grad(plain, parameters), strict=True):
@@ -128,11 +170,25 @@ def test_the_step_is_the_explicit_sum_over_classes_in_value_and_gradient(model):
 
 def test_a_cut_sum_is_the_bound_for_the_cut_classifier(model):
     labelled, unlabelled = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28)
-    noise = torch.randn(34, 10, 2)
-    whole = objective.semi_supervised_step(model, labelled, unlabelled, noise, CONFIG, 10, 1.0)
-    cut = objective.semi_supervised_step(model, labelled, unlabelled, noise[:, :3], CONFIG, 3, 1.0)
-    assert torch.isfinite(cut.loss)
-    assert cut.loss != whole.loss, "three of ten classes cannot give the same sum for an untrained q"
+    # All images of a class alike: then the mean bound of two of them is that of three, but for the noise.
+    labelled = labelled[:, :1].expand_as(labelled)
+    features = model.features(unlabelled)
+    with torch.no_grad():
+        kept = torch.full((4, 10), -1e4)
+        kept[:, :2] = 0.0  # a q that is cut by itself: two classes for every image
+        kept = kept.log_softmax(dim=1)
+    pairs, all_pairs = objective.likeliest_pairs(kept, 3, 8), objective.likeliest_pairs(kept, 10, 40)
+    r = model.invariant(labelled[:, 0])
+    zero = torch.zeros(40, 2)
+
+    def value(of):
+        parts = objective.bound(model, unlabelled, features, of.image, r[of.label], zero[: len(of.label)])
+        return objective.unlabelled_bound(of, parts.log_likelihood - parts.kl, 4, 10)
+
+    torch.testing.assert_close(value(pairs), value(all_pairs))
+    assert objective.pairs_of_step(CUT, 3, 4) == 10 * 2 + 6
+    step = objective.semi_supervised_step(model, labelled, unlabelled, torch.randn(26, 2), CUT, 1.0)
+    assert torch.isfinite(step.loss)
 
 
 def test_imbalance_by_hand():
@@ -145,7 +201,7 @@ def test_imbalance_by_hand():
 
 
 def test_the_balance_term_changes_the_loss_and_not_the_reported_bound(model):
-    parts = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28), torch.randn(34, 10, 2), CONFIG, 10, 1.0
+    parts = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28), torch.randn(70, 2), CONFIG, 1.0
     plain, more = (objective.semi_supervised_step(model, *parts, balance_weight=weight) for weight in (0.0, 7.0))
     log_q = model.classify(model.features(parts[1]))
     torch.testing.assert_close(more.loss - plain.loss, 7 * objective.imbalance(log_q), rtol=1e-3, atol=1e-3)
@@ -156,16 +212,16 @@ def test_the_supervised_step_reports_the_exact_bound_whatever_the_kl_weight():
     config = dataclasses.replace(CONFIG, supervision="supervised", labels="all")
     torch.manual_seed(0)
     model = EquiVAE(config)
-    labelled, noise = torch.rand(10, 3, 1, 28, 28), torch.randn(30, 1, 2)
-    heavy = objective.supervised_step(model, labelled, noise, kl_weight=4.0)
-    exact = objective.supervised_step(model, labelled, noise, kl_weight=1.0)
+    labelled, noise = torch.rand(10, 3, 1, 28, 28), torch.randn(30, 2)
+    heavy = objective.labelled_step(model, labelled, noise, 0.0, kl_weight=4.0)
+    exact = objective.labelled_step(model, labelled, noise, 0.0, kl_weight=1.0)
     torch.testing.assert_close(heavy.bound, exact.bound)
     torch.testing.assert_close(exact.loss, -exact.bound)
     torch.testing.assert_close(heavy.loss, -exact.bound + 3 * exact.kl)
 
 
 def test_a_supervised_model_has_no_classifier():
-    model = EquiVAE(dataclasses.replace(CONFIG, supervision="supervised", labels="all"))
+    model = EquiVAE(dataclasses.replace(CONFIG, supervision="supervised", labels="all")).eval()
     with pytest.raises(ValueError, match="semi-supervised"):
         model.classify(model.features(torch.rand(1, 1, 28, 28)))
 

@@ -12,7 +12,7 @@ from ie_model.device import Device
 
 CONFIG = Config.resolve(
     dataset="glyphs", labels=40, channels=4, hidden=32, invariant_dim=4, equivariant_dim=4, epochs=3, batch_size=50,
-    per_class=4, control_steps=5, threads=1, full_sum_epochs=1,
+    per_class=4, control_steps=5, warm_up_steps=3, threads=1,
 )  # fmt: skip
 CPU = Device("cpu", "a processor", None, None, 1, "asked for")
 
