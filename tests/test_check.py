@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ie_crowd import __main__ as command_line
 from ie_crowd import canonical, document, result, sums, verify
+from toy_challenge import compute
 from toy_challenge.make import CONFIG, RULES, failed_run, run_document, write_folder, write_run
 
 TOY = Path(__file__).parent / "toy_challenge"
-GOOD_ITEMS = 23
+GOOD_ITEMS = 26  # of integrity and validity
 
 
 @pytest.fixture
@@ -70,8 +71,13 @@ def test_result_json_alone_is_enough(folder):
         shutil.rmtree(folder / name)
     (folder / sums.SUMS).unlink()
     found = states(folder)
-    assert {name for name, state in found.items() if state != "pass"} == {"files", "run files", "checksums"}
-    assert found["files"] == found["run files"] == found["checksums"] == "not evidenced"
+    assert {name for name, state in found.items() if state != "pass"} == {
+        "files",
+        "run files",
+        "weights format",
+        "checksums",
+    }
+    assert {found[name] for name in ("files", "run files", "weights format", "checksums")} == {"not evidenced"}
 
 
 def test_failed_runs_are_checked_too(tmp_path):
@@ -85,8 +91,12 @@ def test_data_and_a_split_that_the_rules_do_not_pin_are_not_evidenced(tmp_path):
     run["task"] = {"dataset": "synthetic", "supervision": "semi-supervised", "labels": 50}
     write_folder(tmp_path, [run])
     found = states(tmp_path)
-    assert {name for name, state in found.items() if state != "pass"} == {"rules.data", "rules.split"}
-    assert found["rules.data"] == found["rules.split"] == "not evidenced"
+    assert {name for name, state in found.items() if state != "pass"} == {
+        "rules.data",
+        "rules.split",
+        "band.forecast.mae",
+    }
+    assert {found[name] for name in ("rules.data", "rules.split", "band.forecast.mae")} == {"not evidenced"}
     rewrite(tmp_path, lambda found: found["datasets"][0]["files"].clear())
     assert failed(tmp_path) == {"run files", "rules.data"}
 
@@ -153,10 +163,11 @@ def test_an_edit_without_a_new_id(folder):
 @pytest.mark.parametrize("same_size", [True, False])
 def test_exchanged_weights(folder, same_size):
     path = folder / "runs" / "1" / "model.safetensors"
-    path.write_bytes(b"x" * path.stat().st_size if same_size else b"x")
-    assert failed(folder) == {"files", "checksums"}
+    path.write_bytes(compute.weights(1.0, 99.0) if same_size else b"x")
+    broken = set() if same_size else {"weights format"}
+    assert failed(folder) == {"files", "checksums"} | broken
     sums.write_sha256sums(folder)
-    assert failed(folder) == {"files"}
+    assert failed(folder) == {"files"} | broken
 
 
 def test_exchanged_weights_with_every_list_corrected(folder):
@@ -393,7 +404,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
 def test_a_link_in_the_folder_is_refused(folder):
     (folder / "runs" / "0" / "model.safetensors").unlink()
     (folder / "runs" / "0" / "model.safetensors").symlink_to(folder / "runs" / "1" / "model.safetensors")
-    assert failed(folder) == {"files", "checksums"}
+    assert failed(folder) == {"files", "checksums", "weights format"}
     with pytest.raises(ValueError, match="is a symbolic link"):
         sums.write_sha256sums(folder)
     with pytest.raises(ValueError, match="is a symbolic link"):

@@ -446,7 +446,7 @@ def test_the_library_knows_nothing_of_this_paper():
         ("chance: 25, ", "", "metrics.season.guess"),
         ("a" * 64, "a" * 63, "datasets.gauges.levels.csv"),
         ("metrics: [forecast.mae, flood", "metrics: [forecast.mea, flood", "tasks[0].metrics is 'forecast.mea'"),
-        ("labels: [50]", "labels: [0]", "tasks[1].labels is 0"),
+        ("labels: [50], metrics", "labels: [0], metrics", "tasks[1].labels is 0"),
         ("pinned: {epochs: 7}", "pinned: {epoch: 7}", "tasks[0].pinned is 'epoch'"),
         ("{min: 0.1, max: 0.5}", "{least: 0.1}", "expected min, max or both"),
         ("season: string", "season: text", "config.season is 'text'"),

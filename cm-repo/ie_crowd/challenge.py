@@ -7,26 +7,30 @@ The format of the file is described at the top of the file itself.
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import document
+from ie_crowd import bands, document, recipe
+from ie_crowd.bands import Band
+from ie_crowd.recipe import Recipe
+from ie_crowd.rules_reader import Reader
 
 DIRECTIONS = ("higher", "lower", "toward-chance")
 TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
 CROWD_PACKAGE = (
     "cm_ie_repr_crowd"  # holds the challenge folders in an installed copy, where they do not lie beside ie_crowd
 )
-_NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: its unit, which way is better, the values it can take, and what guessing gives (if that matters)."""
+    """One metric: its unit, which way is better, the values it can take, and what guessing gives (if that matters).
+
+    ``recompute`` and ``rerun`` are by how much, in the metric's unit, it may differ on another platform when it is
+    computed again from the same weights, or after training again with the same seeds. None: the rules do not say.
+    """
 
     unit: str
     direction: str
@@ -34,6 +38,8 @@ class Metric:
     high: float
     chance: float | None
     what: str
+    recompute: float | None = None
+    rerun: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Task:
     labels: tuple[int | str, ...]
     metrics: tuple[str, ...]
     pinned: Mapping[str, Pin]
+    bands: Mapping[str, tuple[Band, ...]]
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,8 @@ class Challenge:
     config: Mapping[str, str]
     pinned: Mapping[str, Pin]
     validity: Validity
+    verification: Mapping[str, Recipe]  # recompute and rerun, as far as the rules give them
+    folder: Path
 
     def task(self, dataset: str, supervision: str) -> Task | None:
         """The task of that data set and supervision, or None if the rules ask no such task."""
@@ -144,89 +153,16 @@ def load(folder: Path) -> Challenge:
     Raises ValueError naming the file, the key, what it holds and what was expected.
     """
     path = folder / "rules.yaml"
-    reader = _Reader(document.name_of(path))
+    reader = Reader(document.name_of(path))
     try:
-        return _challenge(document.read_yaml(path), reader)
+        return _challenge(document.read_yaml(path), reader, folder)
     except (KeyError, TypeError, AttributeError) as error:  # a shape that no check below foresees is still one line
         raise ValueError(f"{reader.name}: does not have the form of rules ({type(error).__name__}: {error})") from None
 
 
-class _Reader:
-    """Checks of values that name the place in the file."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def fail(self, where: str, got: Any, expected: str) -> ValueError:
-        return ValueError(f"{self.name}: {where} is {got!r:.80}, expected {expected}")
-
-    def mapping(self, value: Any, where: str, keys: str = "", optional: str = "") -> dict[str, Any]:
-        """``value`` as a mapping; with ``keys``, exactly those and any of ``optional``."""
-        if not isinstance(value, dict):
-            raise self.fail(where, value, "a mapping")
-        if keys:
-            missing = [key for key in keys.split() if key not in value]
-            unknown = [key for key in value if key not in (keys + " " + optional).split()]
-            if missing or unknown:
-                raise self.fail(where, sorted(value), f"the keys: {keys} {optional}".strip())
-        return value
-
-    def items(self, value: Any, where: str) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.fail(where, value, "a list")
-        return value
-
-    def names(self, value: Any, where: str) -> dict[str, Any]:
-        """A mapping whose keys are names."""
-        for key in self.mapping(value, where):
-            if not _NAME.fullmatch(key) or len(key) > 64:
-                raise self.fail(where, key, "names of lower-case letters, digits and single - _ .")
-        return value
-
-    def number(self, value: Any, where: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.fail(where, value, "a number")
-        return value
-
-    def text(self, value: Any, where: str) -> str:
-        if not isinstance(value, str) or not value:
-            raise self.fail(where, value, "a text")
-        return value
-
-    def hash(self, value: Any, where: str) -> str | None:
-        """A SHA-256, or None for one that is not pinned yet."""
-        if value is None:
-            return None
-        if not isinstance(value, str) or not _HASH.fullmatch(value):
-            raise self.fail(where, value, "a SHA-256 in lower-case hex, or null")
-        return value
-
-    def one_of(self, value: Any, where: str, allowed: tuple[str, ...]) -> str:
-        if value not in allowed:
-            raise self.fail(where, value, " or ".join(allowed))
-        return str(value)
-
-    def pins(self, value: Any, where: str, config: Mapping[str, str]) -> dict[str, Pin]:
-        pins = {}
-        for key, asked in self.names(value, where).items():
-            if key not in config:
-                raise self.fail(where, key, "keys that config lists")
-            if isinstance(asked, dict):
-                self.mapping(asked, f"{where}.{key}", "", "")
-                if not asked or set(asked) - {"min", "max"}:
-                    raise self.fail(f"{where}.{key}", sorted(asked), "min, max or both")
-                low, high = (
-                    self.number(asked[end], f"{where}.{key}") if end in asked else None for end in ("min", "max")
-                )
-                pins[key] = Pin(low=low, high=high)
-            else:
-                pins[key] = Pin(values=tuple(asked) if isinstance(asked, list) else (asked,))
-        return pins
-
-
-def _challenge(raw: Any, reader: _Reader) -> Challenge:
+def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     keys = "id rules_version paper metrics datasets splits tasks config divisions validity"
-    top = reader.mapping(raw, "the file", keys)
+    top = reader.mapping(raw, "the file", keys, "verification")
     if not isinstance(top["rules_version"], int) or isinstance(top["rules_version"], bool) or top["rules_version"] < 1:
         raise reader.fail("rules_version", top["rules_version"], "a whole number from 1")
     reader.names({top["id"]: None}, "id")
@@ -277,17 +213,24 @@ def _challenge(raw: Any, reader: _Reader) -> Challenge:
             for index, value in enumerate(reader.items(top["tasks"], "tasks"))
         ),
         config=config,
-        pinned=reader.pins(closed["pinned"], "divisions.closed.pinned", config),
+        pinned=_pins(closed["pinned"], "divisions.closed.pinned", reader, config),
         validity=Validity(
             completed_runs=int(reader.number(validity["completed_runs"], "validity.completed_runs")),
             seeds_from_zero=validity["seeds_from_zero"],
             images_per_second=reader.number(validity["images_per_second"], "validity.images_per_second"),
         ),
+        verification=recipe.parse(top.get("verification", {}), reader, config),
+        folder=folder,
     )
 
 
-def _metric(raw: Any, where: str, reader: _Reader) -> Metric:
-    value = reader.mapping(raw, where, "unit direction range what", "chance")
+def _metric(raw: Any, where: str, reader: Reader) -> Metric:
+    value = reader.mapping(raw, where, "unit direction range what", "chance tolerance")
+    tolerance = reader.mapping(value.get("tolerance", {}), f"{where}.tolerance")
+    for key, number in tolerance.items():
+        reader.one_of(key, f"{where}.tolerance", ("recompute", "rerun"))
+        if reader.number(number, f"{where}.tolerance.{key}") < 0:
+            raise reader.fail(f"{where}.tolerance.{key}", number, "a number from 0")
     ends = reader.items(value["range"], f"{where}.range")
     if len(ends) != 2 or not reader.number(ends[0], f"{where}.range") < reader.number(ends[1], f"{where}.range"):
         raise reader.fail(f"{where}.range", ends, "the least and the largest value")
@@ -301,18 +244,20 @@ def _metric(raw: Any, where: str, reader: _Reader) -> Metric:
         high=ends[1],
         chance=reader.number(value["chance"], f"{where}.chance") if "chance" in value else None,
         what=reader.text(value["what"], f"{where}.what"),
+        recompute=tolerance.get("recompute"),
+        rerun=tolerance.get("rerun"),
     )
 
 
 def _task(
     raw: Any,
     where: str,
-    reader: _Reader,
+    reader: Reader,
     metrics: Mapping[str, Metric],
     datasets: Mapping[str, Mapping[str, str | None]],
     config: Mapping[str, str],
 ) -> Task:
-    value = reader.mapping(raw, where, "dataset supervision labels metrics", "pinned")
+    value = reader.mapping(raw, where, "dataset supervision labels metrics", "pinned bands")
     labels = reader.items(value["labels"], f"{where}.labels")
     for count in labels:
         if count != "all" and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
@@ -325,5 +270,24 @@ def _task(
             reader.one_of(name, f"{where}.metrics", tuple(metrics))
             for name in reader.items(value["metrics"], f"{where}.metrics")
         ),
-        pinned=reader.pins(value.get("pinned", {}), f"{where}.pinned", config),
+        pinned=_pins(value.get("pinned", {}), f"{where}.pinned", reader, config),
+        bands=bands.parse(value.get("bands", {}), f"{where}.bands", reader, metrics, labels),
     )
+
+
+def _pins(value: Any, where: str, reader: Reader, config: Mapping[str, str]) -> dict[str, Pin]:
+    pins = {}
+    for key, asked in reader.names(value, where).items():
+        if key not in config:
+            raise reader.fail(where, key, "keys that config lists")
+        if isinstance(asked, dict):
+            reader.mapping(asked, f"{where}.{key}", "", "")
+            if not asked or set(asked) - {"min", "max"}:
+                raise reader.fail(f"{where}.{key}", sorted(asked), "min, max or both")
+            low, high = (
+                reader.number(asked[end], f"{where}.{key}") if end in asked else None for end in ("min", "max")
+            )
+            pins[key] = Pin(low=low, high=high)
+        else:
+            pins[key] = Pin(values=tuple(asked) if isinstance(asked, list) else (asked,))
+    return pins

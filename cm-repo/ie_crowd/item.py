@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
-State = Literal["pass", "fail", "not evidenced"]
+State = Literal["pass", "fail", "not evidenced", "needs a person", "not applicable"]
+# From what most needs a look to what least does.
+STATES: tuple[State, ...] = ("fail", "not evidenced", "needs a person", "pass", "not applicable")
 
 
 @dataclass(frozen=True)
@@ -13,13 +16,15 @@ class Item:
     """A checked statement.
 
     ``evidence`` is a JSON pointer into result.json (``/metrics/…``) or a path in the results folder; ``detail`` is one
-    line: why it failed or is not evidenced, or what passed.
+    line: why it failed or is not evidenced, or what passed. ``group``: integrity, validity, claims, or the id of a
+    checklist.
     """
 
     name: str
     state: State
     evidence: str
     detail: str
+    group: str = "integrity"
 
 
 def judge(name: str, evidence: str, problems: list[str], passed: str) -> Item:
@@ -28,3 +33,8 @@ def judge(name: str, evidence: str, problems: list[str], passed: str) -> Item:
         return Item(name, "pass", evidence, passed)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return Item(name, "fail", evidence, problems[0] + more)
+
+
+def grouped(group: str, items: Iterable[Item]) -> list[Item]:
+    """The same Items as members of ``group``."""
+    return [replace(item, group=group) for item in items]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ie_crowd.challenge import TYPES, Challenge, Task
-from ie_crowd.item import Item, judge
+from ie_crowd.item import Item, grouped, judge
 
 
 def check(result: dict[str, Any], rules: Challenge) -> list[Item]:
@@ -19,7 +19,7 @@ def check(result: dict[str, Any], rules: Challenge) -> list[Item]:
     name = f"{asked['dataset']}, {asked['supervision']}, {asked['labels']} labels"
     if task is None:
         known = "; ".join(f"{known.dataset}, {known.supervision}" for known in rules.tasks)
-        return [*items, Item("rules.task", "fail", "/task", f"no task {name}; tasks: {known}")]
+        return grouped("validity", [*items, Item("rules.task", "fail", "/task", f"no task {name}; tasks: {known}")])
     items.append(Item("rules.task", "pass", "/task", name))
     items += [
         _config(result, rules),
@@ -34,7 +34,7 @@ def check(result: dict[str, Any], rules: Challenge) -> list[Item]:
         _throughput(result, rules),
         _distinct(result),
     ]
-    return items
+    return grouped("validity", items)
 
 
 def _identity(result: dict[str, Any], rules: Challenge) -> Item:
@@ -64,7 +64,7 @@ def _config(result: dict[str, Any], rules: Challenge) -> Item:
     problems += [f"no key {key!r}" for key in rules.config if key not in result["config"]]
     for key, value in result["config"].items():
         kind = rules.config.get(key)
-        if kind is not None and not _is_of(value, kind):
+        if kind is not None and not is_of(value, kind):
             problems.append(f"{key} is {value!r}, expected {kind}")
     task = result["task"]
     for key in ("dataset", "supervision", "labels"):
@@ -73,7 +73,8 @@ def _config(result: dict[str, Any], rules: Challenge) -> Item:
     return judge("rules.config", "/config", problems, f"{len(rules.config)} keys, all known")
 
 
-def _is_of(value: Any, kind: str) -> bool:
+def is_of(value: Any, kind: str) -> bool:
+    """Whether a value of a configuration is of the type that the rules give, such as "integer or null"."""
     kinds = kind.split(" or ")
     if value is None:
         return "null" in kinds

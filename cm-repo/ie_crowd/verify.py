@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import canonical, challenge, document, provenance, result, rules, schema, sums
+from ie_crowd import bands, canonical, challenge, document, provenance, result, rules, schema, sums, weights
 from ie_crowd.challenge import Challenge
-from ie_crowd.item import Item, judge
+from ie_crowd.item import Item, grouped, judge
 
 RELATIVE_TOLERANCE = 1e-9  # of aggregates: another machine's mathematics library may differ in the last digits
 MOST_BYTES = 64 * 2**30  # hashed for one folder; a folder can name files of any size
@@ -36,8 +37,14 @@ def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
         return items
     by = rules_here or challenge.load(challenge.find(found["challenge"]["id"]))
     items += [_complete(folder), _identity(found), _aggregates(found, by), _privacy(found)]
-    items += [_listed_files(folder, found), _run_files(folder, found), _weights(found), _checksums(folder)]
-    return items + rules.check(found, by)
+    items += [
+        _listed_files(folder, found),
+        _run_files(folder, found),
+        _weights(found),
+        _format(folder, found),
+        _checksums(folder),
+    ]
+    return items + rules.check(found, by) + grouped("validity", bands.check(found, by))
 
 
 def check_document(found: dict[str, Any], by: Challenge) -> list[Item]:
@@ -212,6 +219,34 @@ def _weights(found: dict[str, Any]) -> Item:
         if run["status"] == "completed" and run["model_sha256"] not in hashes.get(str(index), set())
     ]
     return judge("weights", "/files", problems, "each run's weights are among its files")
+
+
+def weights_of(found: dict[str, Any], index: int) -> str | None:
+    """The path of the weights that run ``index`` names, among the files of that run; None if there are none."""
+    digest = found["runs"][index]["model_sha256"]
+    paths = [file["path"] for file in found["files"] if file["sha256"] == digest]
+    return next((path for path in paths if path.startswith(f"runs/{index}/")), None)
+
+
+def _format(folder: Path, found: dict[str, Any]) -> Item:
+    """Weights are safetensors: before anything loads them, their headers are read strictly."""
+    paths = [weights_of(found, index) for index, run in enumerate(found["runs"]) if run["status"] == "completed"]
+    there = [path for path in paths if path is not None and os.path.lexists(folder / path)]
+    problems = [line for path in there if (line := _unsound(folder, path))]
+    if not there:
+        return Item("weights format", "not evidenced", "/files", "no weights are here: only result.json was given")
+    return judge("weights format", "/files", problems, f"{len(there)} safetensors files, headers read strictly")
+
+
+def _unsound(folder: Path, path: str) -> str:
+    """What is wrong with the weights at ``path``; nothing if they are safetensors."""
+    if not path.endswith(weights.SUFFIX):
+        return f"{path}: weights are expected as {weights.SUFFIX}"
+    try:
+        weights.read_header(folder / path, within=folder)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _checksums(folder: Path) -> Item:

@@ -1,0 +1,101 @@
+"""Reference bands: between which values a metric of a task is believed, and what lies outside of them.
+
+A band has two ends. ``worse``: a mean beyond it is no reproduction of the method, whatever went wrong.
+``implausible``: a run beyond it is better than is believed, and somebody has to look at how it came about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ie_crowd.item import Item, judge
+from ie_crowd.rules_reader import Reader
+
+if TYPE_CHECKING:
+    from ie_crowd.challenge import Challenge, Metric, Task
+
+
+@dataclass(frozen=True)
+class Band:
+    """The ends of a band, in the metric's unit (None: open), for some label counts (empty: for all)."""
+
+    worse: float | None
+    implausible: float | None
+    labels: tuple[int | str, ...] = ()
+
+
+def parse(
+    raw: Any, where: str, reader: Reader, metrics: Mapping[str, Metric], labels: Sequence[int | str]
+) -> dict[str, tuple[Band, ...]]:
+    """The bands of one task: for each metric a mapping, a list of them by label count, or null for one not pinned yet.
+
+    Raises ValueError naming the place for an unknown metric or label count, or ends in the wrong order.
+    """
+    found = {}
+    for name, value in reader.names(raw, where).items():
+        reader.one_of(name, where, tuple(metrics))
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        found[name] = tuple(_band(one, f"{where}.{name}", reader, metrics[name], labels) for one in values)
+    return found
+
+
+def _band(raw: Any, where: str, reader: Reader, metric: Metric, labels: Sequence[int | str]) -> Band:
+    value = reader.mapping(raw, where)
+    if set(value) - {"worse", "implausible", "labels"} or not set(value) & {"worse", "implausible"}:
+        raise reader.fail(
+            where, sorted(value), "worse, implausible or both, and labels where they differ by label count"
+        )
+    worse, implausible = (
+        reader.number(value[end], f"{where}.{end}") if value.get(end) is not None else None
+        for end in ("worse", "implausible")
+    )
+    if worse is not None and implausible is not None:
+        good = worse < implausible if metric.direction == "higher" else worse > implausible
+        if not good:
+            raise reader.fail(where, [worse, implausible], f"worse and implausible in the order of {metric.direction}")
+    counts = reader.items(value["labels"], f"{where}.labels") if "labels" in value else []
+    for count in counts:
+        if count not in labels:
+            raise reader.fail(f"{where}.labels", count, f"label counts of the task: {', '.join(map(str, labels))}")
+    return Band(worse, implausible, tuple(counts))
+
+
+def check(result: Mapping[str, Any], rules: Challenge) -> list[Item]:
+    """One Item for each metric that the task must have; none for a task that the rules do not know.
+
+    The open division may be worse than any method, so there only the implausible end is looked at.
+    """
+    task = rules.task(result["task"]["dataset"], result["task"]["supervision"])
+    return [_item(result, name, rules.metrics[name], task) for name in task.metrics] if task else []
+
+
+def _item(result: Mapping[str, Any], name: str, metric: Metric, task: Task) -> Item:
+    item, pointer = f"band.{name}", f"/metrics/{name}"
+    labels = result["task"]["labels"]
+    band = next((band for band in task.bands.get(name, ()) if not band.labels or labels in band.labels), None)
+    if band is None:
+        return Item(item, "not evidenced", pointer, "the rules pin no reference band yet")
+    values = [
+        (index, run["metrics"][name])
+        for index, run in enumerate(result["runs"])
+        if run["status"] == "completed" and name in run["metrics"]
+    ]
+    if not values:
+        return Item(item, "not evidenced", pointer, "no completed run has it")
+    sign = 1 if metric.direction == "higher" else -1
+    problems = [
+        f"implausibly good: /runs/{index}/metrics/{name} is {value:g}, better than {band.implausible:g} is not believed"
+        for index, value in values
+        if band.implausible is not None and sign * value > sign * band.implausible
+    ]
+    mean = sum(value for _, value in values) / len(values)
+    closed = result["challenge"]["division"] == "closed"
+    if closed and band.worse is not None and sign * mean < sign * band.worse:
+        problems.append(f"{mean:g} {metric.unit} is worse than the band, which ends at {band.worse:g}")
+    worse = "any" if band.worse is None else f"{band.worse:g}"
+    ends = f"{worse} to {'any' if band.implausible is None else f'{band.implausible:g}'} {metric.unit}"
+    return judge(
+        item, pointer, problems, f"{mean:.4g} within {ends}" + ("" if closed else " (open: only the good end)")
+    )
