@@ -533,16 +533,17 @@ def check(*arguments):
 def test_the_command_end_to_end(folder):
     done = check("check", folder, "--challenge", TOY)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == f"{GOOD_ITEMS} pass, 0 fail, 0 not evidenced"
+    assert "\nIntegrity: 10 pass\nValidity: 16 pass\n" in done.stdout
     rewrite(folder, lambda found: found["metrics"]["forecast.mae"].update(value=1.0))
     done = check("check", folder, "--challenge", TOY, "--json")
     assert done.returncode == 1
-    [item] = [item for item in json.loads(done.stdout) if item["state"] == "fail"]
+    [item] = [item for item in json.loads(done.stdout)["items"] if item["state"] == "fail"]
     assert item == {
         "name": "aggregates",
         "state": "fail",
         "evidence": "/metrics",
         "detail": "/metrics/forecast.mae/value is 1.0, the runs give 5.0",
+        "group": "integrity",
     }
 
 

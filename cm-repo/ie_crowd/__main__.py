@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ie_crowd import bundle, challenge, item, report, schema, schema_page, verify
-
-EXAMPLES = """examples:
-  python -m ie_crowd check ie-repr-results/RUN           check a results folder by the rules of its challenge
-  python -m ie_crowd check RUN --json | jq .             the same, for a program
-  python -m ie_crowd check RUN --challenge ./my-paper    by the rules.yaml of that folder
-
-exit status: 0 nothing failed, 1 something failed, 2 bad usage or no readable result"""
+from ie_crowd import bundle, check_command, report, schema, schema_page
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,24 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _Parser(
         prog="python -m ie_crowd",
         description="Checks result artifacts of reproduced papers.",
-        epilog=EXAMPLES,
+        epilog=check_command.EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    check = commands.add_parser(
-        "check",
-        help="verify a results folder: schema, hashes, aggregates, rules",
-        description="Verifies a results folder: strict reading, schema, identity, hashes, aggregates and rules.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    check.add_argument("folder", type=Path, metavar="DIR", help="results folder that holds result.json")
-    check.add_argument(
-        "--challenge", type=Path, metavar="FOLDER", help="folder of a rules.yaml (default: the result's own)"
-    )
-    check.add_argument("--json", action="store_true", help="print the items as JSON")
+    check_command.add(commands)
     form = commands.add_parser(
         "schema",
         help="print the JSON Schema of result.json, or the page made from it",
@@ -71,16 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(schema_page.markdown() if arguments.markdown else schema.SCHEMA.read_text(encoding="utf-8"), end="")
         return 0
     try:
-        rules = challenge.load(arguments.challenge) if arguments.challenge else None
-        items = verify.check(arguments.folder, rules)
+        return check_command.run(arguments)
     except ValueError as error:
-        print(f"ie_crowd: error: {error}", file=sys.stderr)
+        print(f"ie_crowd: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    if arguments.json:
-        print(json.dumps([dataclasses.asdict(line) for line in items], indent=1, ensure_ascii=True))
-    else:
-        _print(items)
-    return 1 if any(line.state == "fail" for line in items) else 0
+    except KeyboardInterrupt:
+        print("ie_crowd: interrupted; nothing was written", file=sys.stderr)
+        return 130
 
 
 def _report(folder: Path) -> int:
@@ -91,16 +67,6 @@ def _report(folder: Path) -> int:
         return 2
     print(folder / report.REPORT)
     return 0
-
-
-def _print(items: Sequence[item.Item]) -> None:
-    """A table for a terminal or a log: plain text, one item a line."""
-    width = max(len(line.name) for line in items)
-    for line in items:
-        text = f"{line.name:<{width}}  {line.state:<13}  {line.evidence:<26}  {line.detail}"
-        print(text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
-    counts = {state: sum(line.state == state for line in items) for state in ("pass", "fail", "not evidenced")}
-    print(", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
 if __name__ == "__main__":

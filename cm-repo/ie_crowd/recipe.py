@@ -38,14 +38,17 @@ class Recipe:
             names = _names(argument)
             if any(name in OPTIONAL and values.get(name) is None for name in names):
                 continue
-            for name in names:
-                value = _argument(name, config) if name.startswith("config.") else str(values[name])
-                argument = argument.replace("{" + name + "}", value)
-            filled.append(argument)
+            # Piece by piece: what stands in a value is never a placeholder itself.
+            pieces = string.Formatter().parse(argument)
+            filled.append("".join(text + _value(name, values, config) for text, name, _, _ in pieces))
         return [sys.executable, *filled[1:]] if filled[0] == "python" else filled
 
 
-def _argument(name: str, config: Mapping[str, Any]) -> str:
+def _value(name: str | None, values: Mapping[str, str | None], config: Mapping[str, Any]) -> str:
+    if name is None:
+        return ""
+    if not name.startswith("config."):
+        return str(values[name])
     value = config[name.removeprefix("config.")]
     text = str(value).lower() if isinstance(value, bool) or value is None else str(value)
     negative = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -44,12 +44,16 @@ def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
         _format(folder, found),
         _checksums(folder),
     ]
-    return items + rules.check(found, by) + grouped("validity", bands.check(found, by))
+    return items + _judged(found, by)
 
 
 def check_document(found: dict[str, Any], by: Challenge) -> list[Item]:
     """The Items that result.json alone decides, for a document that the schema accepts: no folder is needed."""
-    return [_identity(found), _aggregates(found, by), _privacy(found), _weights(found), *rules.check(found, by)]
+    return [_identity(found), _aggregates(found, by), _privacy(found), _weights(found), *_judged(found, by)]
+
+
+def _judged(found: dict[str, Any], by: Challenge) -> list[Item]:
+    return rules.check(found, by) + grouped("validity", bands.check(found, by))
 
 
 def _complete(folder: Path) -> Item:

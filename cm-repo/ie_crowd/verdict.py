@@ -1,0 +1,139 @@
+"""The whole verdict on a results folder, as plain data for a table, a page, a program or a report.
+
+Integrity and validity come from ``verify``, claims from the challenge's claims.yaml, then the depth that was asked
+for, other results to compare with, and the checklists, which rest on all of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ie_crowd import challenge, checklists, claims, copies, depth, document, probes, reader, sums, verify
+from ie_crowd.challenge import Challenge
+from ie_crowd.checklists import Conclusion
+from ie_crowd.item import STATES, Item, grouped
+
+FORMAT = 1
+GROUPS = {"integrity": "Integrity", "validity": "Validity", "claims": "Claims of the paper"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Items of one kind: their title and how many are in each state."""
+
+    id: str
+    title: str
+    about: str
+    counts: Mapping[str, int]
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``about``: what was checked (id, challenge, task, division, submitter, …; empty where the schema refused it)."""
+
+    about: Mapping[str, Any]
+    depth: str
+    groups: tuple[Group, ...]
+    conclusions: tuple[Conclusion, ...]
+
+    @property
+    def items(self) -> list[Item]:
+        """All Items, in the order of the groups."""
+        return [item for group in self.groups for item in group.items]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: format, about, depth, summary (group to state to count), items and conclusions."""
+        return {
+            "format": FORMAT,
+            "about": dict(self.about),
+            "depth": self.depth,
+            "summary": {group.id: dict(group.counts) for group in self.groups},
+            "items": [dataclasses.asdict(item) for item in self.items],
+            "conclusions": [dataclasses.asdict(conclusion) for conclusion in self.conclusions],
+        }
+
+    def only(self, groups: Sequence[str]) -> Verdict:
+        """The same verdict with these groups alone."""
+        kept = tuple(group for group in self.groups if group.id in groups)
+        told = tuple(conclusion for conclusion in self.conclusions if conclusion.group in groups)
+        return dataclasses.replace(self, groups=kept, conclusions=told)
+
+
+def group_ids() -> list[str]:
+    """The ids of all groups, in their order."""
+    return [*GROUPS, *(checklist.id for checklist in checklists.load())]
+
+
+def judge(
+    folder: Path,
+    rules: Challenge | None = None,
+    request: depth.Request | None = None,
+    against: Sequence[Path] = (),
+) -> Verdict:
+    """The verdict on the results folder ``folder``; nothing in it is changed.
+
+    ``rules``: those to judge by, None for the challenge that the result names. ``against``: other results folders,
+    whose raw values are compared. Raises ValueError, one line, if a result.json cannot be read, the challenge is not
+    known here, or its claims.yaml is wrong.
+    """
+    request = request or depth.Request()
+    items = verify.check(folder, rules)
+    if any(item.name == "schema" and item.state == "fail" for item in items):
+        return _assemble({}, request.depth, items)
+    result = document.read_json(folder / reader.RESULT, within=folder)
+    by = rules or challenge.load(challenge.find(result["challenge"]["id"]))
+    items += depth.check(folder, result, by, items, request)
+    for number, other in enumerate(against, 1):
+        items.append(copies.compare(result, reader.read(other), f"{number}-{document.name_of(other)}"))
+    items += grouped("claims", claims.check(result, claims.load(by.folder, by), by))
+    artifact = probes.Artifact(result, {item.name: item for item in items}, _paths(folder))
+    return _assemble(_about(result), request.depth, items + checklists.check(artifact, checklists.load()))
+
+
+def _assemble(about: Mapping[str, Any], deep: str, items: Sequence[Item]) -> Verdict:
+    known = checklists.load()
+    titles = {
+        **{key: (title, "") for key, title in GROUPS.items()},
+        **{one.id: (one.title, one.about) for one in known},
+    }
+    groups = []
+    for key, (title, what) in titles.items():
+        mine = tuple(item for item in items if item.group == key)
+        if mine:
+            counts: dict[str, int] = {
+                state: count for state in STATES if (count := sum(item.state == state for item in mine))
+            }
+            groups.append(Group(key, title, what, counts, mine))
+    return Verdict(about, deep, tuple(groups), tuple(checklists.conclude(items, known)))
+
+
+def _about(result: Mapping[str, Any]) -> dict[str, Any]:
+    task, challenged = result["task"], result["challenge"]
+    runs = [run["status"] for run in result["runs"]]
+    return {
+        "id": result["id"],
+        "paper": result["paper"]["title"],
+        "challenge": challenged["id"],
+        "rules_version": challenged["rules_version"],
+        "division": challenged["division"],
+        "dataset": task["dataset"],
+        "supervision": task["supervision"],
+        "labels": task["labels"],
+        "runs": len(runs),
+        "completed": runs.count("completed"),
+        "created": result["created"],
+        "submitter": result["submitter"]["name"],
+    }
+
+
+def _paths(folder: Path) -> frozenset[str]:
+    """The files of the folder; none where one of them has no name that can be listed (an Item of its own says so)."""
+    try:
+        return frozenset(sums.listing(folder))
+    except ValueError:
+        return frozenset()
