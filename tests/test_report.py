@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ie_crowd import canonical, captions, challenge, curves, history, numbers, pictures, report, verify
 from ie_crowd.item import Item
+from toy_challenge import compute
 from toy_challenge.make import RULES, failed_run, run_document, write_folder
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;"
@@ -115,7 +116,7 @@ def test_one_run_has_no_interval_and_a_failed_run_says_why(tmp_path):
 
 def test_the_summary_says_what_failed(folder):
     assert "Nothing that was checked failed." in page(folder).text
-    (folder / "runs" / "0" / "model.safetensors").write_bytes(b"other weights")
+    (folder / "runs" / "0" / "model.safetensors").write_bytes(compute.weights(1.0, 99.0))
     text = page(folder).text
     assert "checks failed. ✗ 1 fail" in text
     assert "Failed: files ." in text

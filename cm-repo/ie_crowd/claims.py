@@ -53,7 +53,7 @@ def load(folder: Path, rules: Challenge) -> tuple[Claim, ...]:
     if not path.exists():
         return ()
     reader = Reader(document.name_of(path))
-    top = reader.mapping(document.read_yaml(path), "the file", "claims")
+    top = reader.mapping(document.read_yaml(path), "the file", "claims", "published")  # published: for figures
     found = tuple(
         _claim(raw, f"claims[{index}]", reader, rules)
         for index, raw in enumerate(reader.items(top["claims"], "claims"))
