@@ -188,6 +188,10 @@ def test_glyphs_smoke(glyphs_result):
     assert "classification.error" in done.stdout
     assert str(folder) in done.stdout
     assert len(list((folder / "figures").glob("*.png"))) >= 4
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 3
+    assert "bound (nats)" in page
+    assert document["cost"]["download_bytes"] == 0
     names = {entry.name for entry in folder.iterdir()}
     assert not names & {"incomplete.json", ".lock"}
 
@@ -255,6 +259,23 @@ def test_mnist_smoke(here, session_cache, python_env):
     }
     sane(document, chance_error=90.0)
     assert [entry.name for entry in here.iterdir()] == ["ie-repr-results"], "cm left something behind"
+
+
+def test_an_experiment_of_cm_takes_the_metrics_in(here, session_cache):
+    """`cm run experiment` starts the command in a folder of its own, and reads cm-output.json there."""
+    argv = [CM, "run", "experiment", "smoke", "--tags=ie-repr", "--", "cm", "run", "script"]
+    argv += ["reproduce ie-repr glyphs _smoke", "--quiet"]
+    path = os.pathsep.join([str(Path(CM).parent), os.environ["PATH"]])
+    env = {**os.environ, "IE_REPR_CACHE": str(session_cache), "PATH": path}
+    done = subprocess.run(argv, cwd=here, env=env, capture_output=True, text=True, timeout=SMOKE_SECONDS)
+    assert done.returncode == 0, done.stderr
+    [stored] = Path(os.environ["CM_REPOS"]).glob("repos/local/experiment/smoke/*/cm-result.json")
+    [columns] = json.loads(stored.read_text())
+    [made] = stored.parent.glob("*/ie-repr-results/*/result.json")
+    document = json.loads(made.read_text())
+    assert columns["result"] == document["id"]
+    assert columns["classification.error"] == document["metrics"]["classification.error"]["value"]
+    assert {"uid", "iso_datetime"} <= set(columns), "CM's own"
 
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="its one source that a package manager reaches is Debian's")

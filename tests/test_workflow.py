@@ -13,6 +13,8 @@ import child
 import flags
 import pytest
 import results_folder
+import spent
+import workflow
 from conftest import ROOT
 from ie_crowd import challenge, schema
 
@@ -54,9 +56,10 @@ class Place:
     def calls(self):
         return [" ".join(entry["argv"][:1]) for entry in self.log() if "argv" in entry]
 
-    def argv(self, folder=None, data=None, **asked):
+    def argv(self, folder=None, data=None, downloaded=None, **asked):
         request = flags.Request("mnist", "semi-supervised", **{"smoke": True, **asked})
         extra = [f"--data={data}"] if data else []
+        extra += [f"--downloaded={downloaded}"] if downloaded is not None else []
         name = "full.py" if request.full else "workflow.py"
         program = str(ROOT / "script" / "run-ie-repr" / name)
         return [sys.executable, program, f"--request={request.text()}", f"--folder={folder or self.out}", *extra]
@@ -118,6 +121,78 @@ def test_whole_flow(place):
     assert str(place.out) in done.stdout.splitlines()[-1]
 
 
+def test_the_cost_counts_every_step_and_what_was_downloaded(place):
+    assert place.run(seeds=2, downloaded=1234).returncode == 0
+    cost = json.loads((place.out / "result.json").read_text())["cost"]
+    assert cost["download_bytes"] == 1234
+    # the stand-in says 60 s and 100 s of training for each run; evaluation and figures took some more
+    assert 120 < cost["wall_seconds"] < 120 + PATIENCE
+    assert 200 < cost["cpu_seconds"] < 200 + PATIENCE
+    assert cost["peak_rss_bytes"] == 10**9
+
+
+def test_a_cost_that_nobody_counted_is_null(place):
+    assert place.run().returncode == 0
+    assert json.loads((place.out / "result.json").read_text())["cost"]["download_bytes"] is None
+
+
+def test_the_cost_of_a_run_that_was_stopped_and_goes_on(place):
+    place.run(stand_in={"evaluate 0": "exit 1"}, downloaded=1000)
+    first = place.marker()["spent"]["evaluate 0"]
+    assert first["wall_seconds"] > 0
+    assert place.run(downloaded=34).returncode == 0
+    cost = json.loads((place.out / "result.json").read_text())["cost"]
+    assert cost["download_bytes"] == 1034
+    assert cost["wall_seconds"] > 60 + first["wall_seconds"]
+
+
+def test_energy_is_known_only_when_every_step_was_measured(place):
+    flow = workflow.Flow(
+        flags.Request("mnist", "semi-supervised", smoke=True), place.out, device="cpu", reason="", data=None
+    )
+    took = {"wall_seconds": 1.0, "cpu_seconds": 2.0, "peak_rss_bytes": 5, "joules": 3.0}
+    run = {"wall_seconds": 60.0, "cpu_seconds": 100.0, "peak_rss_bytes": 4}
+    flow.marker = {"done": ["train 0", "evaluate 0"], "downloaded": 0, "spent": {"train 0": took, "evaluate 0": took}}
+    cost = flow.cost([run])
+    assert cost == {
+        "wall_seconds": 61.0,  # training says itself what it took
+        "cpu_seconds": 102.0,
+        "peak_rss_bytes": 5,
+        "download_bytes": 0,
+        "energy_joules_estimated": 6.0,
+    }
+    flow.marker["spent"]["evaluate 0"] = spent.added(took, spent.unknown())
+    assert flow.cost([run])["energy_joules_estimated"] is None
+    del flow.marker["spent"]["evaluate 0"]
+    assert flow.cost([run])["energy_joules_estimated"] is None
+
+
+def test_measured_children():
+    with spent.measured("cpu") as took:
+        subprocess.run([sys.executable, "-c", "sum(range(10**6))"], check=True)
+    assert took["wall_seconds"] > 0
+    assert took["cpu_seconds"] > 0
+    assert took["peak_rss_bytes"] > 10**6
+
+
+def test_cm_output_goes_where_cm_was_started(place):
+    (place.path / "cm-input.json").write_text("{}")
+    assert place.run().returncode == 0
+    columns = json.loads((place.path / "cm-output.json").read_text())
+    assert columns == json.loads((place.out / "cm-output.json").read_text())
+    assert columns["dataset"] == "mnist"
+
+
+@pytest.mark.parametrize("made", ["cm-output.json", "report.html", "ro-crate-metadata.json", "SHA256SUMS"])
+def test_killed_while_the_rest_is_made_gives_the_same_folder(place, made):
+    assert place.run().returncode == 0
+    whole = {path.name: path.read_bytes() for path in place.out.iterdir() if path.is_file()}
+    mark_unfinished(place, json.loads(whole["result.json"]))
+    (place.out / made).unlink()
+    assert place.run().returncode == 0
+    assert {path.name: path.read_bytes() for path in place.out.iterdir() if path.is_file()} == whole
+
+
 def test_nothing_of_this_machine_is_in_the_result(place):
     assert place.run(data=place.path).returncode == 0
     text = (place.out / "result.json").read_text()
@@ -174,14 +249,17 @@ def test_killed_at_any_step_goes_on_where_it_was(place, step):
 def test_killed_while_assembling_gives_the_same_result(place):
     assert place.run().returncode == 0
     whole = (place.out / "result.json").read_bytes()
-    result = json.loads(whole)
-    # as if killed just before the marker went
+    mark_unfinished(place, json.loads(whole))
+    assert place.run().returncode == 0
+    assert (place.out / "result.json").read_bytes() == whole
+
+
+def mark_unfinished(place, result):
+    """As if killed just before the marker went."""
     facts = {key: result[key] for key in ("created", "system", "software", "software_sha256", "cost", "provenance")}
     identity = flags.Request("mnist", "semi-supervised", smoke=True).identity()
     marker = {"identity": identity, "done": ["figures"], "missing": [], "facts": {**facts, "submitter": None}}
     results_folder.write_marker(place.out, marker)
-    assert place.run().returncode == 0
-    assert (place.out / "result.json").read_bytes() == whole
 
 
 @pytest.mark.parametrize("other", [{"labels": 600}, {"epochs": 3}, {"seeds": 3}, {"smoke": False}, {"threads": 1}])

@@ -203,16 +203,18 @@ def files(folder: Path) -> list[dict[str, Any]]:
     return listed
 
 
-def cost(runs: Iterable[Mapping[str, Any]], download_bytes: int | None = None) -> dict[str, Any]:
-    """The ``cost`` of a result as the sum over run.json documents (largest memory); energy is not estimated."""
-    runs = list(runs)
+def cost(
+    steps: Iterable[Mapping[str, Any]], download_bytes: int | None = None, energy_joules: float | None = None
+) -> dict[str, Any]:
+    """The ``cost`` of a result: the sum over run.json documents and what else has their keys; the largest memory."""
+    runs = list(steps)
     cpu = [run.get("cpu_seconds") for run in runs]
     return {
         "wall_seconds": sum(run.get("wall_seconds") or 0 for run in runs),
         "cpu_seconds": None if None in cpu else sum(cpu),
         "peak_rss_bytes": max((run.get("peak_rss_bytes") or 0 for run in runs), default=0) or None,
         "download_bytes": download_bytes,
-        "energy_joules_estimated": None,
+        "energy_joules_estimated": energy_joules,
     }
 
 

@@ -72,17 +72,21 @@ def ie_model(module: str) -> Any:
 
 
 def dataset(env: dict[str, Any], name: str) -> dict[str, Any]:
-    """For `preprocess(i)`: CM_IE_DATA_<NAME> becomes the folder of the verified files (ie_model/fetch.py)."""
+    """For `preprocess(i)`: CM_IE_DATA_<NAME> becomes the folder of the verified files (ie_model/fetch.py).
+
+    CM_IE_DATA_<NAME>_DOWNLOADED becomes the bytes that it took over the network, 0 when the files were there.
+    """
     folder = data(env)
     try:
         report = (lambda line: None) if quiet(env) else None
-        found = ie_model("fetch").ensure(name, folder, report=report)
+        found = ie_model("fetch").obtain(name, folder, report=report)
     except ValueError as error:
         return {"return": 1 if folder is None else 2, "error": one_line(error)}
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
         return {"return": code, "error": "interrupted; whole files stay in the cache, run again to go on"}
-    env["CM_IE_DATA_" + name.upper().replace("-", "_")] = str(found)
+    key = "CM_IE_DATA_" + name.upper().replace("-", "_")
+    env[key], env[f"{key}_DOWNLOADED"] = str(found.path), str(found.downloaded_bytes)
     return {"return": 0}
 
 

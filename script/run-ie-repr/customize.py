@@ -26,11 +26,14 @@ def preprocess(i):
         return {"return": 2, "error": str(error)}
     with tempfile.TemporaryDirectory(prefix="ie-repr-") as scratch:
         last_words = Path(scratch) / "error.txt"
-        data = env.get("CM_IE_DATA_" + request.dataset.upper().replace("-", "_"))
+        key = "CM_IE_DATA_" + request.dataset.upper().replace("-", "_")
+        data = env.get(key)
+        downloaded = env.get(key + "_DOWNLOADED", "") if data else "0"  # what is drawn is not downloaded
         program = HERE / ("full.py" if request.full else "workflow.py")
         argv = [sys.executable, str(program), f"--request={request.text()}", f"--folder={folder}"]
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
         argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]
+        argv += [f"--downloaded={downloaded}"] if downloaded != "" else []
         code = child.run(argv, cwd=here, env=child_env())
         error = last_words.read_text(encoding="utf-8").strip() if last_words.exists() else ""
     if code:

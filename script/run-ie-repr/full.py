@@ -55,6 +55,7 @@ class Tasks:
                         raise
                     failed[name] = str(stop)
                     print(f"ie-repr: {name}: {stop}", file=sys.stderr, flush=True)
+                self.found["downloaded"] = 0  # the data came once, for the first task
             documents = {name: self.read(name) for name in self.parts if self.complete(name)}
             curve = self.request.supervision == "semi-supervised" and bool(documents)
             if curve:
@@ -133,7 +134,7 @@ def page(
 def main(argv: Sequence[str]) -> int:
     """Run all tasks; every foreseeable end is an exit code and one line."""
     arguments = workflow.parse(argv)
-    found = {key: getattr(arguments, key) for key in ("device", "reason", "data")}
+    found = {key: getattr(arguments, key) for key in ("device", "reason", "data", "downloaded")}
     return workflow.ended(lambda: Tasks(arguments.request, arguments.folder, **found).run(), arguments)
 
 

@@ -22,6 +22,7 @@ import child
 import filelock
 import flags
 import results_folder
+import spent
 from ie_crowd import bundle, challenge, provenance, result, system
 from rich.console import Console
 from rich.table import Table
@@ -44,13 +45,22 @@ class Flow:
     """One results folder and the request it answers."""
 
     def __init__(
-        self, request: flags.Request, folder: Path, *, device: str, reason: str, data: str | None, command: str = ""
+        self,
+        request: flags.Request,
+        folder: Path,
+        *,
+        device: str,
+        reason: str,
+        data: str | None,
+        downloaded: int | None = None,
+        command: str = "",
     ) -> None:
         self.request = request
         self.folder = folder
         self.device = device
         self.reason = reason
         self.data = data
+        self.downloaded = downloaded
         self.marker: dict[str, Any] = {}
         # what the user goes on with: this task alone, or the command that covers it
         self.command = command or shlex.join(replace(request, outdir=str(folder)).command())
@@ -66,6 +76,10 @@ class Flow:
             self.marker = (
                 results_folder.read_marker(self.folder) if state == "unfinished" else self._new_marker(identity)
             )
+            self.marker = {"spent": {}, "downloaded": None, **self.marker}  # an older version did not count
+            before = self.marker["downloaded"]
+            known = before is not None and self.downloaded is not None
+            self.marker["downloaded"] = before + self.downloaded if known else None
             self._mark()
             print(self.headline(resumed=state == "unfinished"), flush=True)
             for n in range(self.request.seeds):
@@ -111,7 +125,15 @@ class Flow:
         data = [f"--data={self.data}"] if self.data else []
         quiet = ["--quiet"] if self.request.quiet else []
         argv = [sys.executable, "-m", "ie_model", verb, *arguments, *data, f"--device={self.device}", *quiet]
-        code = child.run(argv, cwd=self.folder, env=os.environ)
+        step = verb if run is None else f"{verb} {run}"
+        # written down before it begins: if this process is killed with it, nobody knows what the step took
+        before = self.marker["spent"].get(step)
+        self.marker["spent"][step] = spent.added(before, spent.unknown())
+        self._mark()
+        with spent.measured(self.device) as took:
+            code = child.run(argv, cwd=self.folder, env=os.environ)
+        self.marker["spent"][step] = spent.added(before, took)
+        self._mark()
         if code == 0 or (run is not None and code == 1 and self.read_run(run)["status"] == "failed"):
             return
         if code in STOPPED:
@@ -147,7 +169,7 @@ class Flow:
                 "created": result.now(),
                 "system": system.describe(devices=[run["device"] for run in runs if "device" in run]),
                 **system.software(list(DISTRIBUTIONS)),
-                "cost": result.cost(list(runs), download_bytes=None),
+                "cost": self.cost(runs),
                 "provenance": provenance.read(flags.root(), command=command, cm=recipe, distribution="ie-repr"),
                 "submitter": None,
             }
@@ -156,6 +178,19 @@ class Flow:
         document = result.assemble(self.folder, challenge=rules, division=None, **self.marker["facts"])
         self._mark(done="result.json")
         return document
+
+    def cost(self, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The cost of the result: training as it counted itself, the other steps and all energy as measured here."""
+        steps: dict[str, dict[str, Any]] = self.marker["spent"]
+        others = [took for step, took in steps.items() if not step.startswith("train ")]
+        measured = [step for step in self.marker["done"] if step.startswith(("train", "evaluate", "figures"))]
+        joules = [took["joules"] for took in steps.values()]
+        known = set(measured) <= set(steps) and None not in joules
+        return result.cost(
+            [*runs, *others],
+            download_bytes=self.marker["downloaded"],
+            energy_joules=sum(joules) if known else None,
+        )
 
     def headline(self, *, resumed: bool) -> str:
         """The first line of a run: task, device and reason, expected time, results folder."""
@@ -189,6 +224,8 @@ class Flow:
             "go_on_with": self.command,
             "done": [],
             "missing": [],
+            "downloaded": 0,
+            "spent": {},
         }
 
     def _mark(self, *, done: str | None = None) -> None:
@@ -233,6 +270,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="the device that was found")
     parser.add_argument("--reason", default="", help="why that device")
     parser.add_argument("--data", help="folder with the verified files")
+    parser.add_argument("--downloaded", type=int, help="bytes that fetching them took over the network")
     parser.add_argument("--last-words", type=Path, help="file for the error line, instead of stderr")
     return parser.parse_args(argv)
 
@@ -240,7 +278,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """Run the flow; every foreseeable end is an exit code and one line."""
     arguments = parse(argv)
-    found = {key: getattr(arguments, key) for key in ("device", "reason", "data")}
+    found = {key: getattr(arguments, key) for key in ("device", "reason", "data", "downloaded")}
     return ended(lambda: Flow(arguments.request, arguments.folder, **found).run(), arguments)
 
 
