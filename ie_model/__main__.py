@@ -85,6 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     training = command("train", _train, "Train one model. An interrupted training goes on when called again.")
     _add_settings(training)
+    training.add_argument(
+        "--config", type=Path, help="config.json of another run: its settings, where no flag says else"
+    )
     training.add_argument("--outdir", type=Path, required=True, help="the run's folder: new, empty or unfinished")
     _add_common(training)
 
@@ -154,9 +157,15 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(options: argparse.Namespace) -> tuple[Config, device.Device]:
-    """The configuration that the command line asks for, on the device that was found. Values are checked first."""
+    """The configuration that the command line asks for, on the device that was found. Values are checked first.
+
+    A configuration file gives every setting that no flag does, but not the device: it may be of another machine.
+    """
     given = {spec.name: getattr(options, spec.name) for spec in dataclasses.fields(Config)}
     del given["device"]
+    if getattr(options, "config", None):
+        stored = Config.read(options.config).to_dict()
+        given = {name: stored[name] if value is None else value for name, value in given.items()}
     Config.resolve(**given)
     found = device.detect(options.device)
     return Config.resolve(**given, device=found.kind), found

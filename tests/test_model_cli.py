@@ -196,3 +196,17 @@ def test_a_swapped_weights_file_is_refused(tmp_path, finished):
     assert code == 2
     assert "not a weights file" in err
     assert err.count("\n") == 1
+
+
+def test_a_config_file_gives_the_settings_that_no_flag_does(finished, tmp_path):
+    stored = f"--config={finished / HOSTILE / 'config.json'}"
+    assert run("train", stored, "--outdir=again", cwd=tmp_path) == (0, "", "")
+    original = json.loads((finished / HOSTILE / "run.json").read_text())
+    again = json.loads((tmp_path / "again" / "run.json").read_text())
+    assert again["config"] == original["config"]
+    assert again["model_sha256"] == original["model_sha256"]
+    code, _, err = run("train", stored, "--seed=5", "--hidden=0", "--outdir=never", cwd=tmp_path)
+    assert (code, err.startswith("ie_model: error: hidden: got 0")) == (2, True)
+    code, _, err = run("train", "--config=nowhere.json", "--outdir=never", cwd=tmp_path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "nowhere.json: not a configuration" in err
