@@ -4,15 +4,14 @@ import base64
 import html.parser
 import itertools
 import json
+import re
 import struct
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ie_crowd import canonical, captions, challenge, curves, history, numbers, pictures, report, verify
+from ie_crowd import canonical, captions, challenge, curves, history, numbers, pictures, report, verdict
 from ie_crowd.item import Item
-from toy_challenge import compute
 from toy_challenge.make import RULES, failed_run, run_document, write_folder
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;"
@@ -115,33 +114,52 @@ def test_one_run_has_no_interval_and_a_failed_run_says_why(tmp_path):
 
 
 def test_the_summary_says_what_failed(folder):
-    assert "Nothing that was checked failed." in page(folder).text
-    (folder / "runs" / "0" / "model.safetensors").write_bytes(compute.weights(1.0, 99.0))
+    assert "No check of this folder failed." in page(folder).text
+    (folder / "runs" / "0" / "model.safetensors").write_bytes(b"other weights")
     text = page(folder).text
-    assert "checks failed. ✗ 1 fail" in text
-    assert "Failed: files ." in text
+    assert re.search(r"\d of \d+ checks of this folder failed\. Failed: [^.]*\bfiles\b", text)
 
 
-def test_items_of_any_kind_and_group_are_shown(folder, monkeypatch):
-    @dataclass(frozen=True)
-    class Grouped(Item):
-        group: str = ""
+def test_claims_and_checklists_are_judged_too(folder):
+    text = page(folder).text
+    for words in (
+        "Integrity",
+        "Validity",
+        "ACM artifact badges",
+        "needs a person",
+        "What the evidence is consistent with",
+    ):
+        assert words in text, words
 
-    items = [
-        Item("plain", "pass", "/metrics", "fine"),
-        *(Grouped(f"item {state}", state, "/x", f"because {state}", group="claims") for state in report.STATES),
-        Grouped("sign", "needs a person", "/y", "who?", group=EVIL),
-    ]
-    monkeypatch.setattr(verify, "check", lambda *_: items)
-    seen = page(folder)
-    assert (
-        "1 of 7 checks failed. ✗ 1 fail ✓ 2 pass ○ 1 not evidenced ✎ 2 needs a person – 1 not applicable" in seen.text
+
+def test_items_of_any_kind_are_shown_and_escaped(folder, monkeypatch):
+    items = tuple(Item(f"item {state}", state, "/x", f"because {state} {EVIL}", "validity") for state in report.STATES)
+    claims = (Item("claim", "needs a person", "/y", "who?", "claims"),)
+    found = verdict.Verdict(
+        {},
+        "hashes",
+        (
+            verdict.Group("validity", "Of the rules", "", {}, items),
+            verdict.Group("claims", EVIL, EVIL, {}, claims),
+        ),
+        (),
     )
-    assert "Claims" in seen.texts
+    monkeypatch.setattr(verdict, "judge", lambda *_: found)
+    seen = page(folder)
+    assert "1 of 5 checks of this folder failed. Failed: item fail ." in seen.text
+    assert "✗ 1 fail ○ 1 not evidenced ✎ 1 needs a person ✓ 1 pass – 1 not applicable" in seen.text
     for state in report.STATES:
-        assert f"because {state}" in seen.text
-    assert EVIL[1:] in "".join(seen.texts)
+        assert f"because {state} {EVIL}" in seen.texts
+    assert EVIL in seen.texts
     assert not seen.all("script")
+
+
+def test_what_rests_on_the_sums_is_left_to_the_check(folder):
+    before = report.render(folder, RULES)
+    (folder / "SHA256SUMS").unlink()
+    (folder / "ro-crate-metadata.json").write_text("{}")
+    assert report.render(folder, RULES) == before
+    assert "not for this page to say" in before
 
 
 def test_an_unknown_challenge_costs_its_verdicts_only(folder):

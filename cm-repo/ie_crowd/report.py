@@ -8,12 +8,28 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ie_crowd import captions, challenge, curves, document, history, numbers, pictures, reader, sums, verify
+from ie_crowd import (
+    captions,
+    challenge,
+    checklists,
+    crate,
+    curves,
+    document,
+    history,
+    numbers,
+    pictures,
+    reader,
+    sums,
+    verdict,
+)
 from ie_crowd.challenge import Challenge
+from ie_crowd.item import STATES as item_states
 from ie_crowd.item import Item
+from ie_crowd.verdict import Group, Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -29,8 +45,8 @@ STATES = {
     "not applicable": ("–", "not applicable"),
 }
 DIRECTIONS = {"higher": "higher", "lower": "lower", "toward-chance": "toward chance"}
-# A page cannot speak of the sums that cover it, nor of a marker that goes when it is written.
-NOT_OF_THE_PAGE = (sums.SUMS, sums.MARKER)
+NOT_OF_THE_PAGE = (sums.SUMS, sums.MARKER, crate.CRATE)
+CHECKS = ("integrity", "validity")  # groups about this folder; the others are about the paper and the reader
 
 
 class Curve(NamedTuple):
@@ -41,13 +57,34 @@ class Curve(NamedTuple):
     svg: Any  # markup that this library made
 
 
-def items_of(folder: Path, rules: Challenge | None) -> tuple[list[Item], str]:
-    """The verdicts that a page can show, and, where there are none, one line that says why."""
+def verdict_of(folder: Path, rules: Challenge | None) -> tuple[Verdict | None, str]:
+    """The verdict as a page can show it, and, where there is none, one line that says why.
+
+    A page cannot speak of the sums that cover it, of the crate that names it, nor of a marker that goes when it is
+    written: what rests on these is "not applicable" here, so that the page is the same before and after.
+    """
+    if rules is None:
+        return None, ""
     try:
-        items = verify.check(folder, rules)
+        found = verdict.judge(folder, rules)
     except ValueError as error:
-        return [], str(error)
-    return [item for item in items if item.evidence not in NOT_OF_THE_PAGE], ""
+        return None, str(error)
+    items = [_of_the_page(item) for item in found.items]
+    groups = tuple(_regrouped(group, items) for group in found.groups)
+    return replace(found, groups=groups, conclusions=tuple(checklists.conclude(items, checklists.load()))), ""
+
+
+def _of_the_page(item: Item) -> Item:
+    if item.evidence not in NOT_OF_THE_PAGE:
+        return item
+    detail = "not for this page to say, which is one of these files; python -m ie_crowd check does"
+    return replace(item, state="not applicable", evidence=sums.SUMS, detail=detail)
+
+
+def _regrouped(group: Group, items: Iterable[Item]) -> Group:
+    """The group with those of ``items`` that belong to it, what most needs a look first."""
+    mine = sorted((item for item in items if item.group == group.id), key=lambda item: item_states.index(item.state))
+    return replace(group, items=tuple(mine), counts=dict(counts(mine)))
 
 
 def rules_of(result: Mapping[str, Any]) -> tuple[Challenge | None, captions.Captions, str]:
@@ -69,7 +106,9 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
     result = reader.read(folder)
     found_rules, words, unknown = rules_of(result)
     rules = rules or found_rules
-    items, reason = items_of(folder, rules) if rules else ([], unknown)
+    judged, reason = verdict_of(folder, rules)
+    groups = judged.groups if judged else ()
+    checks = [item for group in groups if group.id in CHECKS for item in group.items]
     completed = [index for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
     found = history.read(folder, completed)
     seen = pictures.read(folder, result["files"])
@@ -79,10 +118,12 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
         "title": _title(result),
         "completed": len(completed),
         "metrics": list(_metrics(result, rules)),
-        "groups": groups(items),
-        "counts": counts(items),
-        "failures": [item for item in items if item.state == "fail"][:8],
-        "no_items": reason,
+        "groups": groups,
+        "claims": [group for group in groups if group.id == "claims"],
+        "conclusions": judged.conclusions if judged else (),
+        "checks": len(checks),
+        "failures": [item for item in checks if item.state == "fail"],
+        "no_verdict": reason or unknown,
         "curves": list(_curves(found, words)),
         "curve_runs": _legend(found),
         "curve_problems": found.problems,
@@ -101,18 +142,9 @@ def write(folder: Path, rules: Challenge | None = None, *, complete: bool | None
     return folder / REPORT
 
 
-def groups(items: Iterable[Item]) -> list[tuple[str, list[Item]]]:
-    """The items under the names of their groups, in the order in which these appear; failures first in each."""
-    found: dict[str, list[Item]] = {}
-    for item in items:
-        found.setdefault(str(getattr(item, "group", "") or "checks"), []).append(item)
-    order = list(STATES)
-    return [(name, sorted(group, key=lambda item: order.index(item.state))) for name, group in found.items()]
-
-
 def counts(items: Sequence[Item]) -> list[tuple[str, int]]:
-    """How many items are in each state that occurs, failures first."""
-    return [(state, n) for state in STATES if (n := sum(item.state == state for item in items))]
+    """How many items are in each state that occurs, what most needs a look first."""
+    return [(state, n) for state in item_states if (n := sum(item.state == state for item in items))]
 
 
 def _title(result: Mapping[str, Any]) -> str:
