@@ -100,7 +100,7 @@ def test_the_shallow_depth_starts_nothing(folder, monkeypatch):
 
 
 def test_the_first_runs_only(folder):
-    assert deep(folder, runs=1)["recompute.forecast.mae"].detail == "the same to the last digit in 1 runs"
+    assert deep(folder, runs=1)["recompute.forecast.mae"].detail == "the same to the last digit in 1 run"
 
 
 # Tampering that hashes cannot see

@@ -183,6 +183,8 @@ def test_a_band_can_be_for_some_label_counts():
     assert states_of_bands(found)["band.flood.recall"] == "fail"
     found["task"]["labels"] = 50
     assert states_of_bands(found)["band.flood.recall"] == "pass"
+    found["challenge"]["division"] = "open"
+    assert states_of_bands(found)["band.flood.recall"] == "not applicable"  # it may be worse, and has no other end
     found["task"]["labels"] = 7
     assert states_of_bands(found)["band.flood.recall"] == "not evidenced"
 

@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"ie_crowd: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        print(f"ie_crowd: error: {error.name} is not installed here; install ie-repr, which brings it", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("ie_crowd: interrupted; nothing was written", file=sys.stderr)
         return 130

@@ -94,8 +94,8 @@ def _item(result: Mapping[str, Any], name: str, metric: Metric, task: Task) -> I
     closed = result["challenge"]["division"] == "closed"
     if closed and band.worse is not None and sign * mean < sign * band.worse:
         problems.append(f"{mean:g} {metric.unit} is worse than the band, which ends at {band.worse:g}")
-    worse = "any" if band.worse is None else f"{band.worse:g}"
-    ends = f"{worse} to {'any' if band.implausible is None else f'{band.implausible:g}'} {metric.unit}"
-    return judge(
-        item, pointer, problems, f"{mean:.4g} within {ends}" + ("" if closed else " (open: only the good end)")
-    )
+    ends = [f"no worse than {band.worse:g}"] if closed and band.worse is not None else []
+    ends += [f"no better than {band.implausible:g}"] if band.implausible is not None else []
+    if not ends:
+        return Item(item, "not applicable", pointer, "the open division may be worse, and the band has no other end")
+    return judge(item, pointer, problems, f"{mean:.4g} {metric.unit}: {' and '.join(ends)}")

@@ -66,9 +66,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--fail-on", choices=list(FAIL_ON), default="fail", help="the mildest state that gives exit status 1"
     )
-    parser.add_argument(
-        "--all", action="store_true", help="in the terminal also list the points of checklists that pass"
-    )
+    parser.add_argument("--all", action="store_true", help="in the terminal also show what passed, with its details")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the verdict as JSON")
     form.add_argument("--markdown", action="store_true", help="print the verdict as Markdown")

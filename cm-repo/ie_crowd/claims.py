@@ -80,6 +80,9 @@ def _claim(raw: Any, where: str, reader: Reader, rules: Challenge) -> Claim:
     }
     if (numbers["tolerance"] or 0) < 0:
         raise reader.fail(f"{where}.tolerance", numbers["tolerance"], "a number from 0")
+    labels = value.get("labels")
+    if labels not in (None, "all") and (isinstance(labels, bool) or not isinstance(labels, int)):
+        raise reader.fail(f"{where}.labels", labels, "a whole number or all")
     metrics = tuple(rules.metrics)
     return Claim(
         id=value["id"],
@@ -87,7 +90,7 @@ def _claim(raw: Any, where: str, reader: Reader, rules: Challenge) -> Claim:
         tasks=tuple(
             reader.one_of(task, f"{where}.tasks", tasks) for task in reader.items(value["tasks"], f"{where}.tasks")
         ),
-        labels=value.get("labels"),
+        labels=labels,
         metric=reader.one_of(value["metric"], f"{where}.metric", metrics),
         comparison=comparison,
         **numbers,
@@ -122,7 +125,8 @@ def _item(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
     # The labels of another count are another task of the same method; any other departure is another method.
     departures = [key for key in result["challenge"]["departures"] if key != "labels"]
     if result["challenge"]["division"] == "open" and departures:
-        return Item(name, "not evidenced", pointer, f"departs from the method in {', '.join(departures)}; {shown}")
+        listed = ", ".join(departures[:3]) + (f" and {len(departures) - 3} more" if departures[3:] else "")
+        return Item(name, "not evidenced", pointer, f"departs from the method in {listed}; {shown}")
     strict = claim.comparison == "below-metric"
     return Item(name, _state(mean - (half or 0), mean + (half or 0), low, high, strict), pointer, shown)
 

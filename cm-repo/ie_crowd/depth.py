@@ -157,6 +157,10 @@ def _metrics(home: Path) -> dict[str, Any]:
     return {key: value for key, value in numbers.items() if not isinstance(value, bool)}
 
 
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
 def _recomputed(
     name: str, result: Mapping[str, Any], found: Mapping[int, float | None], rules: Challenge, different: str
 ) -> Item:
@@ -173,7 +177,7 @@ def _recomputed(
             furthest, worst = abs(value - stated), (index, stated, value)
     pointer = f"/runs/{worst[0]}/metrics/{name}"
     if furthest <= 0:
-        return Item(item, "pass", pointer, f"the same to the last digit in {len(found)} runs")
+        return Item(item, "pass", pointer, f"the same to the last digit in {_runs(len(found))}")
     shown = f"run {worst[0]} states {worst[1]!r}, computed again {worst[2]!r} {unit}"
     if not different:
         return Item(item, "fail", pointer, f"{shown}; this is the same platform, so it must be equal")
@@ -205,7 +209,7 @@ def _rerun(
         return Item(item, "fail", pointer, "stated, but training again gives no value")
     mean, k = math.fsum(differences) / len(differences), len(differences)
     if not any(differences):
-        return Item(item, "pass", pointer, f"the same to the last digit in {k} runs trained again")
+        return Item(item, "pass", pointer, f"the same to the last digit in {_runs(k)} trained again")
     allowed, why = rules.metrics[name].rerun, "tolerance of the rules"
     stated_values = [run["metrics"][name] for run in result["runs"] if name in run["metrics"]]
     if len(stated_values) > 1:
@@ -214,7 +218,7 @@ def _rerun(
         if allowed is None or spread > allowed:
             allowed, why = spread, f"spread of {len(stated_values)} runs"
     where = f"other platform: {different}" if different else "same platform"
-    shown = f"mean difference {mean:+.4g} {unit} in {k} runs trained again ({where})"
+    shown = f"mean difference {mean:+.4g} {unit} in {_runs(k)} trained again ({where})"
     if allowed is None:
         return Item(item, "not evidenced", pointer, f"{shown}; one run and no tolerance in the rules to compare with")
     state: Any = "pass" if abs(mean) <= allowed else "fail"

@@ -15,6 +15,7 @@ from ie_crowd.verdict import GROUPS, Verdict
 
 TEMPLATES = Path(__file__).with_name("templates")
 NARROWEST, WIDEST = 60, 120
+INDENT = 16  # columns: one more than the longest state has
 COLOURS = {"fail": "bold red", "not evidenced": "yellow", "needs a person": "cyan", "pass": "green"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
 NOTE = "A program awards no badge: this is what the evidence is consistent with. A named reviewer decides."
@@ -38,12 +39,11 @@ def counts(found: Mapping[str, int]) -> str:
 def terminal(verdict: Verdict, width: int = 80, colour: bool = False, every: bool = False) -> str:
     """The verdict as text of at most ``width`` columns, grouped, with a summary at its end.
 
-    Points of checklists that pass are only counted, unless ``every`` Item is asked for.
+    Unless everything is asked for (``every``), points of checklists that pass are only counted, and what passed of
+    integrity and validity has no detail.
     """
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     width = min(max(width, NARROWEST), WIDEST)
@@ -56,16 +56,18 @@ def terminal(verdict: Verdict, width: int = 80, colour: bool = False, every: boo
     for group in verdict.groups:
         console.print()
         console.print(Text(f"{group.title}: {counts(group.counts)}", style="bold" if colour else ""))
-        table = Table(box=SIMPLE_HEAD, show_header=False, width=width, padding=(0, 1, 0, 0), show_edge=False)
-        table.add_column(width=14, no_wrap=True)
-        table.add_column(width=24, overflow="fold")
-        table.add_column(overflow="fold")
-        shown = [item for item in group.items if every or group.id in GROUPS or item.state != "pass"]
-        for item in shown:
+        for item in group.items:
+            if not every and item.state == "pass" and group.id not in GROUPS:
+                continue
+            # On lines of their own: names and pointers are longer than a column of 80 has room for.
             style = COLOURS.get(item.state, "dim") if colour else ""
-            table.add_row(Text(item.state, style=style), Text(item.name), Text(_evidenced(item)))
-        if shown:
-            console.print(table)
+            short = not every and item.state in ("pass", "not applicable") and group.id != "claims"
+            below = f"[{item.evidence}]" if short else _evidenced(item)
+            fits = short and INDENT + len(item.name) + 1 + len(below) <= width
+            line = f"{item.name} {below}" if fits else item.name
+            console.print(Text.assemble((f"{item.state:<{INDENT}}", style), line), overflow="fold")
+            if not fits:
+                console.print(Padding(Text(below), (0, 0, 0, INDENT)), overflow="fold")
     if verdict.conclusions:
         console.print()
         console.print(Text(NOTE, style="bold" if colour else ""))
