@@ -196,6 +196,19 @@ def test_glyphs_smoke(glyphs_result):
     assert not names & {"incomplete.json", ".lock"}
 
 
+def test_the_result_is_computed_again_from_its_weights(glyphs_result, tmp_path):
+    folder, _, env = glyphs_result
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    flags = ["--depth=metrics", "--groups=integrity", "--json"]
+    done = cm("evaluate ie-repr", f"--result={folder}", *flags, cwd=tmp_path, timeout=SMOKE_SECONDS, **env)
+    assert done.returncode == 0, done.stderr
+    items = json.loads(done.stdout[done.stdout.index("{\n") :])["items"]
+    again = [item for item in items if item["name"].startswith("recompute.")]
+    assert {item["detail"] for item in again} == {"the same to the last digit in 1 run"}
+    assert len(again) == len(json.loads((folder / "result.json").read_text())["metrics"])
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
 def test_finished_folder_is_refused(glyphs_result):
     folder, _, env = glyphs_result
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -151,6 +151,38 @@ def test_weights_and_metrics_swapped_together_are_caught_by_the_rerun(folder):
     assert "mean difference +1.5 cm in 2 runs trained again" in found["rerun.forecast.mae"].detail
 
 
+def test_an_edited_configuration_is_caught_by_the_rerun(folder):
+    tamper(folder, lambda run, home: run["config"].update(damping=0.375))
+    assert shallow_failures(folder) == []
+    found = deep(folder, "rerun")
+    assert {name: item.state for name, item in found.items()} == {
+        "recompute.forecast.mae": "pass",
+        "recompute.flood.recall": "pass",
+        "rerun.forecast.mae": "pass",  # two runs that differ by 2 allow a difference of 18: too few to tell
+        "rerun.flood.recall": "pass",
+    }
+    assert found["rerun.forecast.mae"].detail.startswith("mean difference +8 cm in 2 runs trained again")
+
+
+def test_where_training_repeats_exactly_any_difference_is_caught(folder, foreign, tmp_path):
+    rules = local_rules(tmp_path, '--damping={config.damping}"]', '--damping={config.damping}"]\n    exact: true')
+    assert states(folder, "rerun", rules=rules)["rerun.forecast.mae"] == "pass"
+    for home, state in ((folder, "fail"), (foreign, "pass")):  # on another platform the spread decides
+        tamper(home, lambda run, place: run["config"].update(damping=0.375))
+        assert states(home, "rerun", rules=rules)["rerun.forecast.mae"] == state
+
+
+def test_an_edited_configuration_of_one_run_is_held_to_the_tolerance(tmp_path):
+    home = make(tmp_path / "one", [run_document(0, 4.0, 90.0)], here())
+    run = json.loads((home / "runs/0/run.json").read_text())
+    run["config"]["damping"] = 0.375
+    (home / "runs/0/run.json").write_text(json.dumps(run))
+    (home / "runs/0/config.json").write_text(json.dumps(run["config"]))
+    make(home, [run], here())
+    found = {name: item.state for name, item in deep(home, "rerun").items() if name.startswith("rerun")}
+    assert found == {"rerun.forecast.mae": "fail", "rerun.flood.recall": "pass"}
+
+
 def test_an_edited_seed_is_caught_by_the_rerun(tmp_path):
     runs = [run_document(seed, 4.0 + seed / 10, 90.0 - seed) for seed in range(5)]  # not what these seeds give
     home = make(tmp_path / "picked", runs, here())
@@ -368,6 +400,7 @@ def test_placeholders_in_values_are_not_filled_again(tmp_path):
         ('[python, "{run.__class__}"]', "placeholders like {run}"),
         ('[python, "{"]', "placeholders like {run}"),
         ('[python, "{}"]', "placeholders like {run}"),
+        ("[python]\n    exact: true", "expected the keys: argv seconds"),
     ],
 )
 def test_recipes_that_are_wrong_are_refused_with_their_place(tmp_path, argv, message):

@@ -219,6 +219,8 @@ def _rerun(
             allowed, why = spread, f"spread of {len(stated_values)} runs"
     where = f"other platform: {different}" if different else "same platform"
     shown = f"mean difference {mean:+.4g} {unit} in {_runs(k)} trained again ({where})"
+    if not different and rules.verification["rerun"].exact:
+        return Item(item, "fail", pointer, f"{shown}, where the rules say that training repeats exactly")
     if allowed is None:
         return Item(item, "not evidenced", pointer, f"{shown}; one run and no tolerance in the rules to compare with")
     state: Any = "pass" if abs(mean) <= allowed else "fail"

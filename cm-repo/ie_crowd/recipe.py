@@ -26,10 +26,14 @@ _VALUE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.,+= -]{0,199}")
 
 @dataclass(frozen=True)
 class Recipe:
-    """The argv (``python`` at its start is this interpreter), and the seconds that it may take for one run."""
+    """The argv (``python`` at its start is this interpreter), and the seconds that it may take for one run.
+
+    ``exact``: a rerun on a platform like the result's gives the same numbers, to the last digit.
+    """
 
     argv: tuple[str, ...]
     seconds: float
+    exact: bool = False
 
     def fill(self, values: Mapping[str, str | None], config: Mapping[str, Any]) -> list[str]:
         """The argv for one run. Raises ValueError for a configuration value that cannot be an argument."""
@@ -66,7 +70,7 @@ def parse(raw: Any, reader: Reader, config: Mapping[str, str]) -> dict[str, Reci
     found = {}
     for kind, value in reader.mapping(raw, "verification").items():
         where = f"verification.{reader.one_of(kind, 'verification', KINDS)}"
-        reader.mapping(value, where, "argv seconds")
+        reader.mapping(value, where, "argv seconds", "exact" if kind == "rerun" else "")
         argv = tuple(reader.text(part, f"{where}.argv") for part in reader.items(value["argv"], f"{where}.argv"))
         for argument in argv:
             _check_argument(argument, f"{where}.argv", reader, config)
@@ -75,7 +79,9 @@ def parse(raw: Any, reader: Reader, config: Mapping[str, str]) -> dict[str, Reci
         seconds = reader.number(value["seconds"], f"{where}.seconds")
         if not 0 < seconds <= 7 * 24 * 3600:
             raise reader.fail(f"{where}.seconds", seconds, "seconds, up to a week")
-        found[kind] = Recipe(argv, seconds)
+        if not isinstance(value.get("exact", False), bool):
+            raise reader.fail(f"{where}.exact", value["exact"], "true or false")
+        found[kind] = Recipe(argv, seconds, value.get("exact", False))
     return found
 
 

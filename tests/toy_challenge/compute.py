@@ -21,9 +21,9 @@ def weights(mae: float, recall: float) -> bytes:
     return len(text).to_bytes(8, "little") + text + struct.pack("<2d", mae, recall)
 
 
-def trained(seed: int) -> tuple[float, float]:
-    """The error and the recall of the model of a seed."""
-    return 4.0 + 2 * seed, 90.0 - 10 * seed
+def trained(seed: int, damping: float) -> tuple[float, float]:
+    """The error and the recall of the model of a seed, best with a damping of a quarter."""
+    return 4.0 + 2 * seed + 64 * abs(damping - 0.25), 90.0 - 10 * seed
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
     if options.verb == "train":
         config = json.loads(options.config.read_text())
         assert config["damping"] == options.damping
-        content = weights(*trained(options.seed))
+        content = weights(*trained(options.seed, options.damping))
         options.run.mkdir(exist_ok=True)
         model.write_bytes(content)
         run = {"model_sha256": hashlib.sha256(content).hexdigest()}
