@@ -33,6 +33,8 @@ def test_wheel_holds_both_repositories_and_both_libraries(wheel):
     assert {"cm_ie_repr/__init__.py", "cm_ie_repr_crowd/__init__.py"} <= held
     assert {"ie_model/config.py", "ie_crowd/result.schema.json"} <= held
     assert {"ie_crowd/templates/report.html.j2", "ie_crowd/templates/report.css"} <= held
+    assert {f"ie_crowd/templates/{name}" for name in ("check.html", "verdict.html", "verdict.css")} <= held
+    assert "ie_crowd/checklists.yaml" in held
 
 
 def test_wheel_holds_nothing_else(wheel):

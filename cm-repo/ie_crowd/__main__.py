@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from ie_crowd import bundle, check_command, report, schema, schema_page
@@ -72,5 +74,11 @@ def _report(folder: Path) -> int:
     return 0
 
 
+def _stopped(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM as an exception, so that children and temporary folders go with this process."""
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stopped)
     sys.exit(main())

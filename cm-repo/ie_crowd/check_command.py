@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from ie_crowd import challenge, depth, document, render, verdict
 from ie_crowd.item import Item
@@ -76,7 +74,6 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge, print, and return the exit status. Raises ValueError, one line, for what cannot be read or written."""
     _check_places(arguments)
-    signal.signal(signal.SIGTERM, _stopped)
     rules = challenge.load(arguments.challenge) if arguments.challenge else None
     request = depth.Request(arguments.depth, arguments.data, arguments.device, arguments.runs, _say)
     found = verdict.judge(arguments.folder, rules, request, arguments.against)
@@ -138,8 +135,3 @@ def _write(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
-
-
-def _stopped(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM as an exception, so that children and temporary folders go with this process."""
-    raise SystemExit(128 + number)

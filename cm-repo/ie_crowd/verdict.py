@@ -82,10 +82,11 @@ def judge(
     known here, or its claims.yaml is wrong.
     """
     request = request or depth.Request()
-    items = verify.check(folder, rules)
+    written = verify.read(folder)
+    items = verify.check_read(folder, written, rules)
     if any(item.name == "schema" and item.state == "fail" for item in items):
         return _assemble({}, request.depth, items)
-    result = document.read_json(folder / reader.RESULT, within=folder)
+    result = reader.accept(written)
     by = rules or challenge.load(challenge.find(result["challenge"]["id"]))
     items += depth.check(folder, result, by, items, request)
     for number, other in enumerate(against, 1):

@@ -26,11 +26,20 @@ def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
     schema refuses gets no further Items. Raises ValueError if result.json cannot be read at all, or its challenge
     is not known here.
     """
+    return check_read(folder, read(folder), rules_here)
+
+
+def read(folder: Path) -> Any:
+    """``folder/result.json``, read strictly and not yet validated. Raises ValueError if it cannot be read."""
     if not folder.is_dir():
         raise ValueError(
             f"{document.name_of(folder)}: is not a folder; expected a results folder that holds {result.RESULT}"
         )
-    found = document.read_json(folder / result.RESULT, within=folder)
+    return document.read_json(folder / result.RESULT, within=folder)
+
+
+def check_read(folder: Path, found: Any, rules_here: Challenge | None = None) -> list[Item]:
+    """As ``check``, for a result.json that ``read`` gave: one reading for all that is said about it."""
     problems = schema.problems(found)
     items = [judge("schema", result.RESULT, problems, f"schema version {schema.SCHEMA_VERSION}")]
     if problems:
