@@ -70,7 +70,7 @@ class Config:
     smoke: bool = setting(False, "a run of under a minute that takes the same path; its numbers mean little")
     device: str = setting("cpu", "device to compute on: " + ", ".join(DEVICES))
     threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
-    epochs: int = setting(10, "passes over the training images", "epochs", 1, 10_000)
+    epochs: int = setting(8, "passes over the training images", "epochs", 1, 10_000)
 
     binarised: bool = setting(
         False, "each pixel drawn once as ink or paper, with its grey value as the probability of ink"
@@ -89,6 +89,7 @@ class Config:
     batch_size: int = setting(125, "unlabelled images of a step (semi-supervised)", "images", 1, 65_536)
     per_class: int = setting(5, "labelled images of each class in a step; m = per_class - 1", "images", 2, 4096)
     labelled_decoded: int = setting(2, "of these, how many have their bound computed in the step", "images", 1, 4096)
+    labelled_weight: float = setting(0.1, "weight of the bound of labelled images (semi-supervised)", "", 0, 1000)
     warm_up_steps: int = setting(200, "first steps, on the labelled images alone (semi-supervised)", "steps", 0, 10**6)
     learning_rate: float = setting(3e-3, "Adam's step size at its highest; falls to zero along a half cosine", "", 0, 1)
     adam_beta2: float = setting(0.99, "decay of Adam's second moment", "", 0, 0.999999)

@@ -31,7 +31,7 @@ class Step(NamedTuple):
     """One training step's loss to minimise, and what is worth reporting of it (detached means over the batch)."""
 
     loss: Tensor  # (), nats per image
-    bound: Tensor  # (), mean of L(x, y), or of L and U together, with KL at weight 1
+    bound: Tensor  # (), mean of L(x, y), or of U(x) where there are unlabelled images, with KL at weight 1
     kl: Tensor  # (), mean KL
 
 
@@ -178,8 +178,9 @@ def semi_supervised_step(
     """Both bounds, and the weighted log q(y|x) of the labelled images, per image of the whole batch.
 
     labelled: (C, k, *shape); unlabelled: (B, *shape); noise: (:func:`pairs_of_step`, V). The labelled images enter
-    with their own class alone; the mean bound of the first ``labelled_decoded`` of each class stands for all k. Where
-    ``balance_weight`` is not 0 the loss has that multiple of :func:`imbalance` on top, and is no bound.
+    with their own class alone; the mean bound of the first ``labelled_decoded`` of each class stands for all k, and
+    has ``labelled_weight``. Where ``balance_weight`` is not 0 the loss has that multiple of :func:`imbalance` on top,
+    and is no bound. The bound that is reported is that of the unlabelled images.
     """
     classes, k = labelled.shape[:2]
     known = labelled.flatten(0, 1)  # (C k, *shape)
@@ -201,17 +202,18 @@ def semi_supervised_step(
         noise,
     )
 
-    def objective(weight: float) -> Tensor:
+    def bounds(weight: float) -> tuple[Tensor, Tensor]:
         elbo = parts.log_likelihood - weight * parts.kl  # (C decoded + pairs,)
-        known_sum = (elbo[: len(own)].mean() - math.log(classes)) * len(known)
-        unknown = unlabelled_bound(pairs, elbo[len(own) :], len(unlabelled), classes)  # (B,)
-        return (known_sum + unknown.sum()) / len(x)
+        known_mean = elbo[: len(own)].mean() - math.log(classes)
+        return known_mean, unlabelled_bound(pairs, elbo[len(own) :], len(unlabelled), classes).mean()
 
-    loss = -objective(kl_weight) - config.classifier_weight * _log_q_of_own(log_q[: len(known)], k).sum() / len(x)
-    loss = loss + balance_weight * imbalance(log_q_unlabelled)
+    on_known, on_unknown = bounds(kl_weight)
+    total = config.labelled_weight * len(known) * on_known + len(unlabelled) * on_unknown
+    total = total + config.classifier_weight * _log_q_of_own(log_q[: len(known)], k).sum()
+    loss = balance_weight * imbalance(log_q_unlabelled) - total / len(x)
     with torch.no_grad():
         kl = (pairs.log_q.exp() * parts.kl[len(own) :]).sum() / len(unlabelled)
-    return Step(loss, objective(1.0).detach(), kl)
+        return Step(loss, bounds(1.0)[1], kl)
 
 
 def pairs_of_step(config: Config, per_class: int, unlabelled: int) -> int:

@@ -14,7 +14,14 @@ from ie_model.config import Config
 from ie_model.model import EquiVAE
 
 CONFIG = Config.resolve(
-    channels=4, hidden=16, invariant_dim=3, equivariant_dim=2, labelled_decoded=3, likeliest=10, pairs_per_image=10.0
+    channels=4,
+    hidden=16,
+    invariant_dim=3,
+    equivariant_dim=2,
+    labelled_decoded=3,
+    likeliest=10,
+    pairs_per_image=10.0,
+    labelled_weight=0.3,
 )  # nothing is cut
 CUT = dataclasses.replace(CONFIG, labelled_decoded=2, likeliest=3, pairs_per_image=1.5)
 
@@ -141,7 +148,8 @@ def explicit_loss(model, labelled, unlabelled, noise, config, kl_weight):
     for y in range(classes):
         for i in range(k):
             others = torch.stack([labelled[y, j] for j in range(k) if j != i])
-            total += one(labelled[y, i], model.invariant(others).mean(0), noise(place, y)) - math.log(classes)
+            own = one(labelled[y, i], model.invariant(others).mean(0), noise(place, y)) - math.log(classes)
+            total += config.labelled_weight * own
             total += config.classifier_weight * model.classify(model.features(labelled[y, i][None]))[0, y]
             place += 1
     for x in unlabelled:
