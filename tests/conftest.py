@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from databases import empty_url, engine, postgresql, postgresql_template, store_url  # noqa: F401 fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 

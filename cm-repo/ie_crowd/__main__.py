@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from ie_crowd import bundle, check_command, report, schema, schema_page
+from ie_crowd import bundle, check_command, commands_store, report, schema, schema_page
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,9 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     page.add_argument("folder", type=Path, metavar="DIR", help="results folder that holds result.json")
+    commands_store.add(commands)
     arguments = parser.parse_args(argv)
     if arguments.command == "report":
         return _report(arguments.folder)
+    if hasattr(arguments, "run"):
+        try:
+            return int(arguments.run(arguments))
+        except ValueError as error:
+            print(f"ie_crowd: error: {error}", file=sys.stderr)
+            return 2
     if arguments.command == "schema":
         print(schema_page.markdown() if arguments.markdown else schema.SCHEMA.read_text(encoding="utf-8"), end="")
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -36,7 +37,13 @@ def mean_sd_ci95(values: Sequence[float]) -> tuple[float, float | None, float | 
     mean = math.fsum(values) / n  # fsum rounds once: the order of the runs does not matter
     if n < 2:
         return mean, None, None
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    return mean, sd, _t95(n - 1) * sd / math.sqrt(n)
+
+
+@functools.cache
+def _t95(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t."""
     from scipy.special import stdtrit  # 0.1 s to import, and needed for several runs only
 
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return mean, sd, float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
+    return float(stdtrit(freedom, 0.975))

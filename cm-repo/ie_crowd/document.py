@@ -268,6 +268,8 @@ def _parse_float(text: str) -> float:
 
 
 def _parse_int(text: str) -> int:
+    if len(text) < 16:
+        return int(text)
     if len(text) > 17 or abs(int(text)) > LARGEST_INTEGER:
         raise ValueError(f"the integer {text[:40]} is beyond 2^53 - 1")
     return int(text)

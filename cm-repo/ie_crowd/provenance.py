@@ -42,7 +42,7 @@ _START = (
 )
 _QUOTED = re.compile(r"(?P<quote>['\"])(?P<inside>(?:(?!(?P=quote)).)*?" + _START + r"(?:(?!(?P=quote)).)*)(?P=quote)")
 _BARE = re.compile(_START + r"[^\s'\"]*(?: (?=[^\s'\"]*[\\/])[^\s'\"]+)*")
-_TELLING = re.compile(r"[/\\~@]|file:|[0-9]\.[0-9]", re.IGNORECASE)  # something of each pattern here
+_DOTTED = re.compile(r"\.[0-9]{1,3}\.[0-9]")
 _RELATIVE = re.compile(r"(?<![\w<>.-])[\w.-]+(?:[\\/][^\s'\"\\/]+)+[\\/]?")
 
 
@@ -82,11 +82,19 @@ def scrub(text: str, names: Names | None = None) -> str:
     return _hide_names("".join(pieces), names or Names.here())
 
 
+def may_reveal(text: str) -> bool:
+    """Whether it is worth a closer look: False for nearly all text, and never for text that ``reveals``."""
+    if not text.isascii() or not text.isprintable():
+        return True
+    # Something of each pattern here. Not one pattern of its own: these are twenty times as fast.
+    if "/" in text or "\\" in text or "~" in text or "@" in text:
+        return True
+    return _DOTTED.search(text) is not None or "file:" in text.lower()
+
+
 def reveals(text: str) -> bool:
     """Whether ``text`` holds what reads like a path or an address of a machine, whoever it belongs to."""
-    if text.isascii() and text.isprintable() and not _TELLING.search(text):
-        return False  # the usual case, and nothing below could match
-    return scrub(text, Names((), ())) != " ".join(text.split())
+    return may_reveal(text) and scrub(text, Names((), ())) != " ".join(text.split())
 
 
 def scrub_command(argv: Sequence[str], names: Names | None = None) -> str:

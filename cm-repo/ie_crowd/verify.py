@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -107,7 +108,10 @@ def _privacy(found: dict[str, Any]) -> Item:
     """No string of the document reads like a path of a machine or an address of one."""
     problems = [
         f"{pointer} holds what looks like a path or an address"
-        for pointer, text in _strings(found, "")
+        for key, value in found.items()
+        if f"/{key}" not in _PUBLIC
+        and provenance.may_reveal(json.dumps(value))  # in one piece first: an escape is a closer look, too
+        for pointer, text in _strings(value, f"/{key}")
         if provenance.reveals(text)
     ]
     return judge("privacy", result.RESULT, problems, "no string looks like a path or an address of a machine")

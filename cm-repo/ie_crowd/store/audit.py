@@ -1,0 +1,48 @@
+"""The log of who did what, and when. It only grows: triggers in the database refuse anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from ie_crowd.store import database
+from ie_crowd.store.tables import audit
+
+LONGEST_DETAIL = 1000
+
+
+def now() -> str:
+    """The time, in UTC, to the second, as every table holds it."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def record(connection: Connection, at: str, actor: str, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Add (action, subject, detail) rows, in the transaction of what they tell about."""
+    entries = [
+        {"at": at, "actor": actor[:80], "action": action, "subject": subject[:100], "detail": detail[:LONGEST_DETAIL]}
+        for action, subject, detail in rows
+    ]
+    if entries:
+        connection.execute(insert(audit), entries)
+
+
+def read(
+    engine: Engine, *, subject: str | None = None, before: int | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """The newest rows first: pk, at, actor, action, subject, detail. ``before``: the pk where the last page ended."""
+    query = select(audit).order_by(audit.c.pk.desc()).limit(min(limit, 1000))
+    if subject is not None:
+        query = query.where(audit.c.subject == subject)
+    if before is not None:
+        query = query.where(audit.c.pk < before)
+    with database.reading(engine) as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def revision(engine: Engine) -> int:
+    """A number that grows with everything that changes what the store shows: good as an ETag."""
+    with database.reading(engine) as connection:
+        return connection.execute(select(audit.c.pk).order_by(audit.c.pk.desc()).limit(1)).scalar() or 0

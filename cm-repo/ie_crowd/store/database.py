@@ -1,0 +1,201 @@
+"""Opening the store's database: address, pragmas, transactions, schema version.
+
+SQLite by default (write-ahead log, foreign keys, a busy timeout), PostgreSQL by URL. Every writer takes the one write
+lock at the start of its transaction, in both databases, so what it reads before it writes stays true until it commits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+VERSION = "0001"  # the newest migration in migrations/versions
+BUSY_SECONDS = 60
+LOCK = 0x1EC0  # PostgreSQL's advisory lock of a writer
+CACHE_KIB = 32 * 1024
+
+
+def default_path() -> Path:
+    """Where the store lies if nobody says otherwise: a file in the user's data folder. It need not exist."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise ValueError("there is no home folder to keep a store in: pass --store=FILE") from None
+    if sys.platform == "darwin":
+        data = home / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return data / "ie-repr" / "crowd.sqlite3"
+
+
+def address(store: str | Path | None) -> URL:
+    """The URL of a store: a path or a ``sqlite:`` or ``postgresql:`` URL; None is IE_CROWD_STORE or the default.
+
+    Raises ValueError, which never holds a password, for any other database.
+    """
+    given = str(store or os.environ.get("IE_CROWD_STORE") or default_path())
+    if "://" not in given:
+        return URL.create("sqlite", database=str(Path(given).expanduser().absolute()))
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):
+        raise ValueError("--store is no URL that can be read; expected a file or postgresql://USER@HOST/NAME") from None
+    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+        return url
+    raise ValueError(f"--store: {url.drivername!r:.40} is no database for a store; expected a file or postgresql://…")
+
+
+def connect(store: str | Path | None, *, create: bool = True) -> Engine:
+    """An engine on a store of this version, made or migrated first where needed.
+
+    ``create=False`` refuses a store that does not exist. Raises ValueError, one line, for a database that is newer
+    than this program, that is no store, or that cannot be reached.
+    """
+    url = address(store)
+    shown = url.render_as_string(hide_password=True) if url.host or "postgres" in url.drivername else url.database
+    if url.get_backend_name() == "sqlite":
+        _prepare_file(Path(str(url.database)), create)
+    try:
+        engine = _engine(url)
+        _migrate(engine, create)
+    except NoSuchModuleError:
+        raise ValueError("PostgreSQL needs psycopg: pip install 'psycopg[binary]'") from None
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is missing: pip install 'ie-repr[site,postgresql]'") from None
+    except SQLAlchemyError as error:
+        raise ValueError(f"{shown}: cannot be opened as a store ({one_line(error)})") from None
+    return engine
+
+
+def one_line(error: BaseException) -> str:
+    """What a database said, on one line, without the statement and its parameters."""
+    said = str(error.orig if isinstance(error, DBAPIError) and error.orig is not None else error)
+    return " ".join(said.split())[:200]
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that holds the write lock from its start; committed at the end, rolled back on an exception."""
+    with engine.connect().execution_options(ie_writes=True) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        yield connection
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: one state of the database for all its statements."""
+    with engine.connect() as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        yield connection
+
+
+def _prepare_file(path: Path, create: bool) -> None:
+    """The file exists, and only its owner reads it: it holds the hashes of tokens."""
+    if path.exists():
+        if not path.is_file():
+            raise ValueError(f"--store: {path.name!r:.100} is not a file")
+        return
+    if not create:
+        raise ValueError(f"there is no store {path.name!r:.100} there; make one with: python -m ie_crowd ingest DIR")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise ValueError(f"--store: {path.name!r:.100} cannot be made ({reason})") from None
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself: see below
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA synchronous=NORMAL")  # with the write-ahead log: a crash keeps it whole
+        cursor.execute("PRAGMA trusted_schema=OFF")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("ie_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _migrate(engine: Engine, create: bool) -> None:
+    """Bring the schema to VERSION; the write lock makes two programs that start at once take turns."""
+    with engine.connect() as connection:
+        found = _version(connection)
+    if found == VERSION:
+        return
+    if found is not None and (not found.isdigit() or int(found) > int(VERSION)):
+        raise ValueError(
+            f"the store has schema {found!r:.40}, newer than {VERSION} of this program; update the program"
+        )
+    if found is None and not create:
+        raise ValueError("this database holds no store; make one with: python -m ie_crowd ingest DIR")
+    if engine.dialect.name == "sqlite":
+        _write_ahead(engine)
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    with writing(engine) as connection:
+        if _version(connection) == VERSION:
+            return
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _version(connection: Connection) -> str | None:
+    """The schema's version, None where there is none. Raises ValueError for the database of another program."""
+    names = set(connection.dialect.get_table_names(connection))
+    if "alembic_version" in names and (not names - {"alembic_version"} or "summary" in names):
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if names:
+        raise ValueError("the database belongs to another program; expected an empty one or a store")
+    return None
+
+
+def _write_ahead(engine: Engine) -> None:
+    """Switch to the write-ahead log, which the file remembers. Needs the file alone for a moment."""
+    deadline = time.monotonic() + 10
+    while not _switched(engine, last=time.monotonic() > deadline):
+        time.sleep(0.05)
+
+
+def _switched(engine: Engine, last: bool) -> bool:
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:  # this one statement does not wait for others by itself
+        if "locked" not in str(error) or last:
+            raise ValueError(f"the store cannot be prepared ({error})") from None
+        return False
+    finally:
+        raw.close()
+    return True
