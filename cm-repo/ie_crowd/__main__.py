@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(schema_page.markdown() if arguments.markdown else schema.SCHEMA.read_text(encoding="utf-8"), end="")
         return 0
     try:
-        return check_command.run(arguments)
+        return int(arguments.run(arguments)) if hasattr(arguments, "run") else check_command.run(arguments)
     except ValueError as error:
         print(f"ie_crowd: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
