@@ -167,6 +167,12 @@ def _run(
             value *= math.exp(person["skill"] * 0.3 + chance.gauss(0, 0.08))
         else:
             value = min(metric.high, 1) * 0.9 - abs(chance.gauss(0, 0.05)) if metric.high <= 1 else chance.gauss(50, 3)
+        worse, implausible = _band(task, name, labels)
+        if worse is not None and implausible is not None:
+            share = min(max(chance.gauss(0.5 - person["skill"] / 5, 0.12), 0.02), 0.98)
+            value = worse + (implausible - worse) * share
+        elif implausible is not None:
+            value = implausible * 1.5 if metric.direction != "higher" else implausible - abs(chance.gauss(0, 1))
         metrics[name] = round(min(max(value, metric.low), metric.high), 6)
     wall = chance.uniform(60, 2000)
     return {
@@ -182,6 +188,14 @@ def _run(
         "model_sha256": _hash(chance),
         "split_sha256": rules.splits[task.dataset] or "6" * 64,
     }
+
+
+def _band(task: Task, name: str, labels: int | str) -> tuple[float | None, float | None]:
+    """The ends of the reference band of a metric, so that the values are believed."""
+    for band in task.bands.get(name, ()):
+        if not band.labels or labels in band.labels:
+            return band.worse, band.implausible
+    return None, None
 
 
 def _system(chance: random.Random, person: dict[str, Any]) -> dict[str, Any]:

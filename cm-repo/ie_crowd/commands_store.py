@@ -178,7 +178,7 @@ def _rank(arguments: argparse.Namespace) -> int:
         if name not in rules.metrics:
             raise ValueError(f"there is no metric {name[:64]!r}; known: {', '.join(rules.metrics)}")
         metric = rules.metrics[name]
-        entries = standings.standings(engine, contest, name, metric, getattr(metric, "rerun", None))
+        entries = standings.standings(engine, contest, name, metric, metric.rerun)
         tables.append((contest, name, metric, entries))
     if arguments.json:
         print(json.dumps([_as_json(*table) for table in tables], indent=1))

@@ -14,7 +14,9 @@ begins there, with a rank of one more than the number of entries before it. (Gro
 differs would be of no use: entries that lie close, each to the next, make one group of a whole long table.)
 
 **Reproduced.** A submitter's result is reproduced when another submitter, on another machine and with weights of their
-own, has a mean of the same contest and method that lies within the metric's tolerance; both of three draws at least.
+own, has a mean of the same contest and method that agrees with it; both of three draws at least. Two means agree if
+they differ by no more than the tolerance that the rules give the metric; where the rules give none, if Welch's test
+finds no difference at 5 %.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def standings(draws: Iterable[Draw], metric: Metric, tolerance: float | None = N
     """The entries of one contest: ranked ones by rank and mean, then the others by mean.
 
     ``tolerance``: by how much two means of the same method may differ to agree, in the metric's unit; None where the
-    rules do not say, and then nothing counts as reproduced.
+    rules do not say.
     """
     draws = list(draws)
     entries = best_of_each(pooled(draws), metric)
@@ -75,8 +77,7 @@ def standings(draws: Iterable[Draw], metric: Metric, tolerance: float | None = N
     for entry, place in zip(ranked, ranks([scored(entry.values, metric) for entry in ranked]), strict=True):
         entry.rank = place
     rest = sorted((entry for entry in entries if entry.n < FEWEST), key=lambda entry: order(entry, metric))
-    if tolerance is not None:
-        mark_reproduced(ranked, draws, tolerance)
+    mark_reproduced(ranked, draws, tolerance)
     return [*ranked, *rest]
 
 
@@ -186,20 +187,28 @@ def _moments(values: Sequence[float]) -> tuple[float, float, int]:
     return mean, math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n, n
 
 
-def mark_reproduced(entries: Sequence[Entry], draws: Iterable[Draw], tolerance: float) -> None:
+def mark_reproduced(entries: Sequence[Entry], draws: Iterable[Draw], tolerance: float | None) -> None:
     """Fill ``reproduced_by`` of each entry with the submitters who agree with it independently."""
     weights: dict[tuple[str, str], set[str]] = defaultdict(set)
     for draw in draws:
         if draw.model_sha256 is not None:
             weights[draw.submitter, draw.method].add(draw.model_sha256)
-    enough = sorted((entry for entry in entries if entry.n >= FEWEST), key=lambda entry: entry.mean)
-    for index, one in enumerate(enough):
-        for other in enough[index + 1 :]:
-            if other.mean - one.mean > tolerance:
-                break  # they are sorted: nobody behind agrees
-            if independent(one, other, weights):
-                one.reproduced_by.append(other.submitter)
-                other.reproduced_by.append(one.submitter)
+    enough = [entry for entry in entries if entry.n >= FEWEST]
+    pairs = [
+        (one, other)
+        for index, one in enumerate(enough)
+        for other in enough[index + 1 :]
+        if independent(one, other, weights)
+    ]
+    if tolerance is None:
+        p_values = welch([one.values for one, _ in pairs], [other.values for _, other in pairs])
+        agree = [p > ALPHA for p in p_values]
+    else:
+        agree = [abs(one.mean - other.mean) <= tolerance for one, other in pairs]
+    for (one, other), agrees in zip(pairs, agree, strict=True):
+        if agrees:
+            one.reproduced_by.append(other.submitter)
+            other.reproduced_by.append(one.submitter)
     for entry in enough:
         entry.reproduced_by.sort()
 

@@ -8,7 +8,9 @@ prepare        bytes of a result.json → rows, with all reasons that need no st
 write          ``submit`` one document, or write a batch; copies and look-alike names
 ingest         folders and checkouts, incrementally, in several processes
 moderate       publish, release, quarantine, withdraw; objections
-query          lists, filters, charts, one result, two results, exports
+query          lists, filters and sorting, one result, its runs and its original, facets
+charts         points of two axes; a metric against the number of labels
+export         every row of a table, for CSV and JSON
 standings      ranks and what is reproduced, from the raw values, by ``ie_crowd.rank``
 people         accounts, tokens, sessions, roles
 discuss        comments and reviewers' signatures

@@ -1,0 +1,207 @@
+"""How fast the store takes results in and answers: ``python -m benchmarks.crowd [--results=100000]``.
+
+Makes plausible results (see crowd_results), takes them in as files, and asks what the pages of a site ask, many times
+with varied questions. Prints a table, or JSON. The first 20,000 results go the whole way through files, which is the
+rate of ``ingest``; the others become rows by the same code without a file each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.crowd_results import documents, text
+
+THROUGH_FILES = 20_000
+REPEATS = 200
+OPEN = """
+import resource, sys, time
+began = time.perf_counter()
+from ie_crowd.store import database, query
+page = query.results(database.connect(sys.argv[1]), metrics=sys.argv[2:])
+if not page.rows: sys.exit("no rows")
+print(time.perf_counter() - began)
+"""
+
+
+def main() -> int:
+    """Run all of it; a folder given with --keep holds the store afterwards, and is used again."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--results", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--jobs", type=int, help="processes that validate (default: one a core)")
+    parser.add_argument("--challenge", default="ie-repr")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    parser.add_argument("--store", help="a URL instead of an SQLite file in the folder")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="ie-crowd-bench-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        figures = measure(folder, arguments)
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(folder)
+    if arguments.json:
+        print(json.dumps(figures, indent=1))
+    else:
+        show(figures)
+    return 0
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """All figures, in seconds, results per second and bytes."""
+    from ie_crowd import challenge
+    from ie_crowd.store import database
+
+    rules = challenge.load(challenge.find(arguments.challenge))
+    store = arguments.store or str(folder / "crowd.sqlite3")
+    engine = database.connect(store)
+    figures: dict[str, Any] = {"results": arguments.results, "python": platform.python_version(), "store": engine.name}
+    figures |= fill(engine, folder, rules, arguments)
+    if engine.name == "sqlite":
+        figures["bytes"] = (folder / "crowd.sqlite3").stat().st_size
+    figures["queries"] = ask(engine, rules, arguments.repeats)
+    names = rules.tasks[0].metrics[:3]
+    opened = [
+        float(subprocess.run([sys.executable, "-c", OPEN, store, *names], check=True, capture_output=True).stdout)
+        for _ in range(5)
+    ]
+    figures["open_and_first_page"] = sorted(opened)[2]
+    figures["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return figures
+
+
+def fill(engine: Any, folder: Path, rules: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Bring the store to that many results."""
+    from ie_crowd.store import database, ingest, prepare, query, write
+
+    there = query.totals(engine)["published"]
+    if there >= arguments.results:
+        return {}
+    figures = {}
+    batch = []
+    files = min(THROUGH_FILES, arguments.results)
+    inbox = folder / "inbox"
+    for number, document in enumerate(documents(rules, arguments.results)):
+        if number < files:
+            place = inbox / f"{number // 500:03d}" / f"{number:06d}"
+            place.mkdir(parents=True, exist_ok=True)
+            (place / "result.json").write_bytes(text(document))
+            if number == files - 1:
+                report = ingest.ingest(engine, inbox, jobs=arguments.jobs)
+                if report.refused or report.quarantined:
+                    raise ValueError(f"the generator makes results that are not valid: {report.remarks[0]}")
+                figures["ingest_results_per_second"] = report.files / report.seconds
+                again = ingest.ingest(engine, inbox)
+                figures["ingest_again_seconds"] = again.seconds
+                shutil.rmtree(inbox)
+            continue
+        batch.append(prepare.prepare(text(document), {rules.id: rules}))
+        if len(batch) == 500 or number == arguments.results - 1:
+            with database.writing(engine) as connection:
+                write.write(connection, batch, publish=True)
+            batch = []
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("PRAGMA optimize" if engine.name == "sqlite" else "ANALYZE")
+    return figures
+
+
+def ask(engine: Any, rules: Any, repeats: int) -> dict[str, dict[str, float]]:
+    """Median and 99th percentile, in milliseconds, of each kind of question; the questions vary."""
+    from ie_crowd import compare
+    from ie_crowd.store import charts, query, standings
+    from ie_crowd.store.chosen import Filter
+
+    chance = random.Random(1)  # noqa: S311 made-up questions
+    choices = query.facets(engine)
+    columns = list(rules.tasks[0].metrics[:3])
+    tasks = [task for task in rules.tasks if columns[0] in task.metrics]
+    ids = [row["id"] for page in range(1, 5) for row in query.results(engine, page=page * 7, size=100).rows]
+    last = -(-query.totals(engine)["published"] // 50)
+
+    def asked(**more: Any) -> Filter:
+        task = chance.choice(tasks)
+        base = {"challenge": rules.id, "dataset": task.dataset, "supervision": task.supervision}
+        return Filter(**{**base, **more})
+
+    def side_by_side() -> None:
+        left, right = (json.loads(query.original(engine, one) or b"") for one in chance.sample(ids, 2))
+        compare.compare(left, right)
+
+    def result_page() -> None:
+        one = chance.choice(ids)
+        query.one(engine, one)
+        query.runs(engine, one)
+
+    def results(asked_for: Filter, **more: Any) -> Callable[[], Any]:
+        return lambda: query.results(engine, asked_for, metrics=columns, **more)
+
+    questions: dict[str, Callable[[], Any]] = {
+        "list, first pages": lambda: results(Filter(), page=chance.randrange(1, 20))(),
+        "list, any page": lambda: results(Filter(), page=chance.randrange(1, last + 1))(),
+        "list, filtered by task": lambda: results(asked(labels=chance.choice(tasks[0].labels), division="closed"))(),
+        "list, filtered, sorted by metric": lambda: results(asked(), sort=columns[0], descending=False)(),
+        "list, all, sorted by metric": lambda: results(Filter(), sort=columns[0], page=chance.randrange(1, 20))(),
+        "list, of one submitter, sorted": lambda: results(
+            Filter(submitter=chance.choice(choices["submitter"])), sort=columns[0]
+        )(),
+        "list, of one machine, sorted": lambda: results(
+            Filter(cpu_model=chance.choice(choices["cpu_model"])), sort=columns[0]
+        )(),
+        "list, sorted by submitter": lambda: results(asked(), sort="submitter", page=chance.randrange(1, 20))(),
+        "list, sorted by time it took": lambda: results(asked(), sort="wall_seconds")(),
+        "chart, error by labels": lambda: charts.by_labels(engine, asked(), columns[0]),
+        "chart, points of two metrics": lambda: charts.points(engine, asked(), columns[1], columns[0]),
+        "chart, points of all": lambda: charts.points(engine, Filter(), "wall_seconds", columns[0]),
+        "comparison": side_by_side,
+        "result page": result_page,
+        "choices of the filters": lambda: query.facets(engine),
+        "ranks of one contest": lambda: standings.standings(
+            engine,
+            standings.Contest(rules.id, tasks[0].dataset, tasks[0].supervision, tasks[0].labels[0], "closed"),
+            columns[0],
+            rules.metrics[columns[0]],
+        ),
+    }
+    figures = {}
+    for name, question in questions.items():
+        question()
+        times = []
+        for _ in range(repeats if "ranks" not in name else max(1, repeats // 20)):
+            began = time.perf_counter()
+            question()
+            times.append((time.perf_counter() - began) * 1000)
+        times.sort()
+        figures[name] = {"median_ms": times[len(times) // 2], "p99_ms": times[int(len(times) * 0.99)]}
+    return figures
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The figures as a small table."""
+    print(f"{figures['results']:,} results, {figures['store']}, Python {figures['python']}")
+    if "ingest_results_per_second" in figures:
+        print(f"ingest: {figures['ingest_results_per_second']:,.0f} validated results/s")
+        print(f"ingest of the same again: {figures['ingest_again_seconds']:.2f} s")
+    print(f"open and first page: {figures['open_and_first_page']:.2f} s")
+    print(f"peak memory of this process: {figures['peak_rss_bytes'] / 2**20:,.0f} MiB")
+    if "bytes" in figures:
+        print(f"size of the store: {figures['bytes'] / 2**20:,.0f} MiB")
+    print(f"{'question':<36}{'median':>10}{'p99':>10}")
+    for name, row in figures["queries"].items():
+        print(f"{name:<36}{row['median_ms']:>7.1f} ms{row['p99_ms']:>7.1f} ms")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""Accounts, tokens, sessions, comments, signatures and throttling, on both databases."""
+
+import pytest
+
+pytest.importorskip("sqlalchemy")
+from ie_crowd.store import audit, database, discuss, moderate, people, tables, throttle, write
+from sqlalchemy import select, update
+from toy_challenge.documents import text, toy
+from toy_challenge.make import RULES
+
+
+def account(engine, name, role="contributor"):
+    return people.by_token(engine, people.add(engine, name, role))
+
+
+def published(engine, **more):
+    document = toy(**more)
+    write.submit(engine, text(document), publish=True, rules={RULES.id: RULES})
+    return document["id"]
+
+
+# Tokens and sessions
+
+
+def test_only_hashes_are_kept(engine):
+    token = people.add(engine, "Ada")
+    secret, who = people.log_in(engine, token)
+    assert (who["name"], who["role"]) == ("Ada", "contributor")
+    everything = ""
+    with database.reading(engine) as connection:
+        for table in tables.metadata.sorted_tables:
+            everything += repr([tuple(row) for row in connection.execute(select(table))])
+    assert token not in everything
+    assert token.removeprefix(people.PREFIX) not in everything
+    assert secret not in everything
+
+
+def test_what_is_no_token_is_nobody(engine):
+    token = people.add(engine, "Ada")
+    wrong = ["", " ", token[:-1], token + "x", token.upper(), "' OR 1=1 --" * 5, "x" * 10_000, "é" * 40, "\0" * 40]
+    for given in wrong:
+        assert people.by_token(engine, given) is None
+        assert people.log_in(engine, given) is None
+        assert people.by_session(engine, given) is None
+    assert people.by_session(engine, token) is None  # a token is no session
+
+
+def test_sessions_end(engine):
+    token = people.add(engine, "Ada")
+    secret, _ = people.log_in(engine, token)
+    other, _ = people.log_in(engine, token)
+    assert people.by_session(engine, secret)["name"] == "Ada"
+    people.log_out(engine, secret)
+    assert people.by_session(engine, secret) is None
+    assert people.by_session(engine, other)
+    with database.writing(engine) as connection:
+        connection.execute(update(tables.session).values(expires="2020-01-01T00:00:00Z"))
+    assert people.by_session(engine, other) is None
+    third, _ = people.log_in(engine, token)  # sweeps what has ended
+    with database.reading(engine) as connection:
+        assert len(connection.execute(select(tables.session)).all()) == 1
+    people.disable(engine, "Ada")
+    assert people.by_session(engine, third) is None
+    assert people.by_token(engine, token) is None
+    with pytest.raises(ValueError, match="is disabled"):
+        people.new_token(engine, "Ada")
+    people.enable(engine, "Ada")
+    assert people.by_token(engine, token) is None  # what was revoked stays revoked
+    assert people.by_token(engine, people.new_token(engine, "Ada"))
+
+
+def test_a_token_expires(engine):
+    token = people.add(engine, "Ada")
+    with database.writing(engine) as connection:
+        connection.execute(update(tables.token).values(expires="2020-01-01T00:00:00Z"))
+    assert people.by_token(engine, token) is None
+    assert people.accounts(engine)[0]["tokens"] == 0
+    assert people.by_token(engine, people.new_token(engine, "Ada", days=None))
+
+
+@pytest.mark.parametrize(
+    "name", ["", " Ada", "Ada\n", "<b>Ada</b>", "A\u202eda", "Аda", "\U0001d4d0da", "x" * 81, "---", "Ada\u0301\u0301"]
+)
+def test_names_that_no_account_can_have(engine, name):
+    with pytest.raises(ValueError, match="the name"):
+        people.add(engine, name)
+
+
+def test_names_that_look_alike_are_taken(engine):
+    people.add(engine, "Ada Lovelace")
+    for name in ("Ada Lovelace", "ADA LOVELACE", "Ada L0velace", "Àda Lovelace", "AdaLovelace", "Ada-Lovelace"):
+        with pytest.raises(ValueError, match=r"is taken|looks like 'Ada Lovelace'"):
+            people.add(engine, name)
+    people.add(engine, "Ада")  # all Cyrillic, and looks like no name here
+    with pytest.raises(ValueError, match="no role"):
+        people.add(engine, "Bob", "king")
+
+
+def test_roles(engine):
+    ada, rev, boss = account(engine, "Ada"), account(engine, "Rev", "reviewer"), account(engine, "Boss", "operator")
+    for who, role, may in [
+        (ada, "contributor", True),
+        (ada, "reviewer", False),
+        (rev, "contributor", True),
+        (rev, "operator", False),
+        (boss, "reviewer", True),
+    ]:
+        if may:
+            people.need(who, role)
+        else:
+            with pytest.raises(PermissionError, match=f"needs the role {role}"):
+                people.need(who, role)
+    with pytest.raises(PermissionError, match="log in first"):
+        people.need(None, "contributor")
+
+
+# Comments
+
+
+def test_comments_wait_for_a_reviewer(engine):
+    ada, bob, rev = account(engine, "Ada"), account(engine, "Bob"), account(engine, "Rev", "reviewer")
+    result = published(engine)
+    number = discuss.comment(engine, ada, "Nice.\r\n\r\n<script>alert(1)</script> & 'so' on", result)
+    assert discuss.comments(engine, result) == []
+    assert discuss.comments(engine, result, viewer=bob) == []
+    (mine,) = discuss.comments(engine, result, viewer=ada)
+    assert (mine["state"], mine["text"]) == ("pending", "Nice.\n\n<script>alert(1)</script> & 'so' on")
+    with pytest.raises(PermissionError):
+        discuss.comments(engine, viewer=bob, pending=True)
+    assert [one["pk"] for one in discuss.comments(engine, viewer=rev, pending=True)] == [number]
+    with pytest.raises(PermissionError):
+        discuss.judge_comment(engine, number, bob, visible=True)
+    discuss.judge_comment(engine, number, rev, visible=True)
+    assert [one["by"] for one in discuss.comments(engine, result)] == ["Ada"]
+    assert discuss.comments(engine) == []  # not on the paper
+    discuss.judge_comment(engine, number, rev, visible=False)
+    assert discuss.comments(engine, result) == []
+    with pytest.raises(LookupError):
+        discuss.judge_comment(engine, 999, rev, visible=True)
+    with pytest.raises(LookupError):
+        discuss.delete_comment(engine, number, bob)
+    discuss.delete_comment(engine, number, ada)
+    assert discuss.comments(engine, result, viewer=ada) == []
+    assert discuss.comment(engine, rev, "On the paper.")
+    assert [one["state"] for one in discuss.comments(engine)] == ["visible"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("", "is empty"),
+        (" \n\t\n ", "is empty"),
+        ("\u202e\u200f", "is empty"),
+        ("x" * 4001, "at most 4,000"),
+        ("x" * 100_000, "at most 4,000"),
+        ("x\n" * 150 + "y", "in 100 lines"),
+    ],
+)
+def test_comments_have_limits(engine, given, says):
+    with pytest.raises(ValueError, match=says):
+        discuss.comment(engine, account(engine, "Ada"), given)
+
+
+def test_comments_are_plain_text():
+    assert discuss.clean("a\u202eb\x00c\x1b[31md\u200b") == "abc[31md\u200b"
+    assert discuss.clean("e\u0301") == "é"
+
+
+def test_one_account_cannot_flood(engine):
+    ada = account(engine, "Ada")
+    for _ in range(discuss.MOST_PENDING):
+        discuss.comment(engine, ada, "again")
+    with pytest.raises(ValueError, match="wait for a reviewer"):
+        discuss.comment(engine, ada, "again")
+    with pytest.raises(LookupError):
+        discuss.comment(engine, account(engine, "Bob"), "x", "0" * 64)
+
+
+# Signatures
+
+
+def test_reviewers_sign_what_is_not_their_own(engine):
+    ada, rev = account(engine, "Ada"), account(engine, "Rev", "reviewer")
+    result = published(engine)
+    with pytest.raises(PermissionError):
+        discuss.sign(engine, result, ada, "acm", "available", "pass")
+    discuss.sign(engine, result, rev, "acm", "available", "fail", "the link is dead")
+    discuss.sign(engine, result, rev, "acm", "available", "pass", "it is back")
+    (one,) = discuss.signatures(engine, result)
+    assert (one["by"], one["state"], one["note"]) == ("Rev", "pass", "it is back")
+    own = published(engine, maes=(1.0, 2.0, 3.0), submitter="Rev")
+    with pytest.raises(PermissionError, match="somebody else signs"):
+        discuss.sign(engine, own, rev, "acm", "available", "pass")
+    for bad in (("acm", "available", "perhaps"), ("", "available", "pass"), ("acm", "x" * 65, "pass")):
+        with pytest.raises(ValueError, match=r"a signature is|names no checklist"):
+            discuss.sign(engine, result, rev, *bad)
+    boss = account(engine, "Boss", "operator")
+    moderate.withdraw(engine, result, boss, "asked for")
+    assert discuss.signatures(engine, result) == []
+
+
+# Throttling
+
+
+def test_a_window_holds_so_many_tries(engine, monkeypatch):
+    moment = [1_000_000.0]
+    monkeypatch.setattr(throttle.time, "time", lambda: moment[0])
+
+    def try_it(who="10.0.0.1"):
+        return throttle.allow(engine, "log-in", who, most=3, seconds=60, salt=b"salt")
+
+    assert [try_it() for _ in range(3)] == [0, 0, 0]
+    assert 0 < try_it() <= 60
+    assert try_it("10.0.0.2") == 0
+    moment[0] += 60
+    assert try_it() == 0
+    for _ in range(2):
+        try_it()
+    assert try_it() > 0
+    throttle.forget(engine, "log-in", "10.0.0.1", seconds=60, salt=b"salt")
+    assert try_it() == 0
+    with database.reading(engine) as connection:
+        rows = connection.execute(select(tables.attempt)).all()
+    assert "10.0.0" not in repr(rows)
+    moment[0] += throttle.LONGEST_WINDOW + 61
+    try_it("somebody else")
+    with database.reading(engine) as connection:
+        assert len(connection.execute(select(tables.attempt)).all()) == 1  # the old are forgotten
+
+
+def test_the_log_tells_who_did_what(engine):
+    ada = account(engine, "Ada")
+    discuss.comment(engine, ada, "secret thoughts")
+    people.revoke(engine, "Ada", actor="Boss")
+    log = audit.read(engine)
+    assert [(line["actor"], line["action"]) for line in log] == [
+        ("Boss", "tokens revoked"),
+        ("Ada", "comment"),
+        ("operator", "account added"),
+    ]
+    assert "secret" not in repr(log)
