@@ -140,10 +140,11 @@ def scored(values: Sequence[float], metric: Metric) -> list[float]:
 def ranks(groups: Sequence[Sequence[float]], alpha: float = ALPHA) -> list[int]:
     """The rank of each sample, given in the order of their means, best first. Each holds at least two values."""
     found: list[int] = []
+    moments = list(map(_moments, groups))
     while len(found) < len(groups):
         first = len(found)
-        behind = groups[first + 1 :]
-        differ = holm(welch([groups[first]] * len(behind), behind), alpha)
+        behind = moments[first + 1 :]
+        differ = holm(_compared([(moments[first], other) for other in behind]), alpha)
         size = 1 + (differ.index(True) if True in differ else len(behind))
         found += [first + 1] * size
     return found
@@ -164,11 +165,17 @@ def welch(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> 
 
     Where neither sample varies, equal means give 1 and different ones 0.
     """
+    return _compared([(_moments(one), _moments(other)) for one, other in zip(left, right, strict=True)])
+
+
+_Moments = tuple[float, float, int]  # mean, squared standard error of the mean, number
+
+
+def _compared(pairs: Sequence[tuple[_Moments, _Moments]]) -> list[float]:
     from scipy.special import stdtr
 
     statistics, freedoms, known = [], [], {}
-    for index, (one, other) in enumerate(zip(left, right, strict=True)):
-        (mean, a, n), (other_mean, b, other_n) = _moments(one), _moments(other)
+    for index, ((mean, a, n), (other_mean, b, other_n)) in enumerate(pairs):
         if a + b == 0:
             known[index] = 1.0 if mean == other_mean else 0.0
             statistics.append(0.0)
@@ -180,8 +187,7 @@ def welch(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> 
     return [known.get(index, float(value)) for index, value in enumerate(p_values)]
 
 
-def _moments(values: Sequence[float]) -> tuple[float, float, int]:
-    """Mean, squared standard error of the mean, and number."""
+def _moments(values: Sequence[float]) -> _Moments:
     n = len(values)
     mean = math.fsum(values) / n
     return mean, math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n, n
@@ -201,8 +207,8 @@ def mark_reproduced(entries: Sequence[Entry], draws: Iterable[Draw], tolerance: 
         if independent(one, other, weights)
     ]
     if tolerance is None:
-        p_values = welch([one.values for one, _ in pairs], [other.values for _, other in pairs])
-        agree = [p > ALPHA for p in p_values]
+        moments = {id(entry): _moments(entry.values) for entry in enough}
+        agree = [p > ALPHA for p in _compared([(moments[id(one)], moments[id(other)]) for one, other in pairs])]
     else:
         agree = [abs(one.mean - other.mean) <= tolerance for one, other in pairs]
     for (one, other), agrees in zip(pairs, agree, strict=True):

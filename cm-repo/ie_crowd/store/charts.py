@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, null, select
 
 from ie_crowd.aggregate import mean_sd_ci95
 from ie_crowd.store import database, tables
-from ie_crowd.store.chosen import Chosen, Filter, labels_order, metric_key, rows_of
+from ie_crowd.store.chosen import MOST_ROWS, Chosen, Filter, labels_order, metric_key
 from ie_crowd.store.standings import shown_labels
 
 MOST_POINTS = 5000
@@ -22,6 +23,7 @@ def points(engine: Engine, asked: Filter, x: str, y: str, *, most: int = 1000) -
     n-th is taken, always the same ones, and ``thinned`` says so. Raises ValueError for an unknown axis.
     """
     most = min(max(most, 1), MOST_POINTS)
+    summary = tables.summary.c
     with database.reading(engine) as connection:
         axes = [None if axis in AXES else metric_key(connection, axis) for axis in (x, y)]
         chosen = Chosen(connection, asked, tables.PUBLISHED)
@@ -31,18 +33,56 @@ def points(engine: Engine, asked: Filter, x: str, y: str, *, most: int = 1000) -
         step = -(-total // most) or 1
         key = keys.selected_columns[0]
         picked = [row[0] for row in connection.execute(keys.where(key % step == 0).limit(2 * most))][:most]
-        rows = rows_of(connection, picked, [axis for axis in (x, y) if axis not in AXES])
-    found = []
-    for row in rows:
-        point = {name: row[name] for name in ("id", "submitter", "labels", "division")}
-        for name, axis in (("x", x), ("y", y)):
-            if axis in AXES:
-                point |= {name: row[axis], f"{name}_ci95": None}
-            elif axis in row["metrics"]:
-                point |= {name: row["metrics"][axis]["mean"], f"{name}_ci95": row["metrics"][axis]["ci95"]}
-        if "x" in point and "y" in point:
-            found.append(point)
-    return {"points": found, "total": total, "thinned": step > 1}
+        found = {key: _point(row, x, y) for key, *row in _described(connection, picked, x, y)}
+        for name, axis in zip("xy", axes, strict=True):
+            if axis is not None:
+                for start in range(0, len(picked), MOST_ROWS):
+                    part = picked[start : start + MOST_ROWS]
+                    query = select(summary.result_pk, summary.mean, summary.ci95).where(summary.metric_pk == axis)
+                    for key, mean, ci95 in connection.execute(query.where(summary.result_pk.in_(part))):
+                        found[key] |= {name: mean, f"{name}_ci95": ci95}
+    shown = [found[key] for key in picked if found[key]["x"] is not None and found[key]["y"] is not None]
+    return {"points": shown, "total": total, "thinned": step > 1}
+
+
+def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> Iterator[tuple[Any, ...]]:
+    """Key, id, submitter, labels, division, x and y (None for a metric) of the results with these keys."""
+    result, contest, machine = tables.result.c, tables.contest.c, tables.machine.c
+    columns = {**{name: result[name] for name in ("created", "published", "wall_seconds", "completed")}}
+    columns |= {"labels": contest.labels, "cores": machine.cores, "memory_bytes": machine.memory_bytes}
+    query = (
+        select(
+            result.pk,
+            result.id,
+            tables.submitter.c.name,
+            contest.labels,
+            contest.division,
+            columns.get(x, null()),
+            columns.get(y, null()),
+        )
+        .select_from(tables.result)
+        .join(tables.contest, contest.pk == result.contest_pk)
+        .join(tables.machine, machine.pk == result.machine_pk)
+        .outerjoin(tables.submitter, tables.submitter.c.pk == result.submitter_pk)
+    )
+    for start in range(0, len(keys), MOST_ROWS):
+        rows = connection.execute(query.where(result.pk.in_(keys[start : start + MOST_ROWS])))
+        yield from map(tuple, rows)
+
+
+def _point(row: Sequence[Any], x: str, y: str) -> dict[str, Any]:
+    name, submitter, labels, division, across, up = row
+    labels = shown_labels(labels)
+    return {
+        "id": name,
+        "submitter": submitter,
+        "labels": labels,
+        "division": division,
+        "x": labels if x == "labels" else across,
+        "x_ci95": None,
+        "y": labels if y == "labels" else up,
+        "y_ci95": None,
+    }
 
 
 def by_labels(engine: Engine, asked: Filter, metric: str) -> list[dict[str, Any]]:

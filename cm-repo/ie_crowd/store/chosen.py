@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
 
 from ie_crowd.store import tables
 from ie_crowd.store.standings import shown_labels
@@ -87,16 +87,13 @@ class Chosen:
 
     def of_summary(self) -> list[ColumnElement[bool]]:
         """The same conditions on ``summary``, which holds published results only."""
-        summary, result = tables.summary.c, tables.result.c
-        where: list[ColumnElement[bool]] = []
-        if self.contests is not None:
-            where.append(summary.contest_pk.in_(self.contests))
-        if self.submitters is not None:
-            where.append(summary.submitter_pk.in_(self.submitters))
-        if self.machines is not None:
-            on_machine = exists().where(result.pk == summary.result_pk, result.machine_pk.in_(self.machines))
-            where.append(on_machine)
-        return where
+        summary = tables.summary.c
+        asked = (
+            (summary.contest_pk, self.contests),
+            (summary.submitter_pk, self.submitters),
+            (summary.machine_pk, self.machines),
+        )
+        return [column.in_(keys) for column, keys in asked if keys is not None]
 
 
 def _equal(*pairs: tuple[Any, Any]) -> ColumnElement[bool] | None:

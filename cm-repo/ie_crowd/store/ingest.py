@@ -117,7 +117,7 @@ def ingest(
             done += len(batch)
             progress(done, len(files))
     if engine.dialect.name == "sqlite" and done:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with database.writing(engine) as connection:  # it may write: then it must wait for its turn as all do
             connection.exec_driver_sql("PRAGMA optimize")
     report.seconds = time.monotonic() - began
     return report

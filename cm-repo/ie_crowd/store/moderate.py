@@ -133,7 +133,9 @@ def recompute(connection: Connection, keys: Sequence[int]) -> None:
     value, result = tables.run_value.c, tables.result.c
     for key in keys:
         connection.execute(delete(tables.summary).where(tables.summary.c.result_pk == key))
-        row = connection.execute(select(result.contest_pk, result.submitter_pk).where(result.pk == key)).one()
+        row = connection.execute(
+            select(result.contest_pk, result.submitter_pk, result.machine_pk).where(result.pk == key)
+        ).one()
         groups: dict[int, list[float]] = {}
         query = select(value.metric_pk, value.value).where(value.result_pk == key)
         for metric, number in connection.execute(query.order_by(value.number)):
@@ -141,7 +143,7 @@ def recompute(connection: Connection, keys: Sequence[int]) -> None:
         rows = []
         for metric, numbers in groups.items():
             mean, sd, ci95 = mean_sd_ci95(numbers)
-            rows.append((key, metric, row.contest_pk, row.submitter_pk, mean, sd, len(numbers), ci95))
+            rows.append((key, metric, *row, mean, sd, len(numbers), ci95))
         write.summarise(connection, rows)
 
 

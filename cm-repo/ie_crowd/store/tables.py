@@ -108,8 +108,8 @@ result = Table(
     Index("ix_result_created", "state", "created", "pk"),
     Index("ix_result_wall", "state", "wall_seconds", "pk"),
     Index("ix_result_contest", "state", "contest_pk", "published", "pk"),
-    Index("ix_result_submitter", "submitter_pk", "state"),
-    Index("ix_result_machine", "machine_pk", "state"),
+    Index("ix_result_submitter", "submitter_pk", "state", "contest_pk", "machine_pk"),
+    Index("ix_result_machine", "machine_pk", "state", "contest_pk", "submitter_pk"),
     CheckConstraint("state IN ('valid', 'quarantined', 'published', 'withdrawn')", name="state"),
 )
 original = Table(
@@ -160,12 +160,14 @@ summary = Table(
     _to("metric", primary=True),
     _to("contest"),
     _to("submitter", nullable=True),
+    _to("machine", nullable=True),
     Column("mean", Float, nullable=False),
     Column("sd", Float),
     Column("n", Integer, nullable=False),
     Column("ci95", Float),
-    Index("ix_summary_contest", "metric_pk", "contest_pk", "mean", "result_pk", "submitter_pk"),
-    Index("ix_summary_mean", "metric_pk", "mean", "result_pk"),
+    # every filter and the order in one index each: a list reads nothing else until it knows its rows
+    Index("ix_summary_contest", "metric_pk", "contest_pk", "mean", "result_pk", "submitter_pk", "machine_pk"),
+    Index("ix_summary_mean", "metric_pk", "mean", "result_pk", "contest_pk", "submitter_pk", "machine_pk"),
     sqlite_with_rowid=False,
 )
 source = Table(

@@ -197,16 +197,23 @@ def _insert(
     summarise(
         connection,
         [
-            (keys[one.id], metrics[(name,)], contests[one.contest], people.get((one.submitter,)), mean, sd, n, ci95)
+            (
+                keys[one.id],
+                metrics[(name,)],
+                contests[one.contest],
+                people.get((one.submitter,)),
+                machines[one.machine[:1]],
+                *numbers,
+            )
             for one in shown
-            for name, mean, sd, n, ci95 in one.summary
+            for name, *numbers in one.summary
         ],
     )
 
 
 def summarise(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add the aggregates of published results: result, metric, contest, submitter, mean, sd, n, ci95."""
-    names = ("result_pk", "metric_pk", "contest_pk", "submitter_pk", "mean", "sd", "n", "ci95")
+    """Add the aggregates of published results: result, metric, contest, submitter, machine, mean, sd, n, ci95."""
+    names = ("result_pk", "metric_pk", "contest_pk", "submitter_pk", "machine_pk", "mean", "sd", "n", "ci95")
     _many(connection, tables.summary, names, rows)
 
 

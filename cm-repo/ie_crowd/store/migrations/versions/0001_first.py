@@ -141,9 +141,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_result_contest", "result", ["state", "contest_pk", "published", "pk"], unique=False)
     op.create_index("ix_result_created", "result", ["state", "created", "pk"], unique=False)
-    op.create_index("ix_result_machine", "result", ["machine_pk", "state"], unique=False)
+    op.create_index("ix_result_machine", "result", ["machine_pk", "state", "contest_pk", "submitter_pk"], unique=False)
     op.create_index("ix_result_published", "result", ["state", "published", "pk"], unique=False)
-    op.create_index("ix_result_submitter", "result", ["submitter_pk", "state"], unique=False)
+    op.create_index(
+        "ix_result_submitter", "result", ["submitter_pk", "state", "contest_pk", "machine_pk"], unique=False
+    )
     op.create_index(op.f("ix_result_values_sha256"), "result", ["values_sha256"], unique=False)
     op.create_index("ix_result_wall", "result", ["state", "wall_seconds", "pk"], unique=False)
     op.create_table(
@@ -278,11 +280,13 @@ def upgrade() -> None:
         sa.Column("metric_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("contest_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("submitter_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("machine_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("mean", sa.Float(), nullable=False),
         sa.Column("sd", sa.Float(), nullable=True),
         sa.Column("n", sa.Integer(), nullable=False),
         sa.Column("ci95", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["contest_pk"], ["contest.pk"], name=op.f("fk_summary_contest_pk")),
+        sa.ForeignKeyConstraint(["machine_pk"], ["machine.pk"], name=op.f("fk_summary_machine_pk")),
         sa.ForeignKeyConstraint(["metric_pk"], ["metric.pk"], name=op.f("fk_summary_metric_pk")),
         sa.ForeignKeyConstraint(["result_pk"], ["result.pk"], name=op.f("fk_summary_result_pk")),
         sa.ForeignKeyConstraint(["submitter_pk"], ["submitter.pk"], name=op.f("fk_summary_submitter_pk")),
@@ -290,8 +294,16 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_summary_contest", "summary", ["metric_pk", "contest_pk", "mean", "result_pk", "submitter_pk"], unique=False
+        "ix_summary_contest",
+        "summary",
+        ["metric_pk", "contest_pk", "mean", "result_pk", "submitter_pk", "machine_pk"],
+        unique=False,
     )
-    op.create_index("ix_summary_mean", "summary", ["metric_pk", "mean", "result_pk"], unique=False)
+    op.create_index(
+        "ix_summary_mean",
+        "summary",
+        ["metric_pk", "mean", "result_pk", "contest_pk", "submitter_pk", "machine_pk"],
+        unique=False,
+    )
     for statement in SQLITE if op.get_context().dialect.name == "sqlite" else POSTGRESQL:
         op.execute(statement)
