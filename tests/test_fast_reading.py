@@ -1,12 +1,13 @@
 """The quick ways of reading, identifying and validating a document say what the plain ones say."""
 
 import copy
+import hashlib
 import json
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from ie_crowd import canonical, document, provenance, schema, verify
+from ie_crowd import canonical, document, provenance, quick, schema, verify
 from ie_crowd.document import Limits
 from toy_challenge.make import RULES, write_folder
 
@@ -89,6 +90,61 @@ def test_the_canonical_form_is_json_of_the_same_value(value):
         return
     assert json.loads(text) == value
     assert canonical.canonical(json.loads(text)) == text
+
+
+TEXTS = st.one_of(
+    DOCUMENTS.map(lambda value: json.dumps(value, ensure_ascii=False)),
+    st.lists(
+        st.sampled_from(
+            '{ } [ ] , : "a" "b" "" null true false NaN 0 -0 1 -1.5 1.0 1e5 1E-7 1e999 0.1 9007199254740992 01 .5 x - '
+            '123456789012345678901234567890 0.30000000000000004 "\\n" "é" 1.7976931348623157 "\\ud800"'.split()
+        ),
+        max_size=9,
+    ).map("".join),
+)
+
+
+def said(read):
+    try:
+        return repr(read())
+    except ValueError as error:
+        return f"refused: {error}"
+
+
+@settings(max_examples=400)
+@given(TEXTS)
+@example('{"a":1,"a":2}')
+@example('[{"a":1},{"a":{"b":1,"b":1}}]')
+@example("[-0,1e400,12345678901234567]")
+@example("[0.1e-400, 1.0, -0.0]")
+def test_the_quick_reader_says_what_the_plain_one_says(content):
+    pytest.importorskip("orjson")
+    with_it = said(lambda: document.parse_json(content.encode("utf-8", "surrogatepass")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quick, "orjson", None)
+        assert said(lambda: document.parse_json(content.encode("utf-8", "surrogatepass"))) == with_it
+
+
+NUMBERS = st.one_of(st.floats(-1e25, 1e25), st.floats(-1e-3, 1e-3), st.integers(-(2**53) + 1, 2**53 - 1), st.floats())
+
+
+@settings(max_examples=400)
+@given(st.dictionaries(st.text(max_size=3), st.one_of(st.lists(st.one_of(NUMBERS, st.none(), HOSTILE)), DOCUMENTS)))
+@example({"a": [1.0, -0.0, 1e-7, 1e21, 123456789.0]})
+@example({"a": {"b": float("nan"), "c": None}})
+def test_the_quick_identity_is_that_of_the_canonical_form(value):
+    def plain():
+        without = {key: inner for key, inner in value.items() if key != "id"}
+        return hashlib.sha256(canonical.canonical(without)).hexdigest()
+
+    for inner in value.values():
+        if not said(lambda inner=inner: canonical.canonical(inner)).startswith("refused"):
+            assert canonical.of_parsed(inner).encode() == canonical.canonical(inner)
+    with_it = said(lambda: canonical.identity(value))
+    if with_it.startswith("refused"):
+        assert said(plain).startswith("refused")
+    else:
+        assert with_it == said(plain)
 
 
 PLACES = (

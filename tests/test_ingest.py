@@ -187,17 +187,17 @@ def start(store_url, home, **more):
 
 def test_two_at_once_take_each_result_once(store_url, tmp_path):
     home = tmp_path / "home"
-    many(home, 600)
+    many(home, 1200)
     children = [start(store_url, home, flags=["--jobs=1"]) for _ in range(2)]
     reports = []
     for child in children:
         out, err = child.communicate(timeout=240)
         assert child.returncode == 0, err
         reports.append(json.loads(out))
-    assert sum(report["published"] for report in reports) == 600
+    assert sum(report["published"] for report in reports) == 1200
     assert all(report["refused"] == report["quarantined"] == 0 for report in reports)
     engine = database.connect(store_url)
-    assert counts(engine) == {"results": 600, "originals": 600, "log": 600}
+    assert counts(engine) == {"results": 1200, "originals": 1200, "log": 1200}
     engine.dispose()
 
 

@@ -257,6 +257,7 @@ def test_copied_results_are_quarantined(engine):
     for other in (
         toy(submitter="A Copycat"),  # the values under another name
         toy((6.0, 5.0, 4.0), submitter="A Copycat"),  # in another order
+        toy((4, 6, 5), submitter="A Copycat"),  # written otherwise
         identified({**mine, "created": "2026-02-02T00:00:00Z"}),  # by the same, again
     ):
         outcome = send(engine, other)

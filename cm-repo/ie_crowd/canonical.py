@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import math
-import re
 from json.encoder import encode_basestring
 from typing import Any
+
+from ie_crowd import quick
 
 LARGEST_INTEGER = 2**53 - 1
 
@@ -29,28 +29,52 @@ def identity(document: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-# A number that the C encoder may print otherwise than ECMAScript (1.0, 1e-07), or that is too large. What looks like
-# one inside a string only costs time.
-_AWKWARD = re.compile(r"[:,\[]-?[0-9]+(?:\.0(?![0-9])|(?:\.[0-9]+)?e|[0-9]{15})")
-_encode = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-).encode
-
-
 def _quick(document: dict[str, Any]) -> str:
-    """The canonical form of a document whose keys are strings: the C encoder's, part by part, where it prints alike."""
-    return "{" + ",".join([f"{_canonical_key(key)}:{_quick_part(document[key])}" for key in _sorted(document)]) + "}"
+    """The canonical form of a document whose keys are strings: a fast encoder's, part by part, where that is alike."""
+    return "{" + ",".join([f"{_canonical_key(key)}:{of_parsed(document[key])}" for key in _sorted(document)]) + "}"
 
 
-def _quick_part(value: Any) -> str:
+def of_parsed(value: Any) -> str:
+    """The canonical form of a value whose keys are strings (as all that JSON gives), as text: fast for large ones."""
     if type(value) in (dict, list):
         try:
-            text = _encode(value)
-        except (ValueError, TypeError):
-            return _canonical(value)  # which says what is wrong
-        if text.isascii() and not _AWKWARD.search(text):
+            text = quick.sorted_text(value if _ordinary(value) else _whole_numbers(value))
+        except OverflowError:
+            text = None
+        if text is not None:
             return text
     return _canonical(value)
+
+
+def _ordinary(value: Any) -> bool:
+    """Whether every number of a value is printed alike by all: a short decimal fraction or a safe integer."""
+    for inner in value.values() if type(value) is dict else value:
+        kind = type(inner)
+        if kind is str:
+            continue
+        if kind is float:
+            if inner.is_integer() or not 1e-4 < abs(inner) < 1e15:
+                return False
+        elif kind is int:
+            if not -LARGEST_INTEGER <= inner <= LARGEST_INTEGER:
+                return False
+        elif (kind is dict or kind is list) and not _ordinary(inner):
+            return False
+    return True
+
+
+def _whole_numbers(value: Any) -> Any:
+    """The same value, with 2 for 2.0. Raises OverflowError for a number that encoders print in several ways."""
+    kind = type(value)
+    if kind is dict:
+        return {key: inner if type(inner) is str else _whole_numbers(inner) for key, inner in value.items()}
+    if kind is list:
+        return [_whole_numbers(inner) for inner in value]
+    if kind is float and not 1e-4 < abs(value) < 1e15 and value != 0:
+        raise OverflowError
+    if kind is int and not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
+        raise OverflowError
+    return int(value) if kind is float and value.is_integer() else value
 
 
 def _canonical(value: Any) -> str:

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import bands, canonical, challenge, document, provenance, result, rules, schema, sums, weights
+from ie_crowd import bands, canonical, challenge, document, provenance, quick, result, rules, schema, sums, weights
 from ie_crowd.challenge import Challenge
 from ie_crowd.item import Item, grouped, judge
 
@@ -58,8 +57,9 @@ def check_read(folder: Path, found: Any, rules_here: Challenge | None = None) ->
 
 
 def check_document(found: dict[str, Any], by: Challenge) -> list[Item]:
-    """The Items that result.json alone decides, for a document that the schema accepts: no folder is needed."""
-    return [_identity(found), _aggregates(found, by), _privacy(found), _weights(found), *_judged(found, by)]
+    """The Items that result.json alone decides, for a document that the schema accepts: no folder, and no groups."""
+    items = [_identity(found), _aggregates(found, by), _privacy(found), _weights(found)]
+    return items + rules.check(found, by) + bands.check(found, by)
 
 
 def _judged(found: dict[str, Any], by: Challenge) -> list[Item]:
@@ -110,7 +110,7 @@ def _privacy(found: dict[str, Any]) -> Item:
         f"{pointer} holds what looks like a path or an address"
         for key, value in found.items()
         if f"/{key}" not in _PUBLIC
-        and provenance.may_reveal(json.dumps(value))  # in one piece first: an escape is a closer look, too
+        and provenance.may_reveal(quick.text(value))  # in one piece first: an escape is a closer look, too
         for pointer, text in _strings(value, f"/{key}")
         if provenance.reveals(text)
     ]

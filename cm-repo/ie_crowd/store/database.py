@@ -132,6 +132,8 @@ def _engine(url: URL) -> Engine:
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA synchronous=NORMAL")  # with the write-ahead log: a crash keeps it whole
+        cursor.execute("PRAGMA wal_autocheckpoint=8000")  # 32 MB: pages that many rows touch are written once
+        cursor.execute("PRAGMA journal_size_limit=67108864")
         cursor.execute("PRAGMA trusted_schema=OFF")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")

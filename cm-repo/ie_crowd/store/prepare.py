@@ -176,5 +176,5 @@ def method(found: Mapping[str, Any], by: Challenge) -> str:
 
 def _values_sha256(runs: list[dict[str, Any]]) -> str:
     """The same for two results that hold the same raw values, in whatever order, under whatever seeds."""
-    values = sorted(json.dumps(run["metrics"], sort_keys=True) for run in runs if run["status"] == "completed")
+    values = sorted(canonical.of_parsed(run["metrics"]) for run in runs if run["status"] == "completed")
     return hashlib.sha256("\n".join(values).encode()).hexdigest()

@@ -285,11 +285,7 @@ def upgrade() -> None:
         sa.Column("sd", sa.Float(), nullable=True),
         sa.Column("n", sa.Integer(), nullable=False),
         sa.Column("ci95", sa.Float(), nullable=True),
-        sa.ForeignKeyConstraint(["contest_pk"], ["contest.pk"], name=op.f("fk_summary_contest_pk")),
-        sa.ForeignKeyConstraint(["machine_pk"], ["machine.pk"], name=op.f("fk_summary_machine_pk")),
-        sa.ForeignKeyConstraint(["metric_pk"], ["metric.pk"], name=op.f("fk_summary_metric_pk")),
         sa.ForeignKeyConstraint(["result_pk"], ["result.pk"], name=op.f("fk_summary_result_pk")),
-        sa.ForeignKeyConstraint(["submitter_pk"], ["submitter.pk"], name=op.f("fk_summary_submitter_pk")),
         sa.PrimaryKeyConstraint("result_pk", "metric_pk", name=op.f("pk_summary")),
         sqlite_with_rowid=False,
     )
