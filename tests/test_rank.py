@@ -32,6 +32,7 @@ def table(entries):
 VALUES = st.lists(st.integers(-1000, 1000).map(lambda number: number / 8), min_size=2, max_size=8)
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss")
 @given(VALUES, VALUES)
 def test_welch_is_scipys(left, right):
     if len(set(left)) == 1 and len(set(right)) == 1:

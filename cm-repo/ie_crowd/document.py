@@ -58,7 +58,9 @@ def read_bytes(path: Path, limit: int, *, within: Path | None = None) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise ValueError(f"{name_of(path)}: holds {size:,} bytes, at most {limit:,} are read")
-        content = file.read(limit + 1)
+        content = file.read(size + 1)
+        if len(content) > size:  # it grows while it is read
+            content += file.read(limit + 1 - len(content))
     if len(content) > limit:
         raise ValueError(f"{name_of(path)}: grew beyond {limit:,} bytes while it was read")
     return content

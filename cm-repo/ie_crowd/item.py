@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["pass", "fail", "not evidenced", "needs a person", "not applicable"]
@@ -37,4 +37,4 @@ def judge(name: str, evidence: str, problems: list[str], passed: str) -> Item:
 
 def grouped(group: str, items: Iterable[Item]) -> list[Item]:
     """The same Items as members of ``group``."""
-    return [replace(item, group=group) for item in items]
+    return [Item(item.name, item.state, item.evidence, item.detail, group) for item in items]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ie_crowd.challenge import TYPES, Challenge, Task
@@ -75,14 +76,21 @@ def _config(result: dict[str, Any], rules: Challenge) -> Item:
 
 def is_of(value: Any, kind: str) -> bool:
     """Whether a value of a configuration is of the type that the rules give, such as "integer or null"."""
-    kinds = kind.split(" or ")
+    kinds, types = _kinds(kind)
     if value is None:
         return "null" in kinds
     if isinstance(value, bool):
         return "boolean" in kinds
     if isinstance(value, float) and value.is_integer() and "integer" in kinds:
         return True  # 1.0 is the integer 1 in JSON
-    return any(isinstance(value, TYPES[name]) for name in kinds if name in TYPES)
+    return isinstance(value, types)
+
+
+@functools.cache
+def _kinds(kind: str) -> tuple[frozenset[str], tuple[type, ...]]:
+    """The names in "integer or null", and the types of those that have some."""
+    names = frozenset(kind.split(" or "))
+    return names, tuple(one for name in names for one in TYPES.get(name, ()))
 
 
 def _division(result: dict[str, Any], rules: Challenge, task: Task) -> Item:

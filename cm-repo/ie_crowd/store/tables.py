@@ -149,7 +149,7 @@ run_value = Table(
     metadata,
     _to("result", primary=True),
     Column("number", Integer, primary_key=True),
-    _to("metric", primary=True),
+    Column("metric_pk", Key, primary_key=True),  # of a table from which nothing is deleted
     Column("value", Float, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -233,7 +233,6 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("metric_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
-        sa.ForeignKeyConstraint(["metric_pk"], ["metric.pk"], name=op.f("fk_run_value_metric_pk")),
         sa.ForeignKeyConstraint(["result_pk"], ["result.pk"], name=op.f("fk_run_value_result_pk")),
         sa.PrimaryKeyConstraint("result_pk", "number", "metric_pk", name=op.f("pk_run_value")),
         sqlite_with_rowid=False,
