@@ -44,7 +44,7 @@ def test_every_task_has_a_folder_of_its_own_and_the_index_lists_them(place):  # 
         assert str(document["task"]["labels"]) == task.rpartition("-")[2]
         assert not (place.out / task / "incomplete.json").exists()
     page = links(place.out)
-    assert page.hrefs == [f"{task}/result.json" for task in TASKS]
+    assert page.hrefs == [f"{task}/report.html" for task in TASKS]
     assert all((place.out / href).is_file() for href in page.hrefs)
     assert "script" not in page.tags
     curve = json.loads((place.out / "error_by_labels.svg").read_text())

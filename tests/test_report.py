@@ -1,15 +1,19 @@
 """report.html: what it says, that it loads and runs nothing, and that nothing from an artifact becomes markup."""
 
 import base64
+import contextlib
 import html.parser
 import itertools
 import json
+import math
 import re
 import struct
 import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ie_crowd import canonical, captions, challenge, curves, history, numbers, pictures, report, verdict
 from ie_crowd.item import Item
 from toy_challenge.make import RULES, failed_run, run_document, write_folder
@@ -438,6 +442,32 @@ def test_a_caption_of_null_leaves_a_picture_out(folder, monkeypatch):
     assert not page(folder).all("img")
     monkeypatch.setattr(report, "rules_of", lambda _: (RULES, captions.Captions({}, {"levels": "the <levels>"}), ""))
     assert page(folder).all("img")[0]["alt"] == "the <levels>"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_reading_of_a_history(content):
+    with contextlib.suppress(ValueError):
+        for values in history.parse(content).values():
+            assert all(math.isfinite(x) and math.isfinite(y) for x, y in values)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-1e15, 1e15), st.floats(-1e15, 1e15)), min_size=1, max_size=20, unique_by=lambda p: p[0]
+    )
+)
+def test_any_numbers_give_a_graph_of_finite_numbers(values):
+    drawn = curves.svg("loss (cm)", [(0, sorted(values))], [0], "c")
+    for number in re.findall(r' (?:c?[xy][12]?|points)="([^"]*)"', drawn):
+        assert all(math.isfinite(float(part)) for part in re.split("[ ,]", number))
+    assert len(drawn) < 20_000
+
+
+@given(st.integers(0, len(png()) - 1), st.binary(min_size=0, max_size=8))
+def test_no_bytes_break_the_reading_of_a_picture(at, content):
+    with contextlib.suppress(ValueError):
+        width, height, kept = pictures.clean(png()[:at] + content + png()[at + len(content) :])
+        assert pictures.clean(kept) == (width, height, kept)
 
 
 # Words and numbers

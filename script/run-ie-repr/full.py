@@ -103,7 +103,7 @@ def page(
         for row in result.table(read):
             rows.setdefault((row.metric, row.unit), {})[name] = f"{row.value} (n = {row.n})"
     head = "".join(
-        f'<th scope="col"><a href="{escape(name)}/result.json">{escape(str(read["task"]["labels"]))}</a></th>'
+        f'<th scope="col"><a href="{escape(name)}/report.html">{escape(str(read["task"]["labels"]))}</a></th>'
         for name, read in documents.items()
     )
     body = "".join(
