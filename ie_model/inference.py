@@ -43,6 +43,14 @@ def invariants(model: EquiVAE, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def class_representations(model: EquiVAE, labelled: data.Labelled, classes: int) -> Tensor:
+    """r_y of every class: the mean of f over all its labelled images. Returns (C, R)."""
+    features = invariants(model, labelled.images)
+    sums = torch.zeros(classes, features.shape[1], device=features.device).index_add_(0, labelled.labels, features)
+    return sums / torch.bincount(labelled.labels, minlength=classes)[:, None]
+
+
+@torch.no_grad()
 def predicted(model: EquiVAE, x: Tensor) -> Tensor:
     """The likeliest class under q(y|x): (n,)."""
     return torch.cat([model.classify(model.features(part)).argmax(dim=1) for part in x.split(CHUNK)])

@@ -142,14 +142,6 @@ def imbalance(log_q: Tensor) -> Tensor:
     return torch.xlogy(mean, mean * log_q.shape[1]).sum()
 
 
-def class_representations(features: Tensor) -> tuple[Tensor, Tensor]:
-    """r_y of each labelled image of a batch from the others, (C, k, R), and of each class, (C, R).
-
-    features: f(x), (C, k, R). Images without a label use the second: none of them is among these samples as itself.
-    """
-    return complementary_means(features), features.mean(dim=1)
-
-
 def labelled_step(model: EquiVAE, labelled: Tensor, noise: Tensor, classifier_weight: float, kl_weight: float) -> Step:
     """The labelled bound on a class-balanced batch, and the weighted log q(y|x) where the model has a q(y|x).
 
@@ -157,7 +149,7 @@ def labelled_step(model: EquiVAE, labelled: Tensor, noise: Tensor, classifier_we
     """
     classes, k = labelled.shape[:2]
     x = labelled.flatten(0, 1)  # (C k, *shape)
-    r, _ = class_representations(model.invariant(x).unflatten(0, (classes, k)))
+    r = complementary_means(model.invariant(x).unflatten(0, (classes, k)))
     features = model.features(x)
     parts = bound(model, x, features, torch.arange(len(x), device=x.device), r.flatten(0, 1), noise)
     loss = (kl_weight * parts.kl - parts.log_likelihood).mean()
@@ -184,7 +176,9 @@ def semi_supervised_step(
     """
     classes, k = labelled.shape[:2]
     known = labelled.flatten(0, 1)  # (C k, *shape)
-    r_known, r_class = class_representations(model.invariant(known).unflatten(0, (classes, k)))
+    invariants = model.invariant(known).unflatten(0, (classes, k))
+    r_known = complementary_means(invariants)  # (C, k, R)
+    r_class = invariants.mean(dim=1)  # (C, R): no unlabelled image is among these samples as itself
     x = torch.cat([known, unlabelled])
     features = model.features(x)  # (C k + B, H)
     log_q = model.classify(features)

@@ -19,7 +19,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from ie_model import checkpoint, data, run_folder
+from ie_model import checkpoint, data, inference, metrics, run_folder
 from ie_model.config import Config
 from ie_model.device import Device, torch_device
 from ie_model.model import Classifier, EquiVAE
@@ -184,25 +184,14 @@ def train_epoch(
 
 
 @torch.no_grad()
-def class_representations(model: EquiVAE, labelled: data.Labelled, classes: int, chunk: int = 1000) -> Tensor:
-    """r_y of every class: the mean of f over all its labelled images. Returns (C, R)."""
-    features = torch.cat([model.invariant(part) for part in labelled.images.split(chunk)])
-    sums = torch.zeros(classes, features.shape[1], device=features.device).index_add_(0, labelled.labels, features)
-    return sums / torch.bincount(labelled.labels, minlength=classes)[:, None]
-
-
-@torch.no_grad()
-def validation(config: Config, model: EquiVAE, images: data.Training, chunk: int = 1000) -> dict[str, float]:
+def validation(config: Config, model: EquiVAE, images: data.Training) -> dict[str, float]:
     """What settings are chosen by: the error of q(y|x), or of the nearest class representation when supervised."""
-    r = class_representations(model, images.labelled, config.facts.classes)
-    wrong = 0
-    for x, y in zip(images.valid.images.split(chunk), images.valid.labels.split(chunk), strict=True):
-        if config.semi_supervised:
-            predicted = model.classify(model.features(x)).argmax(dim=1)
-        else:
-            predicted = torch.cdist(model.invariant(x), r).argmin(dim=1)
-        wrong += int((predicted != y).sum())
-    return {"valid_error": 100 * wrong / len(images.valid.labels)}
+    if config.semi_supervised:
+        predicted = inference.predicted(model, images.valid.images)
+    else:
+        r = inference.class_representations(model, images.labelled, config.facts.classes)
+        predicted = torch.cdist(inference.invariants(model, images.valid.images), r).argmin(dim=1)
+    return {"valid_error": metrics.percent_wrong(predicted, images.valid.labels)}
 
 
 def train(config: Config, device_facts: Device, folder: Path | None, run: Path, progress: Progress) -> dict[str, Any]:
@@ -278,7 +267,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         checkpoint.write(run / run_folder.CHECKPOINT, tensors | checkpoint.optimiser_tensors(optimiser), about)
         progress(epoch, 1.0, row)
 
-    representations = class_representations(model.eval(), images.labelled, config.facts.classes)
+    representations = inference.class_representations(model.eval(), images.labelled, config.facts.classes)
     checkpoint.write_model(run / run_folder.MODEL, model, control, representations)
     return _end(run, outcome("trained", config.epochs))
 

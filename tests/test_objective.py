@@ -71,7 +71,7 @@ def test_an_image_is_never_among_its_own_complementary_samples(classes, k, dims,
 def test_no_statistic_of_the_batch_tells_r_of_the_image_itself(model):
     images = torch.rand(10, 3, 1, 28, 28, requires_grad=True)
     features = model.train().invariant(images.flatten(0, 1)).unflatten(0, (10, 3))
-    r, _ = objective.class_representations(features)
+    r = objective.complementary_means(features)
     (gradient,) = torch.autograd.grad(r[4, 1].sum(), images)
     assert gradient[4, 1].abs().max() == 0
     assert gradient[4, 0].abs().max() > 0

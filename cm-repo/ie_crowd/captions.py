@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ie_crowd import document
+from ie_crowd.rules_reader import Reader
 
 CAPTIONS = "captions.yaml"
 
@@ -34,27 +35,12 @@ def load(folder: Path) -> Captions:
     path = folder / CAPTIONS
     if not path.exists():
         return Captions()
-    name, raw = document.name_of(path), document.read_yaml(path)
-    if not isinstance(raw, dict) or set(raw) - {"curves", "figures"}:
-        raise ValueError(f"{name}: expected the keys curves and figures")
+    reader = Reader(document.name_of(path))
+    top = {"curves": {}, "figures": {}, **reader.mapping(document.read_yaml(path), "the file")}
+    reader.mapping(top, "the file", "curves figures")
     curves = {}
-    for key, value in _mapping(raw.get("curves", {}), f"{name}: curves").items():
-        if not isinstance(value, dict) or set(value) != {"unit", "what"}:
-            raise ValueError(f"{name}: curves.{key} is {value!r:.80}, expected the keys unit and what")
-        curves[key] = Curve(
-            _text(value["unit"], f"{name}: curves.{key}"), _text(value["what"], f"{name}: curves.{key}")
-        )
-    figures = _mapping(raw.get("figures", {}), f"{name}: figures").items()
-    return Captions(curves, {key: value and _text(value, f"{name}: figures.{key}") for key, value in figures})
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} is {value!r:.80}, expected a mapping")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{where} holds {value!r:.80}, expected a text")
-    return value
+    for key, raw in reader.mapping(top["curves"], "curves").items():
+        value = reader.mapping(raw, f"curves.{key}", "unit what")
+        curves[key] = Curve(*(reader.text(value[word], f"curves.{key}.{word}") for word in ("unit", "what")))
+    figures = reader.mapping(top["figures"], "figures").items()
+    return Captions(curves, {key: raw if raw is None else reader.text(raw, f"figures.{key}") for key, raw in figures})

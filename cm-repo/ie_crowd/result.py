@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from ie_crowd import canonical, document, provenance, rules, schema, sums
 from ie_crowd.aggregate import aggregate as aggregate  # part of this module's interface
 from ie_crowd.challenge import Challenge, same
+from ie_crowd.reader import RESULT as RESULT  # part of this module's interface, too
 
-RESULT = "result.json"
 RUN = "run.json"
 RUN_FORMAT = 1
 PER_RUN = ("seed", "label_seed")  # keys of a run's configuration that belong to the run, not to the result

@@ -25,10 +25,10 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from ie_crowd import challenge, document, sums
 from ie_crowd.challenge import Challenge
+from ie_crowd.reader import RESULT
 from ie_crowd.store import audit, database, tables, write
 from ie_crowd.store.prepare import LIMITS, Prepared, prepare
 
-RESULT = "result.json"
 DEEPEST = 12
 MOST_ENTRIES = 5_000_000
 MOST_RESULTS = 1_000_000
