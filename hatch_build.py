@@ -7,9 +7,14 @@ wheel gets
 - `cm_ie_repr_crowd`: cm-repo's cmr.yaml, challenge/ and experiment/ (what the crowd shares).
 
 An editable install gets neither, since it would freeze copies of the recipes: it is used with `cm import repo`.
+
+Where the source is a git checkout, the wheel's metadata says which commit it is, so that a result made with
+`pip install .` can say it too.
 """
 
+import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -40,6 +45,24 @@ class CustomBuildHook(BuildHookInterface):
             base = Path(self.root) / folder
             for file in (file for name in names for file in _files(base / name)):
                 build_data["force_include"][str(file)] = f"{package}/{file.relative_to(base).as_posix()}"
+
+        source = self._source()
+        if source is not None:
+            build_data["extra_metadata"][str(source)] = source.name
+
+    def _source(self) -> Path | None:
+        """A file with what ie_crowd's own provenance says of this checkout; None where git has no answer."""
+        sys.path.insert(0, str(Path(self.root) / "cm-repo"))
+        try:
+            from ie_crowd import provenance  # the standard library is all that it needs
+        finally:
+            del sys.path[0]
+        state = provenance.checkout(Path(self.root))
+        if state is None:
+            return None
+        file = self.scratch / Path(provenance.SOURCE).name
+        file.write_text(json.dumps(dict(zip(("repository", "commit", "dirty"), state, strict=True))), encoding="utf-8")
+        return file
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove what `initialize` wrote outside the wheel."""

@@ -1,6 +1,8 @@
 """The wheel: what `pip install .` puts where, at a path with a space."""
 
 import importlib.util
+import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -43,6 +45,28 @@ def test_wheel_holds_nothing_else(wheel):
         top = PurePosixPath(name).parts[0]
         assert top in ("ie_model", "ie_crowd", "cm_ie_repr", "cm_ie_repr_crowd") or top.endswith(".dist-info"), name
         assert ".." not in PurePosixPath(name).parts
+
+
+def test_wheel_of_a_checkout_says_which_commit_it_is(tmp_path):
+    place = tmp_path / "a clone"
+    subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(place)], check=True, capture_output=True)
+    head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    for dirty in (False, True):
+        for name in ("hatch_build.py", "cm-repo/ie_crowd/provenance.py"):  # as they are here, committed or not
+            (place / name).write_bytes((ROOT / name).read_bytes())
+        subprocess.run(["git", "-C", str(place), "update-index", "--assume-unchanged", "hatch_build.py"], check=True)
+        hide = ["update-index", "--assume-unchanged", "cm-repo/ie_crowd/provenance.py"]
+        subprocess.run(["git", "-C", str(place), *hide], check=True)
+        if dirty:
+            (place / "README.md").write_text("changed")
+        code = "from hatchling.build import build_wheel; print(build_wheel('built'))"
+        done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        with zipfile.ZipFile(place / "built" / done.stdout.split()[-1]) as archive:
+            (source,) = (name for name in archive.namelist() if name.endswith("extra_metadata/source.json"))
+            said = json.loads(archive.read(source))
+        assert said == {"repository": None, "commit": head.stdout.strip(), "dirty": dirty}
+        shutil.rmtree(place / "built")
 
 
 def test_wheel_is_this_checkout(installed):

@@ -483,10 +483,11 @@ def test_the_captions_here_can_be_read():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "expected the keys"),
+        ("[]", "the file is [], expected a mapping"),
         ("curve: {}", "expected the keys"),
         ("curves: []", "expected a mapping"),
-        ("curves: {a: nats}", "expected the keys unit and what"),
+        ("curves: {a: nats}", "curves.a is 'nats', expected a mapping"),
+        ("curves: {a: {unit: nats}}", "curves.a is ['unit'], expected the keys: unit what"),
         ("curves: {a: {unit: 1, what: x}}", "expected a text"),
         ("figures: {a: [1]}", "expected a text"),
         ("figures: {a: !!python/name:os.system x}", "a YAML tag"),

@@ -318,6 +318,16 @@ def test_a_wheel_from_version_control_knows_its_commit(tmp_path, monkeypatch):
     assert provenance.read(None, command=["x"], cm=NO_CM, distribution="rivers-code")["commit"] is None
     (info / "direct_url.json").write_text("[not json")
     assert provenance.read(None, command=["x"], cm=NO_CM, distribution="rivers-code")["commit"] is None
+    (info / "direct_url.json").unlink()
+    (info / "extra_metadata").mkdir()
+    source = {"repository": "https://ada:pw@example.org/a/b.git", "commit": "b" * 40, "dirty": True}
+    (info / "extra_metadata" / "source.json").write_text(json.dumps(source))
+    facts = provenance.read(None, command=["x"], cm=NO_CM, distribution="rivers-code")
+    assert (facts["repository"], facts["commit"], facts["dirty"]) == ("https://example.org/a/b.git", "b" * 40, True)
+    for wrong in ({"commit": "HEAD"}, {"dirty": "no"}, {"repository": 7}):
+        (info / "extra_metadata" / "source.json").write_text(json.dumps(source | wrong))
+        facts = provenance.read(None, command=["x"], cm=NO_CM, distribution="rivers-code")
+        assert (facts["repository"], facts["commit"], facts["dirty"]) == (None, None, None), wrong
     assert provenance.read(None, command=["x"], cm=NO_CM, distribution="not-installed")["commit"] is None
 
 

@@ -26,6 +26,9 @@ _NOBODY = frozenset(
     "root user users admin administrator runner ubuntu debian localhost home build builder test cm".split()
 )
 _GIT_SECONDS = 10
+# What a wheel that was built from a checkout says of it: a file of its metadata, {repository, commit, dirty}.
+SOURCE = "extra_metadata/source.json"
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _WEB = re.compile(r"(?P<scheme>https?|ssh|git|ftp)://[^\s'\"<>]+", re.IGNORECASE)
 _FILE_URL = re.compile(r"file:[^'\"]*", re.IGNORECASE)
@@ -192,11 +195,11 @@ def read(
 
     ``root``: the checkout that the code runs from, or None for an installed copy; git is asked only about a
     repository whose root that is (an environment inside somebody's other repository says nothing about this code).
-    ``distribution``: name of the installed package, whose record of a version-control install is used when git has
-    no answer. ``command``: the argv. ``cm``: repo, script and version, each a string or None. Nothing raises: what
+    ``distribution``: name of the installed package, whose record of what it was built from is used when git has no
+    answer. ``command``: the argv. ``cm``: repo, script and version, each a string or None. Nothing raises: what
     is not known is null.
     """
-    state = _from_git(root) if root is not None else None
+    state = checkout(root) if root is not None else None
     if state is None:
         state = _from_install(distribution) if distribution else (None, None, None)
     repository, commit, dirty = state
@@ -209,7 +212,7 @@ def read(
     }
 
 
-def _from_git(root: Path) -> tuple[str | None, str | None, bool | None] | None:
+def checkout(root: Path) -> tuple[str | None, str | None, bool | None] | None:
     """Address, commit and whether the files differ from it; None if ``root`` is not the root of a repository."""
     top = _git(root, "rev-parse", "--show-toplevel")
     try:
@@ -218,7 +221,7 @@ def _from_git(root: Path) -> tuple[str | None, str | None, bool | None] | None:
     except OSError:
         return None
     commit = (_git(root, "rev-parse", "HEAD") or "").strip()
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+    if not _COMMIT.fullmatch(commit):
         return None
     status = _git(root, "status", "--porcelain", "--ignore-submodules=all")
     address = _git(root, "config", "--get", "remote.origin.url")
@@ -247,12 +250,20 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def _from_install(distribution: str) -> tuple[str | None, str | None, bool | None]:
-    """Address and commit that pip recorded (PEP 610) when it installed from version control."""
+    """What pip recorded when it installed from version control (PEP 610), else what the wheel says of its checkout."""
+    unknown = (None, None, None)
     try:
-        record = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
+        installed = metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return unknown
+    with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError):
+        record = json.loads(installed.read_text("direct_url.json") or "{}")
         commit = record.get("vcs_info", {}).get("commit_id", "")
-        if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+        if _COMMIT.fullmatch(commit):
             return public_address(record["url"]), commit, None
-    except (metadata.PackageNotFoundError, ValueError, AttributeError, KeyError, TypeError):
-        pass
-    return None, None, None
+    with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError):
+        record = json.loads(installed.read_text(SOURCE) or "{}")
+        address, commit, dirty = record["repository"], record["commit"], record["dirty"]
+        if _COMMIT.fullmatch(commit) and dirty in (True, False, None):
+            return address and public_address(address), commit, dirty
+    return unknown
