@@ -138,6 +138,28 @@ def test_swapped_weights_are_caught_by_the_metrics(folder):
     assert set(states(folder).values()) == {"fail"}
 
 
+def test_weights_that_change_after_their_hash_was_read_are_not_computed_with(folder, monkeypatch):
+    honest = depth.document.open_regular
+    other = (folder / "runs/1/model.safetensors").read_bytes()
+
+    def exchanged(path, *arguments, **more):
+        if path == folder / "runs/0/model.safetensors":
+            path.write_bytes(other)  # between the check of the hashes and the copy
+        return honest(path, *arguments, **more)
+
+    honest_copy = depth._copy_weights
+
+    def copy(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(depth.document, "open_regular", exchanged)
+            honest_copy(*arguments)
+
+    monkeypatch.setattr(depth, "_copy_weights", copy)
+    (item,) = deep(folder).values()
+    assert (item.state, item.evidence) == ("not evidenced", "runs/0")
+    assert "changed while it was read" in item.detail
+
+
 def test_weights_and_metrics_swapped_together_are_caught_by_the_rerun(folder):
     def change(run, home):
         if run["seed"] == 0:

@@ -216,6 +216,13 @@ def test_the_balance_term_changes_the_loss_and_not_the_reported_bound(model):
     torch.testing.assert_close(more.bound, plain.bound)
 
 
+def test_the_semi_supervised_step_reports_the_exact_bound_whatever_the_kl_weight(model):
+    parts = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28), torch.randn(70, 2), CONFIG
+    exact, heavy = (objective.semi_supervised_step(model, *parts, weight) for weight in (1.0, 4.0))
+    torch.testing.assert_close(heavy.bound, exact.bound)
+    assert heavy.loss > exact.loss
+
+
 def test_the_supervised_step_reports_the_exact_bound_whatever_the_kl_weight():
     config = dataclasses.replace(CONFIG, supervision="supervised", labels="all")
     torch.manual_seed(0)

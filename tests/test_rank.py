@@ -26,6 +26,20 @@ def table(entries):
     return [(entry.submitter, entry.rank) for entry in entries]
 
 
+def entry(submitter, machines, method=""):
+    return rank.Entry(submitter, method, 1.0, 0.1, 0.2, 3, 0, [], machines, [1.0, 1.1, 0.9])
+
+
+def test_who_is_independent_of_whom():
+    ada = entry("Ada", ["A"])
+    assert rank.independent(ada, entry("Bob", ["B"]), {})
+    assert not rank.independent(ada, entry("Ada", ["B"]), {}), "nobody confirms oneself"
+    assert not rank.independent(ada, entry("Bob", ["A"]), {}), "the same machine"
+    assert not rank.independent(ada, entry("Bob", ["B"], "another"), {}), "another method"
+    shared = {("Ada", ""): {"w1", "w2"}, ("Bob", ""): {"w2"}}
+    assert not rank.independent(ada, entry("Bob", ["B"]), shared), "the same weights"
+
+
 # The statistics
 
 

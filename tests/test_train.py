@@ -53,6 +53,14 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path):
     assert other["model_sha256"] != first["model_sha256"]
 
 
+def test_the_optimiser_has_the_settings_of_the_run():
+    _, optimiser = train.new_model(
+        dataclasses.replace(CONFIG, adam_beta2=0.5, learning_rate=0.125), torch.device("cpu")
+    )
+    (group,) = optimiser.param_groups
+    assert (group["betas"], group["lr"]) == ((0.9, 0.5), 0.125)
+
+
 @pytest.mark.parametrize("supervision", ["semi-supervised", "supervised"])
 @pytest.mark.parametrize("killed_in", [0, 1, 2])
 def test_killed_and_resumed_is_the_same_as_never_killed(tmp_path, supervision, killed_in):

@@ -310,6 +310,17 @@ def test_a_probe_sees_what_is_missing(folder, change, probe, state):
     assert probes.PROBES[probe](probes.Artifact(found, {}, frozenset()))[0] == state
 
 
+def test_a_point_fails_where_what_it_rests_on_has_failed(folder):
+    (folder / "runs/0/metrics.jsonl").write_text("edited")
+    points = {item.name: item for item in verdict.judge(folder, RULES).items if item.group not in verdict.GROUPS}
+    probe_of = {
+        point.id: point.probe for one in checklists.load() for points_ in one.subjects.values() for point in points_
+    }
+    resting = [name for name, probe in probe_of.items() if probe == "files_complete"]
+    assert resting
+    assert {points[name].state for name in resting} == {"fail"}
+
+
 def test_a_failed_claim_speaks_against_the_badge(tmp_path):
     write_folder(tmp_path, [run_document(number, 30.0 + number, 90.0) for number in range(3)])
     found = verdict.judge(tmp_path, RULES)
