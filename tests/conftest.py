@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from databases import empty_url, engine, postgresql, postgresql_template, store_url  # noqa: F401 fixtures
+from sites import site, site_store  # noqa: F401 fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -97,10 +98,10 @@ def wheel(tmp_path_factory):
 @pytest.fixture(scope="session")
 def installed(wheel, tmp_path_factory):
     """A folder with the wheel's content, as site-packages would have it: to be put on PYTHONPATH."""
-    site = tmp_path_factory.mktemp("site packages")
+    packages = tmp_path_factory.mktemp("site packages")
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():  # our own wheel, names checked by test_packaging
-            target = site / name
+            target = packages / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(archive.read(name))
-    return site
+    return packages

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from ie_crowd import bundle, check_command, commands_store, report, schema, schema_page
+from ie_crowd import bundle, check_command, commands_site, commands_store, report, schema, schema_page
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     page.add_argument("folder", type=Path, metavar="DIR", help="results folder that holds result.json")
     commands_store.add(commands)
+    commands_site.add(commands)
     arguments = parser.parse_args(argv)
     if arguments.command == "report":
         return _report(arguments.folder)

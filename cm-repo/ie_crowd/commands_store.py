@@ -60,7 +60,9 @@ def add(commands: Any) -> None:
     user.add_argument("--days", type=_positive, help="for how long a new token works (default: 365)")
 
 
-def _command(commands: Any, name: str, what: str, examples: str, run: Callable[..., int]) -> argparse.ArgumentParser:
+def _command(
+    commands: Any, name: str, what: str, examples: str, run: Callable[..., int], *, json: bool = True
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=what,
@@ -74,7 +76,8 @@ def _command(commands: Any, name: str, what: str, examples: str, run: Callable[.
         metavar="URL|FILE",
         help="the store (default: $IE_CROWD_STORE, else a file in the user's data folder)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    if json:
+        parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
     return parser
 

@@ -1,0 +1,119 @@
+"""The commands of ``python -m ie_crowd`` that make the site: serve and site."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from ie_crowd.commands_store import _command, _open, _say
+
+PORT = 8019
+SERVE = """examples:
+  python -m ie_crowd serve                                     http://127.0.0.1:8019, for this machine only
+  python -m ie_crowd serve --port=8080 --ingest=ie-repr-results
+                                                               with the results of this machine taken in first
+  python -m ie_crowd serve --base-url=https://example.org/crowd
+                                                               behind a web server that speaks TLS (docs/site.md)
+
+Reference results that come along are taken in first. Ctrl-C ends it.
+exit status: 0 ended as asked, 2 bad usage"""
+
+
+def add(commands: Any) -> None:
+    """Add the parsers of these commands to ``argparse``'s sub-commands; each sets ``run``."""
+    serve = _command(commands, "serve", "serve the site of a store on this machine", SERVE, _serve, json=False)
+    serve.add_argument("--port", type=_port, default=PORT, help=f"(default: {PORT}; 0: any free one)")
+    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--base-url", default="", metavar="URL", help="the public address, behind another server")
+    _shared(serve)
+
+
+def _shared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ingest", type=Path, action="append", default=[], metavar="DIR", help="take these results in first"
+    )
+    parser.add_argument(
+        "--challenge", type=Path, action="append", default=[], metavar="FOLDER", help="be about this rules.yaml"
+    )
+    parser.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or len(text) > 5 or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port; expected 0 to 65535")
+    return int(text)
+
+
+def reference() -> Path | None:
+    """The reference results that come along: beside the library in a checkout, else in the installed crowd package."""
+    from ie_crowd import challenge
+
+    return next((home for one in challenge._homes() if (home := one.parent / "experiment").is_dir()), None)
+
+
+def take_in(arguments: argparse.Namespace) -> Any:
+    """The opened store, with the reference results and those of --ingest in it."""
+    engine = _open(arguments, create=True)
+    from ie_crowd.store import ingest
+
+    folders = [folder for folder in (reference(), *arguments.ingest) if folder is not None]
+    for folder in folders:
+        report = ingest.ingest(engine, folder, challenges=arguments.challenge)
+        if not arguments.quiet and report.files:
+            new = report.published + report.valid
+            _say(f"{folder.name}: {report.files:,} results, {new:,} new, {report.quarantined:,} quarantined")
+        for path, what in report.remarks[:20]:
+            print(f"ie_crowd: {folder.name}/{path}: {what}", file=sys.stderr)
+    return engine
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    try:
+        import uvicorn
+    except ModuleNotFoundError:
+        raise ValueError("uvicorn is missing: pip install 'ie-repr[site]'") from None
+    engine = take_in(arguments)
+    from ie_crowd.site.app import create_app
+    from ie_crowd.site.settings import Settings
+
+    settings = Settings(store=arguments.store, challenges=tuple(arguments.challenge), base_url=arguments.base_url)
+    listening = _listen(arguments.host, arguments.port)
+    shown = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    if not arguments.quiet:
+        print(f"http://{shown}:{listening.getsockname()[1]}{settings.base_path}/  (Ctrl-C ends it)", flush=True)
+    config = uvicorn.Config(
+        create_app(settings, engine),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(arguments.base_url),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_keep_alive=20,
+        h11_max_incomplete_event_size=16 * 1024,
+        limit_concurrency=200,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.close()
+        engine.dispose()
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, or one line that says why not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        reason = (error.strerror or "unknown reason").lower()
+        raise ValueError(f"--port={port}: cannot listen on {host} ({reason}); choose another with --port") from None
+    return listening

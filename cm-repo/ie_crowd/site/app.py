@@ -1,0 +1,115 @@
+"""The site as an ASGI application: its modules' routes, the store opened and closed, pages for what goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import http
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from ie_crowd.site import assets, context, links, pages_paper, pages_results
+from ie_crowd.site.cached import Cached
+from ie_crowd.site.content import load as load_content
+from ie_crowd.site.settings import Settings
+from ie_crowd.store import audit, database
+
+# Every module with pages, whose ``routes`` are tried in this order.
+MODULES = (assets, pages_paper, pages_results)
+# From the outermost to the innermost.
+MIDDLEWARE: tuple[Middleware, ...] = ()
+
+
+def create_app(settings: Settings | None = None, engine: Engine | None = None) -> Starlette:
+    """The application. Without an ``engine`` the store of the settings is opened when the server starts, and closed.
+
+    Raises ValueError for a challenge or a picture that cannot be read.
+    """
+    settings = settings or Settings()
+    routes: list[BaseRoute] = [Route("/healthz", healthz)]
+    for module in MODULES:
+        routes += module.routes
+    app = Starlette(
+        routes=routes, middleware=list(MIDDLEWARE), exception_handlers=HANDLERS, lifespan=_lifespan(engine is None)
+    )
+    app.state.settings = settings
+    app.state.content = load_content(settings.challenges)
+    app.state.assets = assets.load({**assets.own(), **app.state.content.files()})
+    app.state.by_address = {one.name: one for one in app.state.assets.values()}
+    app.state.link = links.live(settings.base_path)
+    app.state.asked = lambda path, query: None
+    if engine is not None:
+        _open(app, engine)
+    return app
+
+
+def _open(app: Starlette, engine: Engine) -> None:
+    app.state.store = engine
+    app.state.cached = Cached(engine)
+
+
+def _lifespan(owns: bool) -> Any:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = app.state.settings.threads
+        if owns:
+            _open(app, database.connect(app.state.settings.store))
+        try:
+            yield
+        finally:
+            if owns:
+                app.state.store.dispose()
+
+    return lifespan
+
+
+def healthz(request: Request) -> Response:
+    """Whether the store answers: for the programs that watch over a server."""
+    audit.revision(request.app.state.store)
+    return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
+
+
+# What goes wrong: one page, or one JSON object for programs.
+
+
+def problem(request: Request, status: int, text: str, headers: Any = None) -> Response:
+    """The answer to a request that cannot be served."""
+    title = http.HTTPStatus(status).phrase
+    if request.url.path.removeprefix(request.app.state.settings.base_path).startswith("/api/"):
+        return JSONResponse({"error": text or title}, status, headers=headers)
+    return context.render(request, "error.html.j2", status, headers, code=status, title=title, text=text)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    said = "" if error.detail == http.HTTPStatus(error.status_code).phrase else error.detail
+    return problem(request, error.status_code, said, error.headers)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """The store's own words for a user's mistake (see ``ie_crowd.store``); a subclass is a mistake of ours."""
+    status = {ValueError: 400, PermissionError: 403, LookupError: 404}.get(type(error))
+    if status is None:
+        raise error
+    return problem(request, status, f"{error}."[:500])
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return problem(request, 500, "")
+
+
+HANDLERS: dict[Any, Any] = {
+    HTTPException: _http,
+    ValueError: _refused,
+    PermissionError: _refused,
+    LookupError: _refused,
+    Exception: _failed,
+}

@@ -1,0 +1,45 @@
+"""What a challenge's folder says: rules, claims, published numbers, and the words of the pages about its paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ie_crowd import captions, challenge, claims
+from ie_crowd.challenge import Challenge
+from ie_crowd.claims import Claim
+from ie_crowd.site import words
+from ie_crowd.site.words import Words
+
+OWN = "ie-repr"
+
+
+@dataclass(frozen=True)
+class Content:
+    """``challenges``: by id, the pages' own first: what may be uploaded. The rest is about the pages' own."""
+
+    challenges: dict[str, Challenge]
+    rules: Challenge
+    claims: tuple[Claim, ...]
+    published: tuple[words.Published, ...]
+    words: Words
+    captions: captions.Captions
+
+    def files(self) -> dict[str, Path]:
+        """The pictures of the pages, by the names of assets."""
+        return {f"figure-{figure.file}": self.rules.folder / "figures" / figure.file for figure in self.words.figures}
+
+
+def load(folders: Sequence[Path] = ()) -> Content:
+    """Read the challenges of the folders, by default the one that comes along. Raises ValueError of one line."""
+    all_rules = [challenge.load(folder) for folder in folders or (challenge.find(OWN),)]
+    rules = all_rules[0]
+    return Content(
+        challenges={one.id: one for one in all_rules},
+        rules=rules,
+        claims=claims.load(rules.folder, rules),
+        published=words.published(rules.folder),
+        words=words.load(rules.folder),
+        captions=captions.load(rules.folder),
+    )
