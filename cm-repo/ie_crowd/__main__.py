@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from ie_crowd import bundle, check_command, commands_site, commands_store, report, schema, schema_page
+from ie_crowd import bundle, check_command, commands_site, commands_store, report, schema, schema_page, submit
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     page.add_argument("folder", type=Path, metavar="DIR", help="results folder that holds result.json")
+    submit.add(commands)
     commands_store.add(commands)
     commands_site.add(commands)
     arguments = parser.parse_args(argv)
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return int(arguments.run(arguments))
         except ValueError as error:
-            print(f"ie_crowd: error: {error}", file=sys.stderr)
+            print(f"ie_crowd: error: {' '.join(str(error).split())}", file=sys.stderr)
             return 2
     if arguments.command == "schema":
         print(schema_page.markdown() if arguments.markdown else schema.SCHEMA.read_text(encoding="utf-8"), end="")

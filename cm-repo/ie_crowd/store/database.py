@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from ie_crowd import places
 
 VERSION = "0001"  # the newest migration in migrations/versions
 BUSY_SECONDS = 60
@@ -28,16 +29,9 @@ CACHE_KIB = 32 * 1024
 def default_path() -> Path:
     """Where the store lies if nobody says otherwise: a file in the user's data folder. It need not exist."""
     try:
-        home = Path.home()
-    except RuntimeError:
+        return places.data() / "crowd.sqlite3"
+    except ValueError:
         raise ValueError("there is no home folder to keep a store in: pass --store=FILE") from None
-    if sys.platform == "darwin":
-        data = home / "Library" / "Application Support"
-    elif sys.platform == "win32":
-        data = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    else:
-        data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return data / "ie-repr" / "crowd.sqlite3"
 
 
 def address(store: str | Path | None) -> URL:
