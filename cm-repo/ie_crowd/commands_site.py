@@ -54,13 +54,17 @@ def reference() -> Path | None:
     return next((home for one in challenge._homes() if (home := one.parent / "experiment").is_dir()), None)
 
 
+def folders_of(arguments: argparse.Namespace) -> tuple[Path, ...]:
+    """The folders to take results in from: those that come along, then those of --ingest."""
+    return tuple(folder for folder in (reference(), *arguments.ingest) if folder is not None)
+
+
 def take_in(arguments: argparse.Namespace) -> Any:
     """The opened store, with the reference results and those of --ingest in it."""
     engine = _open(arguments, create=True)
     from ie_crowd.store import ingest
 
-    folders = [folder for folder in (reference(), *arguments.ingest) if folder is not None]
-    for folder in folders:
+    for folder in folders_of(arguments):
         report = ingest.ingest(engine, folder, challenges=arguments.challenge)
         if not arguments.quiet and report.files:
             new = report.published + report.valid
@@ -79,13 +83,19 @@ def _serve(arguments: argparse.Namespace) -> int:
     from ie_crowd.site.app import create_app
     from ie_crowd.site.settings import Settings
 
-    settings = Settings(store=arguments.store, challenges=tuple(arguments.challenge), base_url=arguments.base_url)
+    settings = Settings(
+        store=arguments.store,
+        challenges=tuple(arguments.challenge),
+        folders=folders_of(arguments),
+        base_url=arguments.base_url,
+    )
+    app = create_app(settings, engine)
     listening = _listen(arguments.host, arguments.port)
     shown = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     if not arguments.quiet:
         print(f"http://{shown}:{listening.getsockname()[1]}{settings.base_path}/  (Ctrl-C ends it)", flush=True)
     config = uvicorn.Config(
-        create_app(settings, engine),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -29,8 +29,8 @@ def svg(axis: str, lines: Sequence[tuple[int, Points]], runs: Sequence[int], ide
     lines = [(run, _thinned(points)) for run, points in lines if points]
     if not lines:
         return ""
-    xs = _ticks(*_range([x for _, points in lines for x, _ in points]), whole=True)
-    ys = _ticks(*_range([y for _, points in lines for _, y in points]))
+    xs = ticks(*span([x for _, points in lines for x, _ in points]), whole=True)
+    ys = ticks(*span([y for _, points in lines for _, y in points]))
 
     def place(x: float, y: float) -> str:
         across = LEFT + (x - xs[0]) / (xs[-1] - xs[0]) * (WIDTH - LEFT - RIGHT)
@@ -46,12 +46,12 @@ def svg(axis: str, lines: Sequence[tuple[int, Points]], runs: Sequence[int], ide
     for y in ys:
         at = place(xs[0], y).partition(",")[2]
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{at}" dy="4" text-anchor="end">{_tick(y, ys)}</text>')
+        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{at}" dy="4" text-anchor="end">{tick(y, ys)}</text>')
     for x in xs:
         at = place(x, ys[0]).partition(",")[0]
         parts.append(f'<line class="axis" x1="{at}" x2="{at}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 4}"/>')
         parts.append(
-            f'<text class="tick" x="{at}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{_tick(x, xs)}</text>'
+            f'<text class="tick" x="{at}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{tick(x, xs)}</text>'
         )
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>')
     middle = (TOP + HEIGHT - BOTTOM) / 2
@@ -97,7 +97,7 @@ def _thinned(points: Points) -> Points:
     return [points[round(index * step)] for index in range(MOST_POINTS)]
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
+def span(values: Sequence[float]) -> tuple[float, float]:
     """The least and the largest value, apart even where all are the same."""
     low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-300):
@@ -106,7 +106,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _ticks(low: float, high: float, whole: bool = False) -> list[float]:
+def ticks(low: float, high: float, whole: bool = False) -> list[float]:
     """Round values, 3 to 7 of them, from at or below ``low`` to at or above ``high``."""
     rough = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(rough))
@@ -117,10 +117,10 @@ def _ticks(low: float, high: float, whole: bool = False) -> list[float]:
     return [index * step for index in range(first, max(last, first + 1) + 1)]
 
 
-def _tick(value: float, ticks: Sequence[float]) -> str:
+def tick(value: float, steps: Sequence[float]) -> str:
     """The value with as many digits as the steps need."""
-    step = ticks[1] - ticks[0]
-    largest = max(abs(ticks[0]), abs(ticks[-1]))
+    step = steps[1] - steps[0]
+    largest = max(abs(steps[0]), abs(steps[-1]))
     if largest >= 1e6 or step < 1e-4:
         return f"{value:.3g}".replace("-", "−")
     return f"{value + 0.0:,.{max(0, -math.floor(math.log10(step) + 1e-9))}f}".replace("-", "−")

@@ -57,6 +57,27 @@ class Curve(NamedTuple):
     svg: Any  # markup that this library made
 
 
+class Shown(NamedTuple):
+    """What a folder has to look at: curves with their legend (run, class, dashes), pictures with their words."""
+
+    curves: list[Curve]
+    legend: list[tuple[int, str, str]]
+    curve_problems: list[str]
+    pictures: list[tuple[pictures.Picture, str]]
+    picture_problems: list[str]
+
+
+def shown(folder: Path, result: Mapping[str, Any], words: captions.Captions) -> Shown:
+    """The curves and pictures of a results folder, in the order of the captions; one line for each that is wrong."""
+    completed = [index for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
+    found = history.read(folder, completed)
+    seen = pictures.read(folder, result["files"])
+    named = [
+        (picture, words.figures.get(_stem(picture.path)) or picture.title) for picture in _ordered(seen.shown, words)
+    ]
+    return Shown(list(_curves(found, words)), _legend(found), found.problems, named, seen.problems)
+
+
 def verdict_of(folder: Path, rules: Challenge | None) -> tuple[Verdict | None, str]:
     """The verdict as a page can show it, and, where there is none, one line that says why.
 
@@ -110,9 +131,7 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
     groups = judged.groups if judged else ()
     checks = [item for group in groups if group.id in CHECKS for item in group.items]
     completed = [index for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
-    found = history.read(folder, completed)
-    seen = pictures.read(folder, result["files"])
-    seen.shown[:] = _ordered(seen.shown, words)
+    seen = shown(folder, result, words)
     context = {
         "result": result,
         "title": _title(result),
@@ -124,11 +143,11 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
         "checks": len(checks),
         "failures": [item for item in checks if item.state == "fail"],
         "no_verdict": reason or unknown,
-        "curves": list(_curves(found, words)),
-        "curve_runs": _legend(found),
-        "curve_problems": found.problems,
-        "pictures": [(picture, words.figures.get(_stem(picture.path)) or picture.title) for picture in seen.shown],
-        "picture_problems": seen.problems,
+        "curves": seen.curves,
+        "curve_runs": seen.legend,
+        "curve_problems": seen.curve_problems,
+        "pictures": seen.pictures,
+        "picture_problems": seen.picture_problems,
         "total_bytes": sum(file["bytes"] for file in result["files"]),
         "rules": rules,
         "is_complete": not (folder / sums.MARKER).exists() if complete is None else complete,

@@ -96,6 +96,21 @@ def judge(
     return _assemble(_about(result), request.depth, items + checklists.check(artifact, checklists.load()))
 
 
+def of_document(result: Mapping[str, Any], by: Challenge) -> Verdict:
+    """The verdict on a document alone, such as one that a store keeps: what its folder would show is not evidenced.
+
+    Expects a document of the present schema version that the schema accepts. Raises ValueError if claims.yaml is wrong.
+    """
+    found = dict(result)
+    bands_of = {f"band.{name}" for name in by.metrics}
+    items = [Item("schema", "pass", reader.RESULT, f"version {found['schema_version']}")]
+    for item in verify.check_document(found, by):
+        items += grouped("validity", [item]) if item.name in bands_of else [item]
+    items += grouped("claims", claims.check(result, claims.load(by.folder, by), by))
+    artifact = probes.Artifact(result, {item.name: item for item in items}, frozenset())
+    return _assemble(_about(result), "document", items + checklists.check(artifact, checklists.load()))
+
+
 def _assemble(about: Mapping[str, Any], deep: str, items: Sequence[Item]) -> Verdict:
     known = checklists.load()
     titles = {

@@ -16,14 +16,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ie_crowd.site import assets, context, links, pages_paper, pages_results
+from ie_crowd.site import assets, context, links, pages_paper, pages_result, pages_results
 from ie_crowd.site.cached import Cached
 from ie_crowd.site.content import load as load_content
 from ie_crowd.site.settings import Settings
 from ie_crowd.store import audit, database
 
 # Every module with pages, whose ``routes`` are tried in this order.
-MODULES = (assets, pages_paper, pages_results)
+MODULES = (assets, pages_paper, pages_results, pages_result)
 # From the outermost to the innermost.
 MIDDLEWARE: tuple[Middleware, ...] = ()
 
@@ -41,6 +41,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         routes=routes, middleware=list(MIDDLEWARE), exception_handlers=HANDLERS, lifespan=_lifespan(engine is None)
     )
     app.state.settings = settings
+    app.state.paths = {route.path for route in routes if isinstance(route, Route)}
     app.state.content = load_content(settings.challenges)
     app.state.assets = assets.load({**assets.own(), **app.state.content.files()})
     app.state.by_address = {one.name: one for one in app.state.assets.values()}

@@ -26,6 +26,8 @@ NAVIGATION = (
     ("Take part", "/take-part"),
     ("Comments", "/comments"),
 )
+# At the foot of every page, where their modules are there.
+MORE = (("API", "/api"), ("Atom feed", "/feed.atom"), ("Formats", "/formats"))
 
 
 @functools.cache
@@ -41,7 +43,7 @@ def environment() -> Environment:
         cache_size=200,
     )
     found.filters.update(present.FILTERS)
-    found.globals["states"] = present.STATES
+    found.globals.update(states=present.STATES, shape=present.shape)
     return found
 
 
@@ -57,7 +59,8 @@ def base(request: Request) -> dict[str, Any]:
     """What every template gets.
 
     settings, rules, words; link(path, **query) and asset(name); navigation: (text, address, whether one is there);
-    account {name, role} or None, csrf: the token of the session's forms ("" without a session); path.
+    more: (text, path) for the foot; account {name, role} or None; csrf: the token of the session's forms, "" without
+    a session; path.
     """
     state, path = request.app.state, request.url.path.removeprefix(request.app.state.settings.base_path) or "/"
     if state.settings.static:
@@ -71,6 +74,7 @@ def base(request: Request) -> dict[str, Any]:
         "link": link,
         "asset": lambda name: link(f"/assets/{state.assets[name].name}"),
         "navigation": [(text, link(to), _within(path, to)) for text, to in NAVIGATION],
+        "more": [(text, to) for text, to in MORE if to in state.paths],
         "account": getattr(request.state, "account", None),
         "csrf": getattr(request.state, "csrf", ""),
         "path": path,

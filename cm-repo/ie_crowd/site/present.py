@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from ie_crowd import numbers
+from ie_crowd.site import svg
 
 # state: (sign, words). The sign tells the states apart without colour.
 STATES = {
@@ -83,6 +84,22 @@ def scalar(found: Any) -> str:
     return f"{found:,}" if isinstance(found, int) and abs(found) >= 10_000 else str(found)
 
 
+def axis_value(found: Any, axis: str, unit: str) -> str:
+    """A value of a chart's axis."""
+    if axis in ("created", "published"):
+        return day(found)
+    if axis == "wall_seconds":
+        return numbers.duration(found)
+    if axis == "memory_bytes":
+        return numbers.size(found)
+    return scalar(found) if not unit else value(found, unit)
+
+
+def shape(series: int) -> Markup:
+    """The marker of a series for a legend."""
+    return Markup(svg.marker(series, 8, 8))  # noqa: S704 numbers only
+
+
 FILTERS = {
     "count": numbers.count,
     "size": numbers.size,
@@ -97,4 +114,5 @@ FILTERS = {
     "direction": direction,
     "formula": formula,
     "scalar": scalar,
+    "axis_value": axis_value,
 }

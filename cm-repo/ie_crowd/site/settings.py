@@ -14,6 +14,8 @@ class Settings:
     """``store``: a file or URL (None: the user's default). ``challenges``: folders with a rules.yaml; the pages are
     about the first, and uploads may be of any; empty: the one that comes along.
 
+    ``folders``: where results were taken in from, on this machine: for their curves and pictures.
+
     ``hosts``: names that a request may ask for. ``base_url``: the public address, such as https://example.org/crowd,
     where the site lies behind another server; its path is in front of every link. ``secure_cookies``: cookies are sent
     over TLS only. ``static``: the pages are made for files; what needs a server says so.
@@ -21,6 +23,7 @@ class Settings:
 
     store: str | Path | None = None
     challenges: tuple[Path, ...] = ()
+    folders: tuple[Path, ...] = ()
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     base_url: str = ""
     secure_cookies: bool = False

@@ -19,8 +19,8 @@ AXES = ("labels", "created", "published", "wall_seconds", "cores", "memory_bytes
 def points(engine: Engine, asked: Filter, x: str, y: str, *, most: int = 1000) -> dict[str, Any]:
     """The points of a chart of two axes, each a metric or one of AXES: {points, total, thinned}.
 
-    A point: id, submitter, labels, division, x, y, and x_ci95, y_ci95 for metrics. Of more than ``most`` results every
-    n-th is taken, always the same ones, and ``thinned`` says so. Raises ValueError for an unknown axis.
+    A point: id, submitter, dataset, labels, division, x, y, and x_ci95, y_ci95 for metrics. Of more than ``most``
+    results every n-th is taken, always the same ones, and ``thinned`` says so. Raises ValueError for an unknown axis.
     """
     most = min(max(most, 1), MOST_POINTS)
     summary = tables.summary.c
@@ -46,7 +46,7 @@ def points(engine: Engine, asked: Filter, x: str, y: str, *, most: int = 1000) -
 
 
 def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> Iterator[tuple[Any, ...]]:
-    """Key, id, submitter, labels, division, x and y (None for a metric) of the results with these keys."""
+    """Key, id, submitter, dataset, labels, division, x and y (None for a metric) of the results with these keys."""
     result, contest, machine = tables.result.c, tables.contest.c, tables.machine.c
     columns = {**{name: result[name] for name in ("created", "published", "wall_seconds", "completed")}}
     columns |= {"labels": contest.labels, "cores": machine.cores, "memory_bytes": machine.memory_bytes}
@@ -55,6 +55,7 @@ def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> I
             result.pk,
             result.id,
             tables.submitter.c.name,
+            contest.dataset,
             contest.labels,
             contest.division,
             columns.get(x, null()),
@@ -71,11 +72,12 @@ def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> I
 
 
 def _point(row: Sequence[Any], x: str, y: str) -> dict[str, Any]:
-    name, submitter, labels, division, across, up = row
+    name, submitter, dataset, labels, division, across, up = row
     labels = shown_labels(labels)
     return {
         "id": name,
         "submitter": submitter,
+        "dataset": dataset,
         "labels": labels,
         "division": division,
         "x": labels if x == "labels" else across,

@@ -86,6 +86,14 @@ def one(engine: Engine, result_id: str) -> dict[str, Any] | None:
         return {**rows_of(connection, [found["pk"]], None)[0], **more}
 
 
+def by_prefix(engine: Engine, prefix: str, most: int = 2) -> list[str]:
+    """The ids, in any state, that begin with ``prefix`` (hexadecimal digits), at most that many."""
+    ids = tables.result.c.id
+    query = select(ids).where(ids >= prefix, ids < f"{prefix}g").order_by(ids).limit(most)
+    with database.reading(engine) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
 def original(engine: Engine, result_id: str) -> bytes | None:
     """The result.json as it came, byte for byte; None where there is none (any more)."""
     query = (
