@@ -10,7 +10,17 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from ie_crowd import bundle, check_command, commands_site, commands_store, report, schema, schema_page, submit
+from ie_crowd import (
+    bundle,
+    check_command,
+    commands_refused,
+    commands_site,
+    commands_store,
+    report,
+    schema,
+    schema_page,
+    submit,
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     submit.add(commands)
     commands_store.add(commands)
     commands_site.add(commands)
+    commands_refused.add(commands)
     arguments = parser.parse_args(argv)
     if arguments.command == "report":
         return _report(arguments.folder)

@@ -15,6 +15,7 @@ standings      ranks and what is reproduced, from the raw values, by ``ie_crowd.
 people         accounts, tokens, sessions, roles
 discuss        comments and reviewers' signatures
 throttle       how often somebody may try
+refusals       uploads that were refused
 audit          the log that only grows
 =============  ======================================================================================
 

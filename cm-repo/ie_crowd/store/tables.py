@@ -263,6 +263,17 @@ attempt = Table(
     Column("count", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+refusal = Table(
+    "refusal",  # of an upload: see refusals.py
+    metadata,
+    _key(),
+    Column("at", Moment, nullable=False),
+    Column("by", String(80), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", String(300), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
 audit = Table(
     "audit",
     metadata,
