@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ie_crowd import schema
 
@@ -28,6 +28,35 @@ id, and one changed digit gives another.
 
 In the tables `x[]` is each element of a list, and `x.*` is each value of a mapping whose keys are names.
 """
+
+
+class Section(NamedTuple):
+    """A key of the top level, and the fields below it as (path, type, limits, meaning)."""
+
+    key: str
+    kind: str
+    limits: str
+    what: str
+    fields: list[tuple[str, str, str, str]]
+
+
+def sections(version: int = schema.SCHEMA_VERSION) -> list[Section]:
+    """The fields of a schema version for a page, as plain texts in which ` stands around code."""
+    whole = schema.validator(version).schema
+    assert isinstance(whole, Mapping)
+    return [
+        Section(
+            key,
+            _type(node),
+            _limits(node),
+            node["description"],
+            [
+                (path, _type(field), _limits(field), field["description"])
+                for path, field in list(_fields(key, node))[1:]
+            ],
+        )
+        for key, node in whole["properties"].items()
+    ]
 
 
 def markdown(version: int = schema.SCHEMA_VERSION) -> str:

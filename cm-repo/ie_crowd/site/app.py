@@ -16,14 +16,34 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ie_crowd.site import assets, context, links, pages_paper, pages_result, pages_results
+from ie_crowd.site import (
+    assets,
+    context,
+    links,
+    pages_about,
+    pages_challenge,
+    pages_compare,
+    pages_formats,
+    pages_ranking,
+    pages_result,
+    pages_results,
+)
 from ie_crowd.site.cached import Cached
 from ie_crowd.site.content import load as load_content
 from ie_crowd.site.settings import Settings
 from ie_crowd.store import audit, database
 
 # Every module with pages, whose ``routes`` are tried in this order.
-MODULES = (assets, pages_paper, pages_results, pages_result)
+MODULES = (
+    assets,
+    pages_about,
+    pages_results,
+    pages_result,
+    pages_compare,
+    pages_ranking,
+    pages_challenge,
+    pages_formats,
+)
 # From the outermost to the innermost.
 MIDDLEWARE: tuple[Middleware, ...] = ()
 

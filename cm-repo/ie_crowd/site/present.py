@@ -95,6 +95,21 @@ def axis_value(found: Any, axis: str, unit: str) -> str:
     return scalar(found) if not unit else value(found, unit)
 
 
+def cell(found: Any, name: str) -> str:
+    """A value of a document by its key, whose end says what it is."""
+    if isinstance(found, (int, float)) and not isinstance(found, bool):
+        if name.endswith("_seconds"):
+            return numbers.duration(found)
+        if name.endswith("_bytes"):
+            return numbers.size(int(found))
+    return scalar(found)
+
+
+def probability(p: float) -> str:
+    """A p-value: never 0, and no more digits than it has."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def shape(series: int) -> Markup:
     """The marker of a series for a legend."""
     return Markup(svg.marker(series, 8, 8))  # noqa: S704 numbers only
@@ -115,4 +130,6 @@ FILTERS = {
     "formula": formula,
     "scalar": scalar,
     "axis_value": axis_value,
+    "cell": cell,
+    "probability": probability,
 }
