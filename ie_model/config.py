@@ -47,6 +47,7 @@ DATASETS = {
     "glyphs": DatasetFacts(10, 15_000, 5_000, 5_000, smallest_class=1_500, label_grid=(100, 600, 1000, 3000)),
 }
 SUPERVISIONS = ("semi-supervised", "supervised")
+METHODS = ("equivae", "m2")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
 COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
@@ -62,6 +63,9 @@ class Config:
     """The settings of one training run. Construction validates; a wrong value raises ValueError in one line."""
 
     # What is asked for
+    method: str = setting(
+        "equivae", "equivae: the paper's; m2: Kingma et al. 2014, where r_y is learned for each class, with no f"
+    )
     dataset: str = setting("mnist", "data set: " + ", ".join(DATASETS))
     supervision: str = setting("semi-supervised", "supervised or semi-supervised")
     labels: int | str = setting(100, "labelled training images, class-balanced; or 'all'", "images")
@@ -116,6 +120,7 @@ class Config:
         for spec in dataclasses.fields(self):
             _check_type(spec, getattr(self, spec.name))
             _check_range(spec, getattr(self, spec.name))
+        _check_choice("method", self.method, METHODS)
         _check_choice("dataset", self.dataset, tuple(DATASETS))
         _check_choice("supervision", self.supervision, SUPERVISIONS)
         _check_choice("device", self.device, DEVICES)
@@ -127,6 +132,11 @@ class Config:
     def facts(self) -> DatasetFacts:
         """Counts of the data set this run is on."""
         return DATASETS[self.dataset]
+
+    @property
+    def has_f(self) -> bool:
+        """Whether r_y comes from an encoder f of images, as in the paper; else it is a parameter of each class."""
+        return self.method == "equivae"
 
     @property
     def semi_supervised(self) -> bool:

@@ -57,8 +57,8 @@ def evenly(count: int, most: int, device: torch.device) -> Tensor:
     return torch.arange(chosen, device=device) * count // chosen
 
 
-def equivariance(subject: Subject, train_r: Tensor) -> tuple[dict[str, float], float]:
-    """R² of each known transformation regressed from v, by name, and the relative movement of f(x) under them.
+def equivariance(subject: Subject, train_r: Tensor) -> tuple[dict[str, float], float | None]:
+    """R² of each known transformation regressed from v, by name, and how far f(x) moves, where there is an f.
 
     train_r: (n, R), r of each training image without itself. Images: how v moves, v(Tx) - v(x), tells the amounts of
     T, whatever pose x itself had. Glyphs: v(x) tells x's own factors; f(x) is compared with f of the shape redrawn.
@@ -88,6 +88,8 @@ def equivariance(subject: Subject, train_r: Tensor) -> tuple[dict[str, float], f
     for column, (name, (in_train, in_test)) in enumerate(zip(names, shown, strict=True)):
         known, asked = targets[0][in_train, column : column + 1], targets[1][in_test, column : column + 1]
         r2[name] = float(metrics.ridge_r2(v[0][in_train], known, v[1][in_test], asked))
+    if not subject.config.has_f:
+        return r2, None
     return r2, metrics.relative_movement(inference.invariants(model, test_x), inference.invariants(model, moved), r)
 
 
@@ -110,12 +112,13 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
         with torch.no_grad():
             by_control = torch.cat([subject.control(part).argmax(dim=1) for part in test.images.split(inference.CHUNK)])
         values["control.error"] = metrics.percent_wrong(by_control, test.labels)
-    reference = inference.invariants(model, known.images[subject.labelled])
-    reference_labels = known.labels[subject.labelled]
-    neighbours = metrics.nearest_neighbours(
-        reference, reference_labels, inference.invariants(model, test.images), config.neighbours
-    )
-    values["invariant.knn_error"] = metrics.percent_wrong(neighbours, test.labels)
+    if config.has_f:
+        reference = inference.invariants(model, known.images[subject.labelled])
+        reference_labels = known.labels[subject.labelled]
+        neighbours = metrics.nearest_neighbours(
+            reference, reference_labels, inference.invariants(model, test.images), config.neighbours
+        )
+        values["invariant.knn_error"] = metrics.percent_wrong(neighbours, test.labels)
 
     report("bound")
     generator = subject.generator("evaluation")
@@ -166,7 +169,9 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
         values["equivariant.leakage_predicted"] = leakage(train_v, test_v, probes.HIDDEN)
 
     report("equivariance")
-    details["equivariance.r2"], values["invariance.shift"] = equivariance(subject, train_r)
+    details["equivariance.r2"], moved = equivariance(subject, train_r)
+    if moved is not None:
+        values["invariance.shift"] = moved
     values["equivariance.r2"] = sum(details["equivariance.r2"].values()) / len(details["equivariance.r2"])
     return {"metrics": values, "details": details, "judge": {"sha256": trained.sha256, "cached": trained.cached}}
 

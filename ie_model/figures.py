@@ -28,15 +28,17 @@ def draw_all(config: Config, run: Path, folder: Path | None, out: Path, report: 
     model, _, r = checkpoint.read_model(run, config)
     model, r = model.to(device), r.to(device)
     valid = data.load_training(config, folder).valid
-    figures = {
+    figures: dict[str, Callable[[], Figure]] = {
         "reconstructions": lambda: pictures.reconstructions(config, model, r, valid),
         "styles": lambda: pictures.styles(config, model, r, valid),
-        "transfer": lambda: pictures.transfer(config, model, r, valid),
         "samples": lambda: pictures.samples(config, model, r),
         "traversal": lambda: pictures.traversal(config, model, r, valid),
-        "projections": lambda: plots.projections(config, model, r, valid),
         "learning_curves": lambda: plots.learning_curves(config, run_folder.read_metrics(run)),
     }
+    projected = "projections" if config.has_f else "projection_of_v"
+    figures[projected] = lambda: plots.projections(config, model, r, valid)
+    if config.has_f:
+        figures["transfer"] = lambda: pictures.transfer(config, model, r, valid)
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, draw in figures.items():

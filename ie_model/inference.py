@@ -38,13 +38,15 @@ def posterior_means(model: EquiVAE, x: Tensor, r: Tensor) -> Tensor:
 
 @torch.no_grad()
 def invariants(model: EquiVAE, x: Tensor) -> Tensor:
-    """f(x) of single images: (n, R)."""
-    return torch.cat([model.invariant(part) for part in x.split(CHUNK)])
+    """f(x) of single images: (n, R). Raises ValueError for M2."""
+    return torch.cat([model.f(part) for part in x.split(CHUNK)])
 
 
 @torch.no_grad()
 def class_representations(model: EquiVAE, labelled: data.Labelled, classes: int) -> Tensor:
-    """r_y of every class: the mean of f over all its labelled images. Returns (C, R)."""
+    """r_y of every class: the mean of f over all its labelled images, or what M2 has learned. Returns (C, R)."""
+    if model.table is not None:
+        return model.table.detach().clone()
     features = invariants(model, labelled.images)
     sums = torch.zeros(classes, features.shape[1], device=features.device).index_add_(0, labelled.labels, features)
     return sums / torch.bincount(labelled.labels, minlength=classes)[:, None]
@@ -54,6 +56,18 @@ def class_representations(model: EquiVAE, labelled: data.Labelled, classes: int)
 def predicted(model: EquiVAE, x: Tensor) -> Tensor:
     """The likeliest class under q(y|x): (n,)."""
     return torch.cat([model.classify(model.features(part)).argmax(dim=1) for part in x.split(CHUNK)])
+
+
+@torch.no_grad()
+def likeliest(model: EquiVAE, x: Tensor, r: Tensor) -> Tensor:
+    """The class with the highest bound L(x, y), at the mean of q(v | r_y, x). r: (C, R). Returns (n,)."""
+    found = []
+    for part in x.split(CHUNK // len(r)):
+        mean, log_variance = model.posterior(model.features(part), r.unsqueeze(0))  # (chunk, C, V)
+        outputs = model.decoder(r.unsqueeze(0), mean)  # (chunk, C, D)
+        likelihood = objective.log_probability(outputs, part.flatten(1).unsqueeze(1), model.decoder.log_scale)
+        found.append((likelihood - objective.kl_to_prior(mean, log_variance)).argmax(dim=1))
+    return torch.cat(found)
 
 
 @torch.no_grad()
@@ -84,9 +98,11 @@ def complementary_representations(
     """r of the class that each training image is taken for, from labelled images other than itself.
 
     labelled: indices of the labelled images among ``images``; r: (C, R) means over them; classes: (n,) the class each
-    image is taken for, true or predicted. Returns (n, R).
+    image is taken for, true or predicted. Returns (n, R). No image is part of what M2 has learned of a class.
     """
     own = r[classes].clone()
+    if model.table is not None:
+        return own
     among = labelled[classes[labelled] == images.labels[labelled]]  # those that are part of that class's mean
     count = torch.bincount(images.labels[labelled], minlength=len(r))[images.labels[among]].unsqueeze(1)
     own[among] = (own[among] * count - invariants(model, images.images[among])) / (count - 1)

@@ -1,5 +1,7 @@
 """The networks: f(x) for r_y, q(v | r_y, x), p(x | r_y, v) and q(y | x). No loss, no optimiser, no disk.
 
+M2 (Kingma et al. 2014) has the same networks but for f: what the others get of the class is a learned r_y.
+
 Shapes are written with B images, K classes considered for each image, R = invariant_dim, V = equivariant_dim and
 H = hidden. What depends on the image alone is computed once per image; the class enters by a sum.
 """
@@ -14,6 +16,9 @@ from ie_model.config import Config
 
 PAPER_LOGIT = -2.0  # a decoder of ink starts from mostly empty paper (12 % ink), not from grey
 COLOUR_LOG_SCALE = -2.0  # a decoder of colours starts with logistic noise of scale exp(-2) = 0.14 of the whole range
+TABLE_SPREAD = (
+    1.0  # standard deviation of M2's r_y at the start; 0.035, which f's class means have, and 0.3 are no better
+)
 INVARIANT_GAIN = 5.0  # f starts with class means as far apart as the noise in v; else v is learnt first and r ignored
 
 
@@ -124,19 +129,34 @@ class Decoder(nn.Module):
 
 
 class EquiVAE(nn.Module):
-    """The paper's model. q(v | r_y, x) and q(y | x) read the same features of the image, which are computed once."""
+    """The paper's model, or M2. q(v | r_y, x) and q(y | x) read the same image features, which are computed once.
+
+    Of ``invariant`` (f) and ``table`` (r_y of every class, (C, R)) the paper's model has the first, M2 the second.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.invariant = Encoder(config, config.invariant_dim, normalised=False)  # f
-        with torch.no_grad():
-            self.invariant.dense.weight.mul_(INVARIANT_GAIN)
+        self.invariant: Encoder | None = None
+        self.table: nn.Parameter | None = None
+        if config.has_f:
+            self.invariant = Encoder(config, config.invariant_dim, normalised=False)
+            with torch.no_grad():
+                self.invariant.dense.weight.mul_(INVARIANT_GAIN)
+        else:
+            self.table = nn.Parameter(TABLE_SPREAD * torch.randn(config.facts.classes, config.invariant_dim))
         self.encoder = Encoder(config, config.hidden, normalised=True)
         self.posterior = Posterior(config)
         self.decoder = Decoder(config)
         # The semi-supervised objective alone has q(y | x).
         self.classifier = nn.Linear(config.hidden, config.facts.classes) if config.semi_supervised else None
         self.to(memory_format=torch.channels_last)  # convolutions of few channels take half the time on a CPU
+
+    def f(self, x: Tensor) -> Tensor:
+        """f(x), (B, R), of images (B, *shape). Raises ValueError for M2, which has no f."""
+        if self.invariant is None:
+            raise ValueError("this model is M2, which has no f(x); expected one that was trained with method=equivae")
+        features: Tensor = self.invariant(x)
+        return features
 
     def features(self, x: Tensor) -> Tensor:
         """What q(v | r_y, x) and q(y | x) know of images (B, *shape): (B, H)."""

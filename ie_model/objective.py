@@ -5,6 +5,7 @@ Unlabelled:  U(x)    = sum_y q(y|x) [L(x, y) - log q(y|x) + log p(y)]
 
 r_y is the mean of f over *complementary* samples of the class, never over x itself. Both bounds take r_y from labelled
 images that are encoded once per step: leave-one-out means for the labelled images, class means for the others.
+M2 has the same bounds with a learned r_y of each class.
 """
 
 from __future__ import annotations
@@ -142,14 +143,26 @@ def imbalance(log_q: Tensor) -> Tensor:
     return torch.xlogy(mean, mean * log_q.shape[1]).sum()
 
 
+def representations(model: EquiVAE, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    """r_y of each labelled image, (C, k, R), which is not among its samples, and of each class for others, (C, R).
+
+    labelled: (C, k, *shape). Those of M2 are parameters, the same for every image of the class.
+    """
+    classes, k = labelled.shape[:2]
+    if model.table is not None:
+        return model.table.unsqueeze(1).expand(-1, k, -1), model.table
+    invariants = model.f(labelled.flatten(0, 1)).unflatten(0, (classes, k))
+    return complementary_means(invariants), invariants.mean(dim=1)
+
+
 def labelled_step(model: EquiVAE, labelled: Tensor, noise: Tensor, classifier_weight: float, kl_weight: float) -> Step:
     """The labelled bound on a class-balanced batch, and the weighted log q(y|x) where the model has a q(y|x).
 
     labelled: (C, k, *shape); noise: (C k, V). The loss is the mean over images.
     """
-    classes, k = labelled.shape[:2]
+    k = labelled.shape[1]
     x = labelled.flatten(0, 1)  # (C k, *shape)
-    r = complementary_means(model.invariant(x).unflatten(0, (classes, k)))
+    r, _ = representations(model, labelled)
     features = model.features(x)
     parts = bound(model, x, features, torch.arange(len(x), device=x.device), r.flatten(0, 1), noise)
     loss = (kl_weight * parts.kl - parts.log_likelihood).mean()
@@ -176,9 +189,7 @@ def semi_supervised_step(
     """
     classes, k = labelled.shape[:2]
     known = labelled.flatten(0, 1)  # (C k, *shape)
-    invariants = model.invariant(known).unflatten(0, (classes, k))
-    r_known = complementary_means(invariants)  # (C, k, R)
-    r_class = invariants.mean(dim=1)  # (C, R): no unlabelled image is among these samples as itself
+    r_known, r_class = representations(model, labelled)  # (C, k, R), and (C, R) of which no unlabelled image is a part
     x = torch.cat([known, unlabelled])
     features = model.features(x)  # (C k + B, H)
     log_q = model.classify(features)

@@ -29,7 +29,8 @@ STEPS = torch.linspace(-2, 2, 9)  # of a traversal, in standard deviations of th
 def task(config: Config) -> str:
     """The task in words, as figures caption it."""
     how_many = f"all {config.facts.train:,}" if config.labels == "all" else f"{config.labels:,}"
-    return f"{config.dataset}, {config.supervision}, {how_many} labels"
+    method = "" if config.has_f else f"{config.method.upper()}, "  # where none is named it is the paper's
+    return f"{method}{config.dataset}, {config.supervision}, {how_many} labels"
 
 
 def class_names(config: Config) -> list[str]:
@@ -71,7 +72,7 @@ def transfer(config: Config, model: EquiVAE, r: Tensor, valid: data.Labelled, ro
     left = _of_each_class(valid.labels, 2)[1::2][torch.arange(rows) * config.facts.classes // rows]
     content, x, y = (part.to(r.device) for part in (valid.images[above], valid.images[left], valid.labels[left]))
     v = _styles(model, x, r[y])
-    decoded = model.decoder.mean_image(model.invariant(content).unsqueeze(0), v.unsqueeze(1))  # (rows, C, *shape)
+    decoded = model.decoder.mean_image(model.f(content).unsqueeze(0), v.unsqueeze(1))  # (rows, C, *shape)
     blank = torch.zeros_like(x[:1]) if config.facts.channels == 1 else torch.ones_like(x[:1])
     grid = torch.cat([torch.cat([blank, content]).unsqueeze(0), torch.cat([x.unsqueeze(1), decoded], dim=1)])
     title = f"Style of the image on the left, class of the image above: {task(config)}"

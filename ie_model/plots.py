@@ -47,7 +47,8 @@ def learning_curves(config: Config, rows: list[dict[str, Any]]) -> Figure:
     """Validation error, bound and KL by epoch."""
     epochs = [row["epoch"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.8), layout="constrained")
-    what = "q(y|x)" if config.semi_supervised else "nearest class representation"
+    supervised = "nearest class representation" if config.has_f else "the likeliest class"
+    what = "q(y|x)" if config.semi_supervised else supervised
     left.plot(epochs, [row["valid_error"] for row in rows], color=BLUE, marker="o", markersize=3)
     left.set(xlabel="epoch", ylabel="validation error (%)", title=f"Error of {what}")
     left.set_ylim(0, 1.08 * max(row["valid_error"] for row in rows) or 1)
@@ -77,16 +78,20 @@ def principal_components(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def projections(config: Config, model: EquiVAE, r: Tensor, valid: data.Labelled) -> Figure:
-    """f(x) of single validation images, and v inferred under their class, each on its two principal components."""
+    """f(x) of single validation images, and v inferred under their class, each on its two principal components.
+
+    M2 has no f: of it v alone is shown.
+    """
     x, y = valid.images[:POINTS].to(r.device), valid.labels[:POINTS].to(r.device)
-    parts = (
-        ("f(x) of single images", inference.invariants(model, x)),
-        ("mean of v under the true class", inference.posterior_means(model, x, r[y])),
+    parts = [("mean of v under the true class", inference.posterior_means(model, x, r[y]))]
+    if config.has_f:
+        parts.insert(0, ("f(x) of single images", inference.invariants(model, x)))
+    figure, axes = plt.subplots(
+        1, len(parts), figsize=(WIDTH * len(parts) / 2, 3.9), layout="constrained", squeeze=False
     )
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.9), layout="constrained")
     names = class_names(config)
     looks = [(OKABE_ITO[c % 5], SHAPES[c // 5 % len(SHAPES)]) for c in range(config.facts.classes)]
-    for axis, (title, points) in zip(axes, parts, strict=True):
+    for axis, (title, points) in zip(axes.flat, parts, strict=True):
         place, share = principal_components(points.cpu())
         for c, (colour, shape) in enumerate(looks):
             own = place[y.cpu() == c]

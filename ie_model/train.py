@@ -185,9 +185,12 @@ def train_epoch(
 
 @torch.no_grad()
 def validation(config: Config, model: EquiVAE, images: data.Training) -> dict[str, float]:
-    """What settings are chosen by: the error of q(y|x), or of the nearest class representation when supervised."""
+    """What settings are chosen by: the error of q(y|x); when supervised of the nearest class representation, or, where
+    there is no f, of the class with the highest bound."""
     if config.semi_supervised:
         predicted = inference.predicted(model, images.valid.images)
+    elif model.table is not None:
+        predicted = inference.likeliest(model, images.valid.images, model.table)
     else:
         r = inference.class_representations(model, images.labelled, config.facts.classes)
         predicted = torch.cdist(inference.invariants(model, images.valid.images), r).argmin(dim=1)

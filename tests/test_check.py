@@ -1,5 +1,6 @@
 """`python -m ie_crowd check`: every tampering is caught by the item that can see it, and hostile input is one line."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ie_crowd import __main__ as command_line
-from ie_crowd import canonical, document, result, sums, verify
+from ie_crowd import canonical, challenge, document, result, sums, verify
 from toy_challenge import compute
 from toy_challenge.make import CONFIG, RULES, failed_run, run_document, write_folder, write_run
 
@@ -237,6 +238,27 @@ def test_a_bad_run_taken_out(folder):
 def test_each_edit_is_caught_by_the_item_that_is_about_it(folder, change, items):
     rewrite(folder, change)
     assert failed(folder) == items
+
+
+METHODS = {"season": challenge.Methods("wet, warm", {"dry": ("flood.recall",)})}
+
+
+def test_what_another_method_cannot_have_is_neither_asked_nor_allowed(folder):
+    rules = dataclasses.replace(RULES, methods=METHODS)
+
+    def state(found):
+        return {item.name: item for item in verify.check_document(found, rules)}["rules.metrics"]
+
+    found = json.loads((folder / "result.json").read_text())
+    assert state(found).state == "pass"
+    found["config"]["season"] = "dry"
+    assert state(found).state == "fail"
+    assert "/runs/0 has flood.recall, which dry has not" in state(found).detail
+    for run in found["runs"]:
+        del run["metrics"]["flood.recall"]
+    assert state(found).state == "pass"
+    found["config"]["season"] = "wet, warm"
+    assert "/runs/0 has no flood.recall" in state(found).detail
 
 
 def test_an_older_version_of_the_rules_is_said(folder):

@@ -196,6 +196,16 @@ def test_glyphs_smoke(glyphs_result):
     assert not names & {"incomplete.json", ".lock"}
 
 
+def test_m2_smoke(glyphs_result, tmp_path):
+    _, _, env = glyphs_result
+    done = cm("reproduce ie-repr glyphs _m2 _smoke", "--outdir=m2", cwd=tmp_path, timeout=SMOKE_SECONDS, **env)
+    assert done.returncode == 0, done.stderr
+    document = judged(tmp_path / "m2")
+    assert document["config"]["method"] == "m2"
+    assert 0 < document["metrics"]["classification.error"]["value"] < 45
+    assert "_m2" in document["provenance"]["command"]
+
+
 def test_the_result_is_computed_again_from_its_weights(glyphs_result, tmp_path):
     folder, _, env = glyphs_result
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

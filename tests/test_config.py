@@ -31,6 +31,7 @@ from ie_model.config import DATASETS, Config
         ({"kl_start": float("inf")}, "kl_start: got inf"),
         ({"threads": 0}, "threads: got 0"),
         ({"dataset": "mnsit"}, "expected one of: mnist, fashion-mnist, svhn, glyphs"),
+        ({"method": "m1"}, "method: got 'm1', expected one of: equivae, m2"),
         ({"supervision": "none"}, "semi-supervised, supervised"),
         ({"device": "tpu"}, "cpu, cuda"),
         ({"per_class": 1}, "per_class: got 1, expected 2"),

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ie_model import fetch
-from ie_model.config import DATASETS, SUPERVISIONS, Config
+from ie_model.config import DATASETS, METHODS, SUPERVISIONS, Config
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
@@ -29,7 +29,9 @@ def test_the_closed_division_pins_exactly_the_defaults(dataset, supervision):
     assert len(tasks) == 1
     pinned = RULES["divisions"]["closed"]["pinned"] | tasks[0]["pinned"]
     defaults = Config.resolve(dataset=dataset, supervision=supervision).to_dict()
-    assert pinned == {name: value for name, value in defaults.items() if name not in PER_RUN | FREE}
+    assert pinned.pop("method") == list(METHODS), "both methods are comparable, and told apart"
+    assert pinned == {name: value for name, value in defaults.items() if name not in PER_RUN | FREE | {"method"}}
+    assert RULES["methods"]["method"]["paper"] == defaults["method"]
 
 
 @pytest.mark.parametrize("dataset", fetch.FILES)

@@ -132,6 +132,13 @@ PUBLISHED = [
 ]
 
 
+def test_a_result_names_its_method():
+    assert curve.method({"config": {"method": "m2"}}) == "M2"
+    assert curve.method({"config": {"method": "equivae"}}) == "EquiVAE"
+    assert curve.method({"config": {}}) == "EquiVAE"
+    assert curve.method({"config": {"method": "mine"}}) == "mine"
+
+
 def test_series_by_hand():
     results = [("EquiVAE", result(100, 3.0, 21.0)), ("EquiVAE", result(600, 2.0, 8.0)), ("M2", result(100, 6.0, 21.0))]
     assert curve.series(results, PUBLISHED) == {

@@ -196,7 +196,7 @@ def test_command_asks_for_the_same_again(tmp_path):
 def test_what_must_be_the_same_to_go_on():
     one = flags.Request("mnist", "semi-supervised", outdir="/a", data="/b", quiet=True, device="cuda")
     assert one.identity() == flags.Request("mnist", "semi-supervised").identity()
-    for other in ({"seeds": 2}, {"epochs": 3}, {"labels": 600}, {"smoke": True}, {"threads": 1}):
+    for other in ({"method": "m2"}, {"seeds": 2}, {"epochs": 3}, {"labels": 600}, {"smoke": True}, {"threads": 1}):
         assert flags.Request("mnist", "semi-supervised", **other).identity() != one.identity()
     json.dumps(one.identity())
 
@@ -211,6 +211,14 @@ def test_the_check_needs_nothing_heavy():
         [sys.executable, "-I", "-c", code, str(ROOT)], capture_output=True, text=True, check=True, cwd=Path(ROOT.anchor)
     )
     assert done.stdout.strip() == "[] 0"
+
+
+def test_m2_is_another_task_by_name_and_command(tmp_path):
+    _, env, _ = ask(tmp_path, CM_IE_METHOD="m2")
+    request = flags.from_env(env)
+    assert request.config()["method"] == "m2"
+    assert request.task() == "m2-mnist-semi-supervised-100"
+    assert request.command()[3:] == ["reproduce ie-repr mnist _semi-supervised _m2"]
 
 
 def test_full_is_every_label_count_five_times(tmp_path):

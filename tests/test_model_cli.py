@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ie_model import glyphs
 from ie_model.config import Config
@@ -76,6 +77,23 @@ def test_train_evaluate_figures_and_sample_leave_what_they_promise(finished):
         start = {".png": b"\x89PNG", ".svg": b"<?xml"}[path.suffix]
         assert path.read_bytes().startswith(start), path
     assert not (finished / "owned").exists()
+
+
+@pytest.mark.parametrize("supervision", ["semi-supervised", "supervised"])
+def test_m2_takes_the_same_path_without_what_needs_f(tmp_path, supervision):
+    task = ["--method=m2", f"--supervision={supervision}"]
+    assert run("train", *TINY, *task, "--outdir=m2", "--judge-epochs=1", cwd=tmp_path) == (0, "", "")
+    assert run("evaluate", "m2", cwd=tmp_path) == (0, "", "")
+    document = json.loads((tmp_path / "m2" / "run.json").read_text())
+    assert document["config"]["method"] == "m2"
+    rules = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
+    [asked] = [t for t in rules["tasks"] if (t["dataset"], t["supervision"]) == ("glyphs", supervision)]
+    without = rules["methods"]["method"]["without"]["m2"]
+    assert set(document["metrics"]) == set(asked["metrics"]) - set(without)
+    assert set(without) == {"invariant.knn_error", "invariance.shift"}
+    assert run("figures", "m2", "--outdir=figures", cwd=tmp_path)[0] == 0
+    names = "learning_curves projection_of_v reconstructions samples styles traversal".split()
+    assert sorted(path.stem for path in (tmp_path / "figures").glob("*.png")) == names
 
 
 def test_evaluating_twice_gives_the_same_bits(finished, monkeypatch):

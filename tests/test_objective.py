@@ -23,14 +23,19 @@ CONFIG = Config.resolve(
     pairs_per_image=10.0,
     labelled_weight=0.3,
 )  # nothing is cut
+M2 = dataclasses.replace(CONFIG, method="m2")
 CUT = dataclasses.replace(CONFIG, labelled_decoded=2, likeliest=3, pairs_per_image=1.5)
+
+
+def in_evaluation_mode(config: Config) -> EquiVAE:
+    """Where batch normalisation treats each image by itself, as the formulas do."""
+    torch.manual_seed(0)
+    return EquiVAE(config).eval()
 
 
 @pytest.fixture
 def model() -> EquiVAE:
-    """In evaluation mode, where batch normalisation treats each image by itself, as the formulas do."""
-    torch.manual_seed(0)
-    return EquiVAE(CONFIG).eval()
+    return in_evaluation_mode(CONFIG)
 
 
 def test_log_bernoulli_is_torchs_on_binary_images_and_linear_between():
@@ -139,6 +144,9 @@ def explicit_loss(model, labelled, unlabelled, noise, config, kl_weight):
     classes, k = labelled.shape[:2]
     total, place = torch.zeros(()), 0
 
+    def r_of(y, images):
+        return model.table[y] if config.method == "m2" else model.invariant(images).mean(0)
+
     def one(x, r, draw):
         mean, log_variance = model.posterior(model.features(x[None]), r[None, None])
         v = mean + (0.5 * log_variance).exp() * draw
@@ -148,32 +156,71 @@ def explicit_loss(model, labelled, unlabelled, noise, config, kl_weight):
     for y in range(classes):
         for i in range(k):
             others = torch.stack([labelled[y, j] for j in range(k) if j != i])
-            own = one(labelled[y, i], model.invariant(others).mean(0), noise(place, y)) - math.log(classes)
+            own = one(labelled[y, i], r_of(y, others), noise(place, y)) - math.log(classes)
             total += config.labelled_weight * own
             total += config.classifier_weight * model.classify(model.features(labelled[y, i][None]))[0, y]
             place += 1
     for x in unlabelled:
         log_q = model.classify(model.features(x[None]))[0]
         for y in range(classes):
-            value = one(x, model.invariant(labelled[y]).mean(0), noise(place, y))
+            value = one(x, r_of(y, labelled[y]), noise(place, y))
             total += log_q[y].exp() * (value - log_q[y] - math.log(classes))
         place += 1
     return -total / place
 
 
-def test_the_step_is_the_explicit_sum_over_classes_in_value_and_gradient(model):
+@pytest.mark.parametrize("config", [CONFIG, M2], ids=["equivae", "m2"])
+def test_the_step_is_the_explicit_sum_over_classes_in_value_and_gradient(config):
+    model = in_evaluation_mode(config)
     labelled, unlabelled = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28)
     draw = torch.randn(objective.pairs_of_step(CONFIG, 3, 4), 2)
-    fast = objective.semi_supervised_step(model, labelled, unlabelled, draw, CONFIG, kl_weight=1.7).loss
+    fast = objective.semi_supervised_step(model, labelled, unlabelled, draw, config, kl_weight=1.7).loss
     pairs = objective.likeliest_pairs(model.classify(model.features(unlabelled)), 10, 40)
     row = {(30 + int(i), int(y)): 30 + n for n, (i, y) in enumerate(zip(pairs.image, pairs.label, strict=True))}
     plain = explicit_loss(
-        model, labelled, unlabelled, lambda image, y: draw[row.get((image, y), image)], CONFIG, kl_weight=1.7
+        model, labelled, unlabelled, lambda image, y: draw[row.get((image, y), image)], config, kl_weight=1.7
     )
     torch.testing.assert_close(fast, plain)
     parameters = list(model.parameters())
     for a, b in zip(torch.autograd.grad(fast, parameters), torch.autograd.grad(plain, parameters), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3 * float(b.abs().max()) + 1e-6)
+
+
+def test_m2_has_no_f_and_learns_r_of_every_class_instead():
+    model = in_evaluation_mode(M2)
+    assert model.invariant is None
+    assert not any(name.startswith("invariant") for name, _ in model.named_parameters())
+    with pytest.raises(ValueError, match="M2, which has no f"):
+        model.f(torch.rand(1, 1, 28, 28))
+    labelled = torch.rand(10, 3, 1, 28, 28)
+    own, of_class = objective.representations(model, labelled)
+    assert own.shape == (10, 3, 3)
+    assert torch.equal(own, model.table.unsqueeze(1).expand(10, 3, 3))
+    assert torch.equal(of_class, model.table)
+    draw = torch.randn(objective.pairs_of_step(M2, 3, 4), 2)
+    objective.semi_supervised_step(model, labelled, torch.rand(4, 1, 28, 28), draw, M2, 1.0).loss.backward()
+    assert (model.table.grad.abs().sum(dim=1) > 0).all()
+    others = dict(in_evaluation_mode(CONFIG).named_parameters())
+    kept = {name: value.shape for name, value in others.items() if not name.startswith("invariant")}
+    mine = {name: value.shape for name, value in model.named_parameters() if name != "table"}
+    assert mine == kept, "the other networks are the same"
+
+
+def test_the_labelled_bound_of_m2_by_hand():
+    config = dataclasses.replace(M2, supervision="supervised", labels="all")
+    model = in_evaluation_mode(config)
+    labelled, noise = torch.rand(10, 2, 1, 28, 28).round(), torch.randn(20, 2)
+    step = objective.labelled_step(model, labelled, noise, 0.0, 1.0)
+    values = []
+    for y in range(10):
+        for i in range(2):
+            mean, log_variance = model.posterior(model.features(labelled[y, i][None]), model.table[y][None, None])
+            q = Normal(mean, (0.5 * log_variance).exp())
+            v = mean + q.scale * noise[2 * y + i]
+            p = Bernoulli(logits=model.decoder(model.table[y][None, None], v))
+            values.append(p.log_prob(labelled[y, i].flatten()).sum() - kl_divergence(q, Normal(0.0, 1.0)).sum())
+    torch.testing.assert_close(step.bound, torch.stack(values).mean())
+    torch.testing.assert_close(step.loss, -step.bound)
 
 
 def test_a_cut_sum_is_the_bound_for_the_cut_classifier(model):

@@ -450,6 +450,13 @@ def test_the_library_knows_nothing_of_this_paper():
         ("pinned: {epochs: 7}", "pinned: {epoch: 7}", "tasks[0].pinned is 'epoch'"),
         ("{min: 0.1, max: 0.5}", "{least: 0.1}", "expected min, max or both"),
         ("season: string", "season: text", "config.season is 'text'"),
+        ("divisions:", "methods: {season: {paper: wet}}\ndivisions:", "methods.season is ['paper']"),
+        ("divisions:", "methods: {window_days: {paper: '8'}}\ndivisions:", "methods.window_days.paper is '8'"),
+        (
+            "divisions:",
+            "methods: {window_days: {paper: '7', without: {'14': [forecast.mea]}}}\ndivisions:",
+            "methods.window_days.without.14 is 'forecast.mea'",
+        ),
         ("rules_version: 3", "rules_version: '3'", "rules_version is '3'"),
         ("id: river-levels", "id: ../rivers", "id is '../rivers'"),
         ("id: river-levels", "id: river-levels\nid: other", "'id' appears twice"),

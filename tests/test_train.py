@@ -46,10 +46,12 @@ def weights(folder) -> dict[str, torch.Tensor]:
     return checkpoint.read(folder / run_folder.MODEL)[0]
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path):
-    first, again = run(CONFIG, tmp_path / "a"), run(CONFIG, tmp_path / "b")
+@pytest.mark.parametrize("method", ["equivae", "m2"])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path, method):
+    config = dataclasses.replace(CONFIG, method=method)
+    first, again = run(config, tmp_path / "a"), run(config, tmp_path / "b")
     assert first["model_sha256"] == again["model_sha256"]
-    other = run(dataclasses.replace(CONFIG, seed=1), tmp_path / "c")
+    other = run(dataclasses.replace(config, seed=1), tmp_path / "c")
     assert other["model_sha256"] != first["model_sha256"]
 
 

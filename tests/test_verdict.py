@@ -32,7 +32,7 @@ def result_of(*maes, recall=90.0, **changes):
     runs = [result.entry(run_document(number, mae, recall)) for number, mae in enumerate(maes)]
     task = {"dataset": "gauges", "supervision": "supervised", "labels": "all"}
     stated = {"division": "closed", "departures": [], "id": RULES.id, "rules_version": 3}
-    return {"task": task, "challenge": stated, "runs": runs, **changes}
+    return {"task": task, "challenge": stated, "config": {}, "runs": runs, **changes}
 
 
 def claim(**changes):
@@ -70,6 +70,15 @@ def judged(found, asked):
 def test_a_claim_against_the_interval_of_the_runs(maes, changes, state):
     item = judged(result_of(*maes), claim(**changes))
     assert (item.state, item.evidence, item.group) == (state, "/metrics/forecast.mae", "integrity")
+
+
+def test_a_claim_is_not_about_another_method():
+    rules = dataclasses.replace(RULES, methods={"season": challenge.Methods("wet", {})})
+    [item] = claims.check(result_of(8, 9, 8.5, config={"season": "dry"}), [claim()], rules)
+    assert item.state == "not applicable"
+    assert item.detail == "is about the paper's method; this result has season dry (the paper's: wet)"
+    [item] = claims.check(result_of(8, 9, 8.5, config={"season": "wet"}), [claim()], rules)
+    assert item.state == "pass"
 
 
 def test_one_run_is_said_to_be_one_run():

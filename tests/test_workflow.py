@@ -16,7 +16,7 @@ import results_folder
 import spent
 import workflow
 from conftest import ROOT
-from ie_crowd import challenge, schema
+from ie_crowd import challenge, schema, verdict
 
 HOSTILE = ["with a space", 'a "quote"', "it's", "$(touch hacked)", "`touch hacked`", "a;b|c&d", "ünï"]
 PATIENCE = 120.0  # seconds; the machine may be busy
@@ -206,7 +206,8 @@ def test_children_get_a_list_the_results_folder_and_the_threads_of_the_caller(pl
     train, evaluate, figures = place.log()
     common = [f"--data={place.path}", "--device=cpu", "--quiet"]
     assert train["argv"] == [
-        *["train", "--dataset=mnist", "--supervision=semi-supervised", "--labels=600", "--epochs=3", "--threads=1"],
+        *["train", "--method=equivae", "--dataset=mnist", "--supervision=semi-supervised"],
+        *["--labels=600", "--epochs=3", "--threads=1"],
         *["--smoke", "--seed=0", "--label-seed=0", "--outdir=runs/0", *common],
     ]
     assert evaluate["argv"] == ["evaluate", "runs/0", *common]
@@ -214,6 +215,23 @@ def test_children_get_a_list_the_results_folder_and_the_threads_of_the_caller(pl
     for call in (train, evaluate, figures):
         assert call["cwd"] == str(place.out)
         assert call["threads"] == "1"
+
+
+def test_m2_is_a_result_of_another_method_and_claims_nothing_of_the_paper(place):
+    assert place.run(method="m2").returncode == 0
+    document = json.loads((place.out / "result.json").read_text())
+    assert document["config"]["method"] == "m2"
+    assert not {"invariant.knn_error", "invariance.shift"} & set(document["metrics"])
+    found = verdict.judge(place.out, challenge.load(challenge.find("ie-repr")))
+    rules = [item for item in found.items if item.name in ("rules.config", "rules.division", "rules.metrics")]
+    assert {item.state for item in rules} == {"pass"}
+    claims = [item for item in found.items if item.name.startswith("claim.")]
+    assert {item.state for item in claims} == {"not applicable"}
+    assert any("is about the paper's method; this result has method m2" in item.detail for item in claims)
+    page = (place.out / "report.html").read_text(encoding="utf-8")
+    assert "<h1>m2: mnist, semi-supervised, 100 labels</h1>" in page
+    assert "Not the paper's method" in page
+    assert "Result of reproducing a paper" not in page
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -17,6 +17,7 @@ from ie_crowd.bands import Band
 from ie_crowd.recipe import Recipe
 from ie_crowd.rules_reader import Reader
 
+METHOD_LENGTH = 64  # characters: what a store keeps of the values that tell methods apart
 DIRECTIONS = ("higher", "lower", "toward-chance")
 TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
 CROWD_PACKAGE = (
@@ -86,6 +87,14 @@ class Validity:
 
 
 @dataclass(frozen=True)
+class Methods:
+    """A configuration key that tells methods apart: the paper's own value, and the metrics that others cannot have."""
+
+    paper: str
+    without: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Challenge:
     """Everything that one ``rules.yaml`` states."""
 
@@ -97,6 +106,7 @@ class Challenge:
     splits: Mapping[str, str | None]
     tasks: tuple[Task, ...]
     config: Mapping[str, str]
+    methods: Mapping[str, Methods]
     pinned: Mapping[str, Pin]
     validity: Validity
     verification: Mapping[str, Recipe]  # recompute and rerun, as far as the rules give them
@@ -108,6 +118,27 @@ class Challenge:
             if (task.dataset, task.supervision) == (dataset, supervision):
                 return task
         return None
+
+    def method(self, config: Mapping[str, Any]) -> str:
+        """The values of the keys that tell the method of a result from others; "" where the rules name no such key.
+
+        A result without the key is from before there was a choice, and so of the paper's method.
+        """
+        return ", ".join(str(config.get(key, known.paper)) for key, known in self.methods.items())[:METHOD_LENGTH]
+
+    def other_method(self, config: Mapping[str, Any]) -> str:
+        """The key, value and the paper's own value where a result is of another method than the paper's, else ""."""
+        return ", ".join(
+            f"{key} {str(config[key])[:METHOD_LENGTH]} (the paper's: {known.paper})"
+            for key, known in self.methods.items()
+            if key in config and config[key] != known.paper
+        )
+
+    def without(self, config: Mapping[str, Any]) -> frozenset[str]:
+        """The metrics that a result with this configuration must not have."""
+        return frozenset(
+            name for key, known in self.methods.items() for name in known.without.get(str(config.get(key)), ())
+        )
 
     def pins(self, task: Task) -> dict[str, Pin]:
         """What the closed division asks of each configuration key in that task, the number of labels included."""
@@ -162,7 +193,7 @@ def load(folder: Path) -> Challenge:
 
 def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     keys = "id rules_version paper metrics datasets splits tasks config divisions validity"
-    top = reader.mapping(raw, "the file", keys, "verification")
+    top = reader.mapping(raw, "the file", keys, "methods verification")
     if not isinstance(top["rules_version"], int) or isinstance(top["rules_version"], bool) or top["rules_version"] < 1:
         raise reader.fail("rules_version", top["rules_version"], "a whole number from 1")
     reader.names({top["id"]: None}, "id")
@@ -194,6 +225,7 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     validity = reader.mapping(top["validity"], "validity", "completed_runs seeds_from_zero images_per_second")
     if not isinstance(validity["seeds_from_zero"], bool):
         raise reader.fail("validity.seeds_from_zero", validity["seeds_from_zero"], "true or false")
+    pinned = _pins(closed["pinned"], "divisions.closed.pinned", reader, config)
     return Challenge(
         id=top["id"],
         rules_version=top["rules_version"],
@@ -213,7 +245,11 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
             for index, value in enumerate(reader.items(top["tasks"], "tasks"))
         ),
         config=config,
-        pinned=_pins(closed["pinned"], "divisions.closed.pinned", reader, config),
+        methods={
+            key: _methods(value, f"methods.{key}", reader, metrics, pinned.get(key))
+            for key, value in reader.names(top.get("methods", {}), "methods").items()
+        },
+        pinned=pinned,
         validity=Validity(
             completed_runs=int(reader.number(validity["completed_runs"], "validity.completed_runs")),
             seeds_from_zero=validity["seeds_from_zero"],
@@ -272,6 +308,24 @@ def _task(
         ),
         pinned=_pins(value.get("pinned", {}), f"{where}.pinned", reader, config),
         bands=bands.parse(value.get("bands", {}), f"{where}.bands", reader, metrics, labels),
+    )
+
+
+def _methods(raw: Any, where: str, reader: Reader, metrics: Mapping[str, Metric], pin: Pin | None) -> Methods:
+    value = reader.mapping(raw, where, "paper", "without")
+    known = tuple(map(str, pin.values)) if pin else ()
+    if not known:
+        raise reader.fail(where, sorted(value), "a key whose values the closed division lists")
+    without = reader.mapping(value.get("without", {}), f"{where}.without")
+    return Methods(
+        paper=reader.one_of(value["paper"], f"{where}.paper", known),
+        without={
+            reader.one_of(name, f"{where}.without", known): tuple(
+                reader.one_of(metric, f"{where}.without.{name}", tuple(metrics))
+                for metric in reader.items(listed, f"{where}.without.{name}")
+            )
+            for name, listed in without.items()
+        },
     )
 
 

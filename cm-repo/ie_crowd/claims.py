@@ -111,6 +111,8 @@ def _item(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
     if here not in claim.tasks or claim.labels not in (None, task["labels"]):
         about = ", ".join(claim.tasks) + (f", {claim.labels} labels" if claim.labels is not None else "")
         return Item(name, "not applicable", "/task", f"is about {about}")
+    if other := rules.other_method(result["config"]):
+        return Item(name, "not applicable", "/config", f"is about the paper's method; this result has {other}")
     if claim.tolerance is None or (claim.value is None and claim.other is None):
         return Item(name, "not evidenced", pointer, f"no value in {CLAIMS}: source {claim.source}")
     values = _values(result, claim)

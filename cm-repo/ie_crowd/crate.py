@@ -86,7 +86,7 @@ def crate(result: Mapping[str, Any], here: Iterable[Mapping[str, Any]]) -> dict[
         "@id": "./",
         "@type": "Dataset",
         "name": _name(result),
-        "description": f"Result of reproducing the paper: {result['paper']['title']}",
+        "description": f"Result of a challenge on the paper: {result['paper']['title']}",
         "datePublished": result["created"].replace("Z", "+00:00"),
         "license": _to(licence),
         "conformsTo": {"@id": PROFILE},

@@ -134,7 +134,8 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
     seen = shown(folder, result, words)
     context = {
         "result": result,
-        "title": _title(result),
+        "title": _title(result, rules),
+        "other_method": rules.other_method(result["config"]) if rules else "",
         "completed": len(completed),
         "metrics": list(_metrics(result, rules)),
         "groups": groups,
@@ -166,10 +167,11 @@ def counts(items: Sequence[Item]) -> list[tuple[str, int]]:
     return [(state, n) for state in item_states if (n := sum(item.state == state for item in items))]
 
 
-def _title(result: Mapping[str, Any]) -> str:
+def _title(result: Mapping[str, Any], rules: Challenge | None) -> str:
     task = result["task"]
     labels = "all labels" if task["labels"] == "all" else f"{task['labels']:,} labels"
-    return f"{task['dataset']}, {task['supervision']}, {labels}"
+    other = f"{rules.method(result['config'])}: " if rules and rules.other_method(result["config"]) else ""
+    return f"{other}{task['dataset']}, {task['supervision']}, {labels}"
 
 
 def _metrics(result: Mapping[str, Any], rules: Challenge | None) -> Iterable[dict[str, Any]]:

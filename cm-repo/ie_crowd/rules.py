@@ -29,7 +29,7 @@ def check(result: dict[str, Any], rules: Challenge) -> list[Item]:
         _split(result, rules, task),
         _seeds(result, rules),
         _completed(result, rules),
-        _metrics(result, task),
+        _metrics(result, rules, task),
         _ranges(result, rules),
         _units(result, rules),
         _throughput(result, rules),
@@ -171,17 +171,18 @@ def _completed(result: dict[str, Any], rules: Challenge) -> Item:
     return judge("rules.runs", "/runs", problems, f"{len(completed)} of {len(result['runs'])} runs completed")
 
 
-def _metrics(result: dict[str, Any], task: Task) -> Item:
-    problems = [
-        f"/runs/{index} has no {name}"
-        for index, run in enumerate(result["runs"])
-        if run["status"] == "completed"
-        for name in task.metrics
-        if name not in run["metrics"]
-    ]
-    return judge(
-        "rules.metrics", "/runs", problems, f"all {len(task.metrics)} metrics of the task in every completed run"
-    )
+def _metrics(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
+    problems = []
+    without = rules.without(result["config"])
+    asked = [name for name in task.metrics if name not in without]
+    for index, run in enumerate(result["runs"]):
+        if run["status"] == "completed":
+            problems += [f"/runs/{index} has no {name}" for name in asked if name not in run["metrics"]]
+        method = rules.method(result["config"])
+        problems += [
+            f"/runs/{index} has {name}, which {method} has not" for name in sorted(without & set(run["metrics"]))
+        ]
+    return judge("rules.metrics", "/runs", problems, f"all {len(asked)} metrics of the task in every completed run")
 
 
 def _ranges(result: dict[str, Any], rules: Challenge) -> Item:

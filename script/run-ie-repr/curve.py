@@ -1,9 +1,9 @@
 """Error against the number of labels, from the result.json of several folders, with published numbers beside it.
 
-    python script/run-ie-repr/curve.py mnist-100 mnist-600 M2=m2-100 --out error.png
+    python script/run-ie-repr/curve.py mnist-100 mnist-600 m2-mnist-100 ours=mnist-100-of-another --out error.png
 
-A folder counts for the method that is named before it, by default EquiVAE; the labels-only control is read from the
-same results. `full.py` draws the same for its own tasks. The figure itself is ie_model's.
+A folder counts for the method named before it, by default the one that its result names; the labels-only control
+is read from the same results. `full.py` draws the same for its own tasks. The figure itself is ie_model's.
 """
 
 import argparse
@@ -19,7 +19,8 @@ import child
 import flags
 
 METRIC, CONTROL = "classification.error", "control.error"
-OURS, ALONE = "EquiVAE", "the same classifier, labels alone"
+NAMES = {"equivae": "EquiVAE", "m2": "M2"}
+ALONE = "the same classifier, labels alone"
 
 
 def series(results: Iterable[tuple[str, Mapping[str, Any]]], published: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -61,6 +62,12 @@ def series(results: Iterable[tuple[str, Mapping[str, Any]]], published: Iterable
     }
 
 
+def method(document: Mapping[str, Any]) -> str:
+    """The name of a result's method; results from before there was a choice are the paper's."""
+    key = document["config"].get("method", "equivae")
+    return NAMES.get(key, str(key))
+
+
 def published() -> list[dict[str, Any]]:
     """The published rows of the challenge's claims.yaml."""
     from ie_crowd import challenge, document
@@ -95,9 +102,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         read = []
         for given in options.results:
-            method, equals, folder = given.partition("=")
-            method, folder = (method, folder) if equals and not Path(given).exists() else (OURS, given)
-            read.append((method, document.read_json(Path(folder) / result.RESULT)))
+            name, equals, folder = given.partition("=")
+            name, folder = (name, folder) if equals and not Path(given).exists() else ("", given)
+            found = document.read_json(Path(folder) / result.RESULT)
+            read.append((name or method(found), found))
         return draw(read, options.out)
     except (ValueError, OSError) as error:
         print(f"run-ie-repr: error: {error}", file=sys.stderr)

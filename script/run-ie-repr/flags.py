@@ -49,6 +49,7 @@ class Request:
 
     dataset: str
     supervision: str
+    method: str = "equivae"
     smoke: bool = False
     labels: int | str | None = None
     seeds: int = 1
@@ -65,6 +66,7 @@ class Request:
         config: dict[str, Any] = (
             _import("ie_model.config")
             .Config.resolve(
+                method=self.method,
                 dataset=self.dataset,
                 supervision=self.supervision,
                 smoke=self.smoke,
@@ -92,14 +94,16 @@ class Request:
         return [replace(self, full=False, labels=count) for count in counts]
 
     def task(self) -> str:
-        """Short name of the task, for folders and lines: mnist-semi-supervised-100."""
+        """Short name of the task, for folders and lines: mnist-semi-supervised-100, m2-mnist-semi-supervised-100."""
         labels = "full" if self.full else self.config()["labels"]
-        return f"{self.dataset}-{self.supervision}-{labels}" + ("-smoke" if self.smoke else "")
+        method = "" if self.method == "equivae" else f"{self.method}-"
+        return f"{method}{self.dataset}-{self.supervision}-{labels}" + ("-smoke" if self.smoke else "")
 
     def command(self) -> list[str]:
         """The cm command that asks for exactly this."""
         size = ["_smoke"] if self.smoke else ["_full"] if self.full else []
-        tags = " ".join(["reproduce ie-repr", self.dataset, f"_{self.supervision}", *size])
+        method = [] if self.method == "equivae" else [f"_{self.method}"]
+        tags = " ".join(["reproduce ie-repr", self.dataset, f"_{self.supervision}", *method, *size])
         values = {
             key: getattr(self, key) for key in ("labels", "seeds", "epochs", "threads", "device", "data", "outdir")
         }
@@ -216,6 +220,7 @@ def from_env(env: Mapping[str, Any]) -> Request:
     return Request(
         dataset=env.get("CM_IE_DATASET", ""),
         supervision=env.get("CM_IE_SUPERVISION", ""),
+        method=env.get("CM_IE_METHOD") or "equivae",
         smoke=env.get("CM_IE_SMOKE") == "yes",
         full=full,
         labels=labels if labels in (None, "all") else _number("labels", labels),

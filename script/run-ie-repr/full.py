@@ -12,10 +12,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import curve
 import flags
 import results_folder
 import workflow
-from curve import OURS, draw
 from ie_crowd import document, result
 
 INDEX = "index.html"
@@ -57,12 +57,14 @@ class Tasks:
                     print(f"ie-repr: {name}: {stop}", file=sys.stderr, flush=True)
                 self.found["downloaded"] = 0  # the data came once, for the first task
             documents = {name: self.read(name) for name in self.parts if self.complete(name)}
-            curve = self.request.supervision == "semi-supervised" and bool(documents)
-            if curve:
-                code = draw([(OURS, read) for read in documents.values()], [self.folder / name for name in CURVE])
+            drawn = self.request.supervision == "semi-supervised" and bool(documents)
+            if drawn:
+                code = curve.draw(
+                    [(curve.method(read), read) for read in documents.values()], [self.folder / name for name in CURVE]
+                )
                 if code:
                     raise workflow.StopError(code, f"drawing ended with exit code {code}; go on with: {self.command}")
-            document.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=curve))
+            document.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=drawn))
             self._mark()
             if len(documents) == len(self.parts):
                 results_folder.finish(self.folder)
@@ -121,7 +123,8 @@ def page(
     tasks = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in failed.items() if name not in documents)
     failures = f"<h2>Failed</h2><ul>{runs}{tasks}</ul>" if runs or tasks else ""
     picture = f'<p><img src="{CURVE[0]}" alt="Test error against the number of labels"></p>' if curve else ""
-    title = f"{request.dataset}, {request.supervision}: every label count"
+    method = "" if request.method == "equivae" else f"{request.method}: "
+    title = f"{method}{request.dataset}, {request.supervision}: every label count"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
         f"<h1>{escape(title)}</h1><table><caption>Mean ± half-width of the 95 % interval over the runs that completed, "

@@ -112,7 +112,7 @@ class Flow:
             smoke = ["--smoke"] if request.smoke else []
             values = {key: getattr(request, key) for key in ("labels", "epochs", "threads")}
             given = [f"--{key}={value}" for key, value in values.items() if value is not None]
-            task = [f"--dataset={request.dataset}", f"--supervision={request.supervision}"]
+            task = [f"--{key}={getattr(request, key)}" for key in ("method", "dataset", "supervision")]
             seeds = [f"--seed={n}", f"--label-seed={n}"]
             self.ie_model("train", *task, *given, *smoke, *seeds, f"--outdir=runs/{n}", run=n)
             self._mark(done=f"train {n}")
@@ -196,7 +196,8 @@ class Flow:
         """The first line of a run: task, device and reason, expected time, results folder."""
         request, config = self.request, self.request.config()
         runs = f"{request.seeds} run" + ("s" if request.seeds > 1 else "")
-        task = f"{request.dataset}, {request.supervision}, {config['labels']} labels, {runs}"
+        method = "" if request.method == "equivae" else f"{request.method}, "
+        task = f"{method}{request.dataset}, {request.supervision}, {config['labels']} labels, {runs}"
         minutes = "under a minute" if request.smoke else "under 10 minutes"
         expected = f"{minutes}{' each' if request.seeds > 1 else ''} on 2 CPU cores"
         if request.epochs is not None:
