@@ -40,7 +40,8 @@ def test_what_is_not_there(site):
     assert site.post("/results").status_code == 405
     problem = site.get("/api/v1/no-such-thing")
     assert problem.status_code == 404
-    assert problem.json() == {"error": "Not Found"}
+    assert problem.headers["content-type"] == "application/problem+json"
+    assert (problem.json()["status"], problem.json()["title"]) == (404, "Not Found")
 
 
 def test_assets_may_be_kept_for_ever(site):

@@ -25,12 +25,16 @@ from ie_crowd.canonical import LARGEST_INTEGER
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a document may be: bytes on disk, levels of nesting, values in all, characters of one string."""
+    """How large a document may be: bytes on disk, levels of nesting, values in all, characters of one string.
+
+    ``prose``: strings may hold what people write: line breaks and marks that turn the direction of text.
+    """
 
     size: int = 4 * 2**20
     depth: int = 12
     values: int = 100_000
     string: int = 4_000
+    prose: bool = False
 
 
 RESULT = Limits()
@@ -239,6 +243,8 @@ def _refuse_strings(value: Any, limits: Limits, name: str) -> None:
         if value.isascii() and value.isprintable():
             return
         for character in value:
+            if limits.prose and (character in "\n\r\t" or character in _BIDIRECTIONAL):
+                continue
             # Cc control characters, Cs lone surrogates; the rest of Unicode is text.
             if unicodedata.category(character) in ("Cc", "Cs") or character in _BIDIRECTIONAL:
                 raise ValueError(f"{name}: a string holds the character U+{ord(character):04X}, which is not text")

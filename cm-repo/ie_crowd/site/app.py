@@ -13,12 +13,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ie_crowd.site import (
+    api,
     assets,
     context,
+    feeds,
     links,
     pages_about,
     pages_challenge,
@@ -27,6 +29,7 @@ from ie_crowd.site import (
     pages_ranking,
     pages_result,
     pages_results,
+    problems,
 )
 from ie_crowd.site.cached import Cached
 from ie_crowd.site.content import load as load_content
@@ -43,6 +46,8 @@ MODULES = (
     pages_ranking,
     pages_challenge,
     pages_formats,
+    api,
+    feeds,
 )
 # From the outermost to the innermost.
 MIDDLEWARE: tuple[Middleware, ...] = ()
@@ -105,7 +110,7 @@ def problem(request: Request, status: int, text: str, headers: Any = None) -> Re
     """The answer to a request that cannot be served."""
     title = http.HTTPStatus(status).phrase
     if request.url.path.removeprefix(request.app.state.settings.base_path).startswith("/api/"):
-        return JSONResponse({"error": text or title}, status, headers=headers)
+        return problems.response(status, text, headers)
     return context.render(request, "error.html.j2", status, headers, code=status, title=title, text=text)
 
 

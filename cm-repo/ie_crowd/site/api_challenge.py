@@ -1,0 +1,224 @@
+"""The reading operations about the challenge: rules, claims, checklists, ranks, and the numbers behind charts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from ie_crowd import checklists
+from ie_crowd.challenge import Challenge, Metric
+from ie_crowd.site.api_results import METRIC, NUMBER, TEXT, chosen, listed
+from ie_crowd.site.operations import FILTERS, Answer, Call, Operation, Parameter, integer
+from ie_crowd.site.problems import Problem
+from ie_crowd.store import charts, query, standings
+from ie_crowd.store.standings import Contest
+
+AXIS = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*$"}
+ENTRY = ("rank", "submitter", "method", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
+
+
+def challenge(call: Call) -> Response:
+    """The rules that results are judged by."""
+    rules: Challenge = call.request.app.state.content.rules
+    return JSONResponse(
+        {
+            "id": rules.id,
+            "rules_version": rules.rules_version,
+            "paper": dict(rules.paper),
+            "metrics": definitions(rules),
+            "tasks": tasks(rules),
+            "datasets": {name: dict(files) for name, files in rules.datasets.items()},
+            "splits": dict(rules.splits),
+            "validity": dataclasses.asdict(rules.validity),
+        }
+    )
+
+
+def definitions(rules: Challenge) -> list[dict[str, Any]]:
+    """The metrics: name, what, unit, direction, low, high, chance, tolerances."""
+    found = []
+    for name, metric in rules.metrics.items():
+        row = dataclasses.asdict(metric)
+        low, high = (None if abs(row[key]) == float("inf") else row[key] for key in ("low", "high"))
+        found.append({"name": name, **row, "low": low, "high": high})
+    return found
+
+
+def tasks(rules: Challenge) -> list[dict[str, Any]]:
+    """The tasks: dataset, supervision, labels, metrics, and what the closed division pins."""
+    return [
+        {
+            "dataset": task.dataset,
+            "supervision": task.supervision,
+            "labels": list(task.labels),
+            "metrics": list(task.metrics),
+            "closed": {key: str(pin) for key, pin in rules.pins(task).items()},
+        }
+        for task in rules.tasks
+    ]
+
+
+def claims(call: Call) -> Response:
+    """What the paper claims."""
+    return JSONResponse({"claims": [dataclasses.asdict(claim) for claim in call.request.app.state.content.claims]})
+
+
+def lists(call: Call) -> Response:
+    """The checklists that results are judged by."""
+    return JSONResponse(
+        {
+            "checklists": [
+                {
+                    "id": one.id,
+                    "title": one.title,
+                    "about": one.about,
+                    "subjects": [
+                        {"subject": name, "items": [dataclasses.asdict(point) for point in points]}
+                        for name, points in one.subjects.items()
+                    ],
+                }
+                for one in checklists.load()
+            ]
+        }
+    )
+
+
+def summary(call: Call) -> Response:
+    """How much there is, and what can be filtered by."""
+    cached = call.request.app.state.cached
+    return JSONResponse(
+        {
+            "totals": cached.get("api totals", lambda: query.totals(call.engine)),
+            "facets": cached.get("api facets", lambda: query.facets(call.engine)),
+        }
+    )
+
+
+def ranking(call: Call) -> Response:
+    """Who is ranked where."""
+    most = call.values.get("most", 100)
+    contests = [{**row, "total": len(row["entries"]), "entries": row["entries"][:most]} for row in ranked(call)]
+    return JSONResponse({"contests": contests})
+
+
+def ranked(call: Call) -> Iterator[dict[str, Any]]:
+    """Every contest that is asked for, with all its entries. Raises Problem 404 for a metric that there is not."""
+    state, values = call.request.app.state, call.values
+    wanted = values.get("metric")
+    if wanted is not None and wanted not in state.content.rules.metrics:
+        raise Problem(404, f"there is no metric {wanted!r}; see /api/v1/challenge")
+    rows = state.cached.get("contests", lambda: standings.contests(call.engine, state.content.rules.id))
+    for row in rows:
+        contest = Contest(*(row[name] for name in Contest._fields))
+        asked = ((name, values[name]) for name in ("dataset", "supervision", "labels", "division") if name in values)
+        if any(str(row[name]) != value for name, value in asked):
+            continue
+        task = state.content.rules.task(contest.dataset, contest.supervision)
+        if task is None:
+            continue  # the rules have dropped it
+        name = wanted or task.metrics[0]
+        metric: Metric = state.content.rules.metrics[name]
+        yield {
+            **contest._asdict(),
+            "metric": name,
+            "unit": metric.unit,
+            "direction": metric.direction,
+            "entries": state.cached.get(("api ranking", contest, name), lambda: _entries(call, contest, name, metric)),  # noqa: B023 called at once
+        }
+
+
+def _entries(call: Call, contest: Contest, name: str, metric: Metric) -> list[dict[str, Any]]:
+    entries = standings.standings(call.engine, contest, name, metric, metric.rerun)
+    return [{field: getattr(entry, field) for field in ENTRY} for entry in entries]
+
+
+def points(call: Call) -> Response:
+    """The points of a chart of two axes."""
+    values = call.values
+    return JSONResponse(
+        charts.points(call.engine, chosen(values), values["x"], values["y"], most=values.get("most", 1000))
+    )
+
+
+def by_labels(call: Call) -> Response:
+    """A metric against the number of labels."""
+    return JSONResponse({"rows": charts.by_labels(call.engine, chosen(call.values), call.values["metric"])})
+
+
+def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+LABELS_SHOWN = {"anyOf": [{"type": "integer"}, {"const": "all"}]}
+TASK = tuple(one for one in FILTERS if one.name in ("dataset", "supervision", "labels", "division"))
+AXES = (
+    Parameter("x", AXIS, f"A metric, or one of {', '.join(charts.AXES)}.", "labels", required=True),
+    Parameter("y", AXIS, "The same.", "classification.error", required=True),
+)
+_ENTRY = _object(
+    rank={"type": ["integer", "null"]}, submitter=TEXT, method=TEXT, mean={"type": "number"}, sd=NUMBER, ci95=NUMBER,
+    n={"type": "integer"}, failed={"type": "integer"}, results={"type": "array", "items": TEXT},
+    reproduced_by={"type": "array", "items": TEXT},
+)  # fmt: skip
+_CONTEST = {"challenge": TEXT, "dataset": TEXT, "supervision": TEXT, "labels": LABELS_SHOWN, "division": TEXT}
+_NOT_THERE = {404: Answer("There is no such metric or axis.")}
+
+OPERATIONS = (
+    Operation(
+        "readChallenge", "GET", "/challenge", "Challenge", "The rules", challenge,
+        {200: Answer("Tasks, metrics, data, divisions.", _object(
+            id=TEXT, rules_version={"type": "integer"}, paper={"type": "object"}, metrics={"type": "array"},
+            tasks={"type": "array"}, datasets={"type": "object"}, splits={"type": "object"},
+            validity={"type": "object"},
+        ))},
+    ),
+    Operation(
+        "listClaims", "GET", "/claims", "Challenge", "What the paper claims", claims,
+        {200: Answer("The claims.", listed(
+            "claims", id=TEXT, text=TEXT, metric=TEXT, comparison=TEXT, value=NUMBER, tolerance=NUMBER, source=TEXT
+        ))},
+    ),
+    Operation(
+        "listChecklists", "GET", "/checklists", "Challenge", "Checklists of artifact evaluation", lists,
+        {200: Answer(
+            "The checklists.", listed("checklists", id=TEXT, title=TEXT, about=TEXT, subjects={"type": "array"})
+        )},
+    ),
+    Operation(
+        "readSummary", "GET", "/summary", "Results", "How many there are, and what to filter by", summary,
+        {200: Answer("Counts and choices.", _object(totals={"type": "object"}, facets={"type": "object"}))},
+    ),
+    Operation(
+        "readRanking", "GET", "/ranking", "Challenge", "Who is ranked where, by task and division", ranking,
+        {200: Answer("Every contest with its entries.", listed(
+            "contests", **_CONTEST, metric=TEXT, unit=TEXT, direction=TEXT, total={"type": "integer"},
+            entries={"type": "array", "items": _ENTRY},
+        )), **_NOT_THERE},
+        (*TASK, Parameter("metric", METRIC, "Rank by it (default: the first of the task).", "classification.error"),
+         Parameter("most", integer(1, 1000), "Entries of each contest (default: 100).", 10)),
+        about="Those that do not differ significantly share a rank; rank null: fewer than three seeds.",
+    ),
+    Operation(
+        "readPoints", "GET", "/charts/points", "Charts", "Points of two axes", points,
+        {200: Answer("Points; of many results some.", _object(
+            points={"type": "array", "items": _object(
+                id=TEXT, submitter={"type": ["string", "null"]}, labels=LABELS_SHOWN, division=TEXT, x={},
+                x_ci95=NUMBER, y={}, y_ci95=NUMBER,
+            )},
+            total={"type": "integer"}, thinned={"type": "boolean"},
+        )), **_NOT_THERE},
+        (*FILTERS, *AXES, Parameter("most", integer(1, charts.MOST_POINTS), "(default: 1000)", 100)),
+    ),
+    Operation(
+        "readByLabels", "GET", "/charts/labels", "Charts", "A metric against the number of labels", by_labels,
+        {200: Answer("One row for each contest.", listed(
+            "rows", dataset=TEXT, supervision=TEXT, labels=LABELS_SHOWN, division=TEXT,
+            results={"type": "integer"}, submitters={"type": "integer"}, mean={"type": "number"}, ci95=NUMBER,
+            low={"type": "number"}, high={"type": "number"},
+        )), **_NOT_THERE},
+        (*FILTERS, Parameter("metric", METRIC, "The metric.", "classification.error", required=True)),
+    ),
+)  # fmt: skip
