@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -81,10 +82,15 @@ async def _answer(operation: Operation, request: Request) -> Response:
 
 
 def _keep(request: Request, name: str, problem: Problem, content: bytes) -> None:
-    """Note a refusal for reviewers; of a body that came to its end with its hash."""
+    """Note a refusal for reviewers; of a body that came to its end with its hash.
+
+    Of the reason what stands before the first quotation mark: behind it may be what was sent.
+    """
     digest = hashlib.sha256(content).hexdigest() if content else ""
     read = len(content) or problem.read
-    refusals.record(request.app.state.store, name, problem.status, problem.detail, read, digest)
+    reason = re.split("['\"]", problem.detail, maxsplit=1)
+    told = reason[0] + "…" * (len(reason) > 1)
+    refusals.record(request.app.state.store, name, problem.status, told, read, digest)
 
 
 def _run(operation: Operation, call: Call) -> Response:
