@@ -1,11 +1,12 @@
 """What pages ask: lists, filters, charts, one and two results, exports, on both databases."""
 
+import dataclasses
 import json
 
 import pytest
 
 pytest.importorskip("sqlalchemy")
-from ie_crowd import compare
+from ie_crowd import challenge, compare
 from ie_crowd.store import charts, database, export, moderate, people, query, standings, tables, write
 from ie_crowd.store.chosen import ANY, Filter
 from toy_challenge.documents import MACHINES, text, toy
@@ -45,6 +46,51 @@ def filled(engine):
         "bad": bad["id"],
         "waiting": waiting["id"],
     }
+
+
+SEASONS = dataclasses.replace(RULES, methods={"season": challenge.Methods("wet, warm", {})})
+
+
+@pytest.fixture
+def two_methods(engine):
+    """Ada's results of both methods, and Bob's of one; the ids by a short name."""
+    base = toy()["config"]
+    dry = {**base, "season": "dry"}
+    documents = {
+        "wet": toy((1.0, 2.0, 3.0), submitter="Ada"),
+        "dry": toy((1.2, 2.2, 3.2), submitter="Ada", config=dry, tag="dry"),
+        "bob": toy((5.2, 6.2, 7.2), submitter="Bob", machine=1, config=dry),
+    }
+    for document in documents.values():
+        done = write.submit(engine, text(document), publish=True, rules={RULES.id: SEASONS})
+        assert done.what == "published", done
+    return {name: document["id"] for name, document in documents.items()}
+
+
+def test_methods_are_told_apart(engine, two_methods):
+    for sort in ("published", MAE):
+        assert set(ask(engine, two_methods, Filter(method="dry"), sort=sort)) == {"dry", "bob"}
+        assert ask(engine, two_methods, Filter(method="wet, warm"), sort=sort) == ["wet"]
+        assert ask(engine, two_methods, Filter(method="dry", submitter="Ada"), sort=sort) == ["dry"]
+        assert ask(engine, two_methods, Filter(method=""), sort=sort) == []
+    assert {row["method"] for row in query.results(engine).rows} == {"wet, warm", "dry"}
+    assert query.facets(engine, RULES.id)["method"] == ["dry", "wet, warm"]
+    [row] = standings.contests(engine)
+    assert (row["results"], row["submitters"], query.totals(engine)["contests"]) == (3, 2, 1)
+    contest = standings.Contest(*(row[name] for name in standings.Contest._fields))
+    entries = standings.standings(engine, contest, MAE, RULES.metrics[MAE])
+    assert [(entry.submitter, entry.method) for entry in entries] == [
+        ("Ada", "wet, warm"),
+        ("Ada", "dry"),
+        ("Bob", "dry"),
+    ]
+    lines = charts.by_labels(engine, Filter(), MAE)
+    assert [(line["method"], line["results"], line["submitters"]) for line in lines] == [
+        ("dry", 2, 2),
+        ("wet, warm", 1, 1),
+    ]
+    points = charts.points(engine, Filter(), MAE, "wall_seconds")["points"]
+    assert sorted(point["method"] for point in points) == ["dry", "dry", "wet, warm"]
 
 
 def names(page, ids):

@@ -15,9 +15,10 @@ HIGHER = Metric("%", "higher", 0, 100, None, "accuracy")
 CHANCE = Metric("%", "toward-chance", 0, 100, 10.0, "leakage")
 
 
-def draws(submitter, values, machine="A", method="", result="", start=0):
+def draws(submitter, values, machine="A", method="", result="", start=0, variant=""):
+    told = f"{submitter}{method}{variant}"
     return [
-        Draw(submitter, method, machine, start + seed, start + seed, value, f"{submitter}{method}{seed}{value}", result)
+        Draw(submitter, method, machine, start + seed, start + seed, value, f"{told}{seed}{value}", result, variant)
         for seed, value in enumerate(values)
     ]
 
@@ -26,8 +27,8 @@ def table(entries):
     return [(entry.submitter, entry.rank) for entry in entries]
 
 
-def entry(submitter, machines, method=""):
-    return rank.Entry(submitter, method, 1.0, 0.1, 0.2, 3, 0, [], machines, [1.0, 1.1, 0.9])
+def entry(submitter, machines, method="", variant=""):
+    return rank.Entry(submitter, method, variant, 1.0, 0.1, 0.2, 3, 0, [], machines, [1.0, 1.1, 0.9])
 
 
 def test_who_is_independent_of_whom():
@@ -36,7 +37,8 @@ def test_who_is_independent_of_whom():
     assert not rank.independent(ada, entry("Ada", ["B"]), {}), "nobody confirms oneself"
     assert not rank.independent(ada, entry("Bob", ["A"]), {}), "the same machine"
     assert not rank.independent(ada, entry("Bob", ["B"], "another"), {}), "another method"
-    shared = {("Ada", ""): {"w1", "w2"}, ("Bob", ""): {"w2"}}
+    assert not rank.independent(ada, entry("Bob", ["B"], "", "another"), {}), "another variant"
+    shared = {("Ada", "", ""): {"w1", "w2"}, ("Bob", "", ""): {"w2"}}
     assert not rank.independent(ada, entry("Bob", ["B"]), shared), "the same weights"
 
 
@@ -136,17 +138,36 @@ def test_the_best_of_many_is_no_way_up():
     assert len(entry.results) == 50
 
 
-def test_in_the_open_division_the_best_method_of_each_counts():
+def test_in_the_open_division_the_best_variant_of_each_counts():
     entries = rank.standings(
         [
-            *draws("a", [9.0, 9.1, 9.2], method="x"),
-            *draws("a", [1.0, 1.1, 1.2], method="y"),
-            *draws("a", [0.1], method="z"),
-            *draws("b", [1.1, 1.0, 1.2], method="y"),
+            *draws("a", [9.0, 9.1, 9.2], variant="x"),
+            *draws("a", [1.0, 1.1, 1.2], variant="y"),
+            *draws("a", [0.1], variant="z"),
+            *draws("b", [1.1, 1.0, 1.2], variant="y"),
         ],
         LOWER,
     )
-    assert [(entry.submitter, entry.method, entry.rank) for entry in entries] == [("a", "y", 1), ("b", "y", 1)]
+    assert [(entry.submitter, entry.variant, entry.rank) for entry in entries] == [("a", "y", 1), ("b", "y", 1)]
+
+
+def test_what_somebody_has_with_two_methods_is_two_entries():
+    entries = rank.standings(
+        [
+            *draws("a", [9.0, 9.1, 9.2], method="theirs"),
+            *draws("a", [1.0, 1.1, 1.2], method="ours"),
+            *draws("a", [0.5, 0.6, 0.7], method="ours", variant="another"),
+            *draws("b", [9.1, 9.0, 9.2], method="theirs", machine="B"),
+        ],
+        LOWER,
+        tolerance=0.5,
+    )
+    assert [(one.submitter, one.method, one.variant, one.rank, one.n) for one in entries] == [
+        ("a", "ours", "another", 1, 3),
+        ("a", "theirs", "", 2, 3),
+        ("b", "theirs", "", 2, 3),
+    ]
+    assert [one.reproduced_by for one in entries] == [[], ["b"], ["a"]]
 
 
 @given(st.lists(st.lists(st.floats(0, 100), min_size=3, max_size=5), max_size=12))

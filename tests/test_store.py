@@ -4,6 +4,7 @@ import os
 import stat
 import threading
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ sqlalchemy = pytest.importorskip("sqlalchemy")
 from ie_crowd.store import audit, database, moderate, people, prepare, tables, write  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 from sqlalchemy import text as sql  # noqa: E402
+from sqlalchemy.exc import IntegrityError  # noqa: E402
 from toy_challenge.documents import identified, text, toy  # noqa: E402
 from toy_challenge.make import RULES  # noqa: E402
 
@@ -50,6 +52,42 @@ def test_the_migrations_make_the_tables(empty_url):
         assert connection.execute(sql("SELECT version_num FROM alembic_version")).scalar() == database.VERSION
     engine.dispose()
     database.connect(empty_url, create=False).dispose()  # a second time, nothing is left to do
+
+
+def test_a_store_from_before_there_were_methods_keeps_its_results_and_references(empty_url):
+    from alembic import command
+    from alembic.config import Config
+
+    engine = database._engine(database.address(empty_url))
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).with_name("migrations")))
+    with database.writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for pk, name in ((1, "ie-repr"), (2, "forgotten")):
+            connection.execute(
+                sql("INSERT INTO contest VALUES (:pk, :name, 'digits', 'supervised', -1, 'closed')"),
+                {"pk": pk, "name": name},
+            )
+            connection.execute(
+                sql(
+                    "INSERT INTO result (id, state, received, created, contest_pk, rules_version, judged_version,"
+                    " method, os, runs, completed, wall_seconds, values_sha256)"
+                    " VALUES (:name, 'published', '', '', :pk, 1, 1, 'abc', '', 1, 1, 1.0, '')"
+                ),
+                {"pk": pk, "name": name},
+            )
+    engine.dispose()
+    engine = database.connect(empty_url)
+    with database.writing(engine) as connection:
+        query = "SELECT r.id, c.method, r.variant FROM result r JOIN contest c ON c.pk = r.contest_pk ORDER BY c.pk"
+        assert [tuple(row) for row in connection.execute(sql(query))] == [
+            ("ie-repr", "equivae", "abc"),
+            ("forgotten", "", "abc"),
+        ]
+        with pytest.raises(IntegrityError):
+            connection.execute(sql("DELETE FROM contest WHERE pk = 1"))
+    engine.dispose()
 
 
 def test_two_who_make_one_store_at_once_take_turns(empty_url):

@@ -196,7 +196,8 @@ def _rank(arguments: argparse.Namespace) -> int:
             place = f"{entry.rank}." if entry.rank else "–"
             marks = f"  reproduced by {len(entry.reproduced_by)}" if entry.reproduced_by else ""
             failed = f", {entry.failed} failed" if entry.failed else ""
-            _say(f"  {place:>4} {entry.submitter:<24.24} {entry.mean:>9.3f}{interval:<10} n={entry.n}{failed}{marks}")
+            who = f"{entry.submitter:<24.24} {entry.method:<10.10}"
+            _say(f"  {place:>4} {who} {entry.mean:>9.3f}{interval:<10} n={entry.n}{failed}{marks}")
         if len(entries) > 50:
             print(f"       and {len(entries) - 50} more; --json lists them")
     if not tables:
@@ -205,7 +206,7 @@ def _rank(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(contest: Any, name: str, metric: Any, entries: list[Any]) -> dict[str, Any]:
-    fields = ("rank", "submitter", "method", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
+    fields = ("rank", "submitter", "method", "variant", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
     rows = [{field: getattr(entry, field) for field in fields} for entry in entries]
     return {**contest._asdict(), "metric": name, "unit": metric.unit, "direction": metric.direction, "entries": rows}
 

@@ -1,10 +1,10 @@
 """Ranks of one contest (task and division) by one metric, and what counts as reproduced. Pure functions.
 
-**Who is ranked.** One entry for each submitter, however much they upload. All their results of one method are pooled by
-seed first: what two uploads say of the same seed and label draw is averaged, for it is one draw seen twice, so neither
-many uploads nor the best of many make an entry better or more certain. In the open division, where methods differ, the
-entry is the submitter's method with the best mean. Failed runs have no value and are never averaged; an entry of fewer
-than three draws is listed without a rank.
+**Who is ranked.** One entry for each submitter and method, as the rules tell methods apart, however much they upload.
+All their results of one method are pooled by seed first: what two uploads say of the same seed and label draw is
+averaged, for it is one draw seen twice, so neither many uploads nor the best of many make an entry better or more
+certain. In the open division, where a method has variants, the entry is the submitter's variant with the best mean.
+Failed runs have no value and are never averaged; an entry of fewer than three draws is listed without a rank.
 
 **Which ranks.** Ranked entries are sorted by their means and fall into groups that share a rank. The best of a group
 is compared with every entry behind it by Welch's t-test (two-sided; variances may differ, as they do between machines
@@ -14,9 +14,9 @@ begins there, with a rank of one more than the number of entries before it. (Gro
 differs would be of no use: entries that lie close, each to the next, make one group of a whole long table.)
 
 **Reproduced.** A submitter's result is reproduced when another submitter, on another machine and with weights of their
-own, has a mean of the same contest and method that agrees with it; both of three draws at least. Two means agree if
-they differ by no more than the tolerance that the rules give the metric; where the rules give none, if Welch's test
-finds no difference at 5 %.
+own, has a mean of the same contest, method and variant that agrees with it; both of three draws at least. Two means
+agree if they differ by no more than the tolerance that the rules give the metric; where the rules give none, if Welch's
+test finds no difference at 5 %.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Draw:
-    """One run of one submitter: ``method`` is "" where a contest has only one; ``value`` is None for a failed run."""
+    """One run of one submitter; ``value`` is None for a failed run.
+
+    ``method``: "" where the rules tell none apart; ``variant``: of the method, "" in the closed division.
+    """
 
     submitter: str
     method: str
@@ -45,14 +48,19 @@ class Draw:
     value: float | None
     model_sha256: str | None = None
     result: str = ""
+    variant: str = ""
 
 
 @dataclass
 class Entry:
-    """One submitter's line. ``rank`` is None for fewer than three draws; ``mean``, ``sd``, ``ci95`` in the unit."""
+    """A submitter's line with one method; ``mean``, ``sd``, ``ci95`` are in the metric's unit.
+
+    ``rank`` is None for fewer than three draws.
+    """
 
     submitter: str
     method: str
+    variant: str
     mean: float
     sd: float | None
     ci95: float | None
@@ -82,12 +90,12 @@ def standings(draws: Iterable[Draw], metric: Metric, tolerance: float | None = N
 
 
 def pooled(draws: Iterable[Draw]) -> list[Entry]:
-    """One entry for each submitter and method, its draws averaged by seed and label draw."""
-    groups: dict[tuple[str, str], list[Draw]] = defaultdict(list)
+    """One entry for each submitter, method and variant, its draws averaged by seed and label draw."""
+    groups: dict[tuple[str, str, str], list[Draw]] = defaultdict(list)
     for draw in draws:
-        groups[draw.submitter, draw.method].append(draw)
+        groups[draw.submitter, draw.method, draw.variant].append(draw)
     entries = []
-    for (submitter, method), group in sorted(groups.items()):
+    for (submitter, method, variant), group in sorted(groups.items()):
         seeds: dict[tuple[int, int], list[float]] = defaultdict(list)
         for draw in group:
             if draw.value is not None:
@@ -100,6 +108,7 @@ def pooled(draws: Iterable[Draw]) -> list[Entry]:
             Entry(
                 submitter,
                 method,
+                variant,
                 mean,
                 sd,
                 ci95,
@@ -114,18 +123,18 @@ def pooled(draws: Iterable[Draw]) -> list[Entry]:
 
 
 def best_of_each(entries: Iterable[Entry], metric: Metric) -> list[Entry]:
-    """One entry for each submitter: of those with enough draws, if there is one, the best by its mean."""
-    chosen: dict[str, Entry] = {}
+    """One entry for each submitter and method: of those with enough draws, if there is one, the best by its mean."""
+    chosen: dict[tuple[str, str], Entry] = {}
     for entry in entries:
-        other = chosen.get(entry.submitter)
+        other = chosen.get((entry.submitter, entry.method))
         if other is None or (entry.n < FEWEST, order(entry, metric)) < (other.n < FEWEST, order(other, metric)):
-            chosen[entry.submitter] = entry
+            chosen[entry.submitter, entry.method] = entry
     return list(chosen.values())
 
 
-def order(entry: Entry, metric: Metric) -> tuple[float, str]:
+def order(entry: Entry, metric: Metric) -> tuple[float, str, str]:
     """What entries are sorted by: lower is better."""
-    return scored([entry.mean], metric)[0], entry.submitter
+    return scored([entry.mean], metric)[0], entry.submitter, entry.method
 
 
 def scored(values: Sequence[float], metric: Metric) -> list[float]:
@@ -195,10 +204,10 @@ def _moments(values: Sequence[float]) -> _Moments:
 
 def mark_reproduced(entries: Sequence[Entry], draws: Iterable[Draw], tolerance: float | None) -> None:
     """Fill ``reproduced_by`` of each entry with the submitters who agree with it independently."""
-    weights: dict[tuple[str, str], set[str]] = defaultdict(set)
+    weights: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for draw in draws:
         if draw.model_sha256 is not None:
-            weights[draw.submitter, draw.method].add(draw.model_sha256)
+            weights[draw.submitter, draw.method, draw.variant].add(draw.model_sha256)
     enough = [entry for entry in entries if entry.n >= FEWEST]
     pairs = [
         (one, other)
@@ -219,11 +228,12 @@ def mark_reproduced(entries: Sequence[Entry], draws: Iterable[Draw], tolerance: 
         entry.reproduced_by.sort()
 
 
-def independent(one: Entry, other: Entry, weights: Mapping[tuple[str, str], set[str]]) -> bool:
+def independent(one: Entry, other: Entry, weights: Mapping[tuple[str, str, str], set[str]]) -> bool:
     """Whether two entries of the same method come from different people, on different machines, with own weights."""
+    left, right = ((each.submitter, each.method, each.variant) for each in (one, other))
     return (
         one.submitter != other.submitter
-        and one.method == other.method
+        and left[1:] == right[1:]
         and (set(one.machines) != set(other.machines) or len(set(one.machines)) > 1)
-        and not weights.get((one.submitter, one.method), set()) & weights.get((other.submitter, other.method), set())
+        and not weights.get(left, set()) & weights.get(right, set())
     )

@@ -19,8 +19,9 @@ AXES = ("labels", "created", "published", "wall_seconds", "cores", "memory_bytes
 def points(engine: Engine, asked: Filter, x: str, y: str, *, most: int = 1000) -> dict[str, Any]:
     """The points of a chart of two axes, each a metric or one of AXES: {points, total, thinned}.
 
-    A point: id, submitter, dataset, labels, division, x, y, and x_ci95, y_ci95 for metrics. Of more than ``most``
-    results every n-th is taken, always the same ones, and ``thinned`` says so. Raises ValueError for an unknown axis.
+    A point: id, submitter, dataset, labels, division, method, x, y, and x_ci95, y_ci95 for metrics. Of more than
+    ``most`` results every n-th is taken, always the same ones, and ``thinned`` says so. Raises ValueError for an
+    unknown axis.
     """
     most = min(max(most, 1), MOST_POINTS)
     summary = tables.summary.c
@@ -46,7 +47,7 @@ def points(engine: Engine, asked: Filter, x: str, y: str, *, most: int = 1000) -
 
 
 def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> Iterator[tuple[Any, ...]]:
-    """Key, id, submitter, dataset, labels, division, x and y (None for a metric) of the results with these keys."""
+    """Key, id, submitter, dataset, labels, division, method, x and y (None for a metric) of these results."""
     result, contest, machine = tables.result.c, tables.contest.c, tables.machine.c
     columns = {**{name: result[name] for name in ("created", "published", "wall_seconds", "completed")}}
     columns |= {"labels": contest.labels, "cores": machine.cores, "memory_bytes": machine.memory_bytes}
@@ -58,6 +59,7 @@ def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> I
             contest.dataset,
             contest.labels,
             contest.division,
+            contest.method,
             columns.get(x, null()),
             columns.get(y, null()),
         )
@@ -72,7 +74,7 @@ def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> I
 
 
 def _point(row: Sequence[Any], x: str, y: str) -> dict[str, Any]:
-    name, submitter, dataset, labels, division, across, up = row
+    name, submitter, dataset, labels, division, method, across, up = row
     labels = shown_labels(labels)
     return {
         "id": name,
@@ -80,6 +82,7 @@ def _point(row: Sequence[Any], x: str, y: str) -> dict[str, Any]:
         "dataset": dataset,
         "labels": labels,
         "division": division,
+        "method": method,
         "x": labels if x == "labels" else across,
         "x_ci95": None,
         "y": labels if y == "labels" else up,
@@ -90,9 +93,9 @@ def _point(row: Sequence[Any], x: str, y: str) -> dict[str, Any]:
 def by_labels(engine: Engine, asked: Filter, metric: str) -> list[dict[str, Any]]:
     """A metric against the number of labels, for a chart with intervals: one row for each contest that is asked for.
 
-    Row: dataset, supervision, labels, division, results, submitters, mean, ci95, low, high. Every submitter counts
-    once: ``mean`` and ``ci95`` are of the submitters' own means (ci95 None for one), ``low`` and ``high`` the least
-    and the largest of them.
+    Row: dataset, supervision, labels, division, method, results, submitters, mean, ci95, low, high. One for each
+    method. Every submitter counts once: ``mean`` and ``ci95`` are of the submitters' own means (ci95 None for one),
+    ``low`` and ``high`` the least and the largest of them.
     """
     c, summary = tables.contest.c, tables.summary.c
     with database.reading(engine) as connection:
@@ -114,7 +117,7 @@ def by_labels(engine: Engine, asked: Filter, metric: str) -> list[dict[str, Any]
         mean, _, ci95 = mean_sd_ci95(means)
         rows.append(
             {
-                **{name: row[name] for name in ("dataset", "supervision", "division")},
+                **{name: row[name] for name in ("dataset", "supervision", "division", "method")},
                 "labels": shown_labels(row["labels"]),
                 "results": sum(count for count, _ in groups[row["pk"]]),
                 "submitters": len(means),
@@ -125,5 +128,9 @@ def by_labels(engine: Engine, asked: Filter, metric: str) -> list[dict[str, Any]
             }
         )
     return sorted(
-        rows, key=lambda row: (row["dataset"], row["supervision"], row["division"], labels_order(row["labels"]))
+        rows,
+        key=lambda row: (
+            *(row[name] for name in ("dataset", "supervision", "division", "method")),
+            labels_order(row["labels"]),
+        ),
     )

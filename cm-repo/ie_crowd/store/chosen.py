@@ -15,7 +15,8 @@ MOST_ROWS = 500  # of one page, and of one list of keys
 
 
 class Filter(NamedTuple):
-    """What results are asked for; None is any. ``labels`` is a number or "all", ``accelerator`` "" is a CPU."""
+    """What results are asked for; None is any. ``labels`` is a number or "all", ``accelerator`` "" is a CPU, and
+    ``method`` is "" in a challenge whose rules tell no methods apart."""
 
     challenge: str | None = None
     dataset: str | None = None
@@ -25,6 +26,7 @@ class Filter(NamedTuple):
     submitter: str | None = None
     cpu_model: str | None = None
     accelerator: str | None = None
+    method: str | None = None
 
 
 ANY = Filter()
@@ -45,6 +47,7 @@ class Chosen:
             (c.supervision, asked.supervision),
             (c.labels, labels),
             (c.division, asked.division),
+            (c.method, asked.method),
         )
         hardware = _equal((machine.cpu_model, asked.cpu_model), (machine.accelerator, asked.accelerator))
         self.contests = _keys(connection, c.pk, task)
@@ -133,10 +136,10 @@ def rows_of(connection: Connection, keys: Sequence[int], metrics: Sequence[str] 
         select(
             result.pk,
             *(result[name] for name in ("id", "state", "received", "published", "created")),
-            *(c[name] for name in ("challenge", "dataset", "supervision", "labels", "division")),
+            *(c[name] for name in ("challenge", "dataset", "supervision", "labels", "division", "method")),
             tables.submitter.c.name.label("submitter"),
             *(machine[name] for name in ("cpu_model", "architecture", "cores", "memory_bytes", "accelerator")),
-            *(result[name] for name in ("os", "method", "runs", "completed", "wall_seconds", "place")),
+            *(result[name] for name in ("os", "variant", "runs", "completed", "wall_seconds", "place")),
         )
         .select_from(tables.result)
         .join(tables.contest, c.pk == result.contest_pk)

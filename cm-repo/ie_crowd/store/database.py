@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from ie_crowd import places
 
-VERSION = "0002"  # the newest migration in migrations/versions
+VERSION = "0003"  # the newest migration in migrations/versions
 BUSY_SECONDS = 60
 LOCK = 0x1EC0  # PostgreSQL's advisory lock of a writer
 CACHE_KIB = 32 * 1024
@@ -160,11 +160,30 @@ def _migrate(engine: Engine, create: bool) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
-    with writing(engine) as connection:
+    with _changing(engine) as connection:
         if _version(connection) == VERSION:
             return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if engine.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
+            raise ValueError("the store cannot be brought to the schema of this program: it holds keys of no row")
+
+
+@contextlib.contextmanager
+def _changing(engine: Engine) -> Iterator[Connection]:
+    """As ``writing``. SQLite can replace a table that others refer to only while it does not look after references."""
+    with engine.connect().execution_options(ie_writes=True) as connection:
+        driver: Any = connection.connection.driver_connection
+        if engine.dialect.name == "sqlite":
+            driver.execute("PRAGMA foreign_keys=OFF")  # does nothing inside a transaction
+        try:
+            with connection.begin():
+                if engine.dialect.name == "postgresql":
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+                yield connection
+        finally:
+            if engine.dialect.name == "sqlite":
+                driver.execute("PRAGMA foreign_keys=ON")
 
 
 def _version(connection: Connection) -> str | None:

@@ -48,13 +48,13 @@ class Prepared(NamedTuple):
 
     id: str
     created: str
-    contest: tuple[str, str, str, int, str]  # challenge, dataset, supervision, labels, division
+    contest: tuple[str, str, str, int, str, str]  # challenge, dataset, supervision, labels, division, method
     submitter: str | None
     skeleton: str
     machine: tuple[str, str, str, int, int, str]  # fingerprint, then the columns of machine
     rules_version: int
     judged_version: int
-    method: str
+    variant: str
     os: str
     completed: int
     wall_seconds: float
@@ -114,13 +114,20 @@ def _rows(found: dict[str, Any], by: Challenge, reasons: list[Reason], content: 
     return Prepared(
         id=found["id"],
         created=found["created"],
-        contest=(stated["id"], task["dataset"], task["supervision"], labels, stated["division"]),
+        contest=(
+            stated["id"],
+            task["dataset"],
+            task["supervision"],
+            labels,
+            stated["division"],
+            by.method(found["config"]),
+        ),
         submitter=name,
         skeleton="" if name is None else names.skeleton(name),
         machine=machine(found["system"]),
         rules_version=int(stated["rules_version"]),
         judged_version=by.rules_version,
-        method=method(found, by),
+        variant=variant(found, by),
         os=found["system"]["os"],
         completed=sum(run["status"] == "completed" for run in found["runs"]),
         wall_seconds=float(found["cost"]["wall_seconds"]),
@@ -164,8 +171,8 @@ def machine(system: Mapping[str, Any]) -> tuple[str, str, str, int, int, str]:
     return (hashlib.sha256(json.dumps(facts).encode()).hexdigest(), *facts)
 
 
-def method(found: Mapping[str, Any], by: Challenge) -> str:
-    """What tells two ways of doing a task apart: "" in the closed division, else a hash of what the rules would pin."""
+def variant(found: Mapping[str, Any], by: Challenge) -> str:
+    """What tells two uses of a method apart: "" in the closed division, else a hash of what the rules would pin."""
     if found["challenge"]["division"] == "closed":
         return ""
     task = by.task(found["task"]["dataset"], found["task"]["supervision"])

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, Select, exists, func, select
 
 from ie_crowd.store import database, tables
 from ie_crowd.store.chosen import ANY, MOST_ROWS, Chosen, Filter, labels_order, metric_key, rows_of
-from ie_crowd.store.standings import shown_labels
+from ie_crowd.store.standings import Contest, shown_labels
 
 MOST_CHOICES = 1000  # of one facet
 SORTS = ("published", "created", "wall_seconds", "submitter", "labels")
@@ -39,8 +39,8 @@ def results(
     state: str = tables.PUBLISHED,
 ) -> Page:
     """A page of results: id, state, received, published, created, challenge, dataset, supervision, labels, division,
-    submitter, cpu_model, architecture, cores, memory_bytes, accelerator, os, method, runs, completed, wall_seconds,
-    place, and metrics: {name: {mean, sd, n, ci95}} of those asked for.
+    method, submitter, cpu_model, architecture, cores, memory_bytes, accelerator, os, variant, runs, completed,
+    wall_seconds, place, and metrics: {name: {mean, sd, n, ci95}} of those asked for.
 
     ``sort`` is one of SORTS or the name of a metric: then only results that have it are listed. Raises ValueError for
     a sort, page or size that cannot be.
@@ -130,7 +130,7 @@ def runs(engine: Engine, result_id: str) -> list[dict[str, Any]]:
 
 
 def facets(engine: Engine, challenge: str | None = None) -> dict[str, list[Any]]:
-    """What published results can be filtered by: dataset, supervision, labels, division, submitter, cpu_model,
+    """What published results can be filtered by: dataset, supervision, labels, division, method, submitter, cpu_model,
     accelerator, each a sorted list of the first thousand."""
     result = tables.result.c
     shown = result.state == tables.PUBLISHED
@@ -142,7 +142,7 @@ def facets(engine: Engine, challenge: str | None = None) -> dict[str, list[Any]]
     contest, machine = tables.contest, tables.machine
     queries = {
         name: of(contest.c[name], result.contest_pk, contest)
-        for name in ("dataset", "supervision", "labels", "division")
+        for name in ("dataset", "supervision", "labels", "division", "method")
     }
     if challenge is not None:
         queries = {name: query.where(contest.c.challenge == challenge) for name, query in queries.items()}
@@ -165,8 +165,11 @@ def totals(engine: Engine) -> dict[str, int]:
         for name, table, key in (
             ("submitters", tables.submitter, result.submitter_pk),
             ("machines", tables.machine, result.machine_pk),
-            ("contests", tables.contest, result.contest_pk),
         ):
             used = exists().where(key == table.c.pk, result.state == tables.PUBLISHED)
             counts[name] = connection.execute(select(func.count()).select_from(table).where(used)).scalar_one()
+        compared = (tables.contest.c[name] for name in Contest._fields)
+        used = exists().where(result.contest_pk == tables.contest.c.pk, result.state == tables.PUBLISHED)
+        each = select(*compared).where(used).distinct().subquery()
+        counts["contests"] = connection.execute(select(func.count()).select_from(each)).scalar_one()
     return counts

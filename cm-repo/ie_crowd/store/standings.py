@@ -25,25 +25,23 @@ class Contest(NamedTuple):
 def contests(engine: Engine, challenge: str | None = None) -> list[dict[str, Any]]:
     """Contests with published results: the fields of Contest, results, submitters. By data set, labels, division."""
     contest, result = tables.contest.c, tables.result.c
+    compared = (contest.challenge, contest.dataset, contest.supervision, contest.labels, contest.division)
     counted = (
-        select(
-            result.contest_pk,
-            func.count().label("results"),
-            func.count(func.distinct(result.submitter_pk)).label("submitters"),
-        )
+        select(result.contest_pk, result.submitter_pk, func.count().label("results"))
         .where(result.state == tables.PUBLISHED)
-        .group_by(result.contest_pk)
+        .group_by(result.contest_pk, result.submitter_pk)
         .subquery()
     )
-    query = select(*tables.contest.c, counted.c.results, counted.c.submitters).join(
-        counted, counted.c.contest_pk == contest.pk
-    )
+    query = select(
+        *compared,
+        func.sum(counted.c.results).label("results"),
+        func.count(func.distinct(counted.c.submitter_pk)).label("submitters"),  # who has several methods counts once
+    ).join(counted, counted.c.contest_pk == contest.pk)
     if challenge is not None:
         query = query.where(contest.challenge == challenge)
-    order = (contest.challenge, contest.dataset, contest.supervision, contest.labels, contest.division)
     with database.reading(engine) as connection:
-        rows = connection.execute(query.order_by(*order)).mappings().all()
-    return [{**row, "labels": shown_labels(row["labels"])} for row in rows]
+        rows = connection.execute(query.group_by(*compared).order_by(*compared)).mappings().all()
+    return [{**row, "labels": shown_labels(row["labels"]), "results": int(row["results"])} for row in rows]
 
 
 def shown_labels(labels: int) -> int | str:
@@ -59,7 +57,7 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
     query = (
         select(
             tables.submitter.c.name,
-            result.method,
+            c.method,
             tables.machine.c.fingerprint,
             run.seed,
             run.label_seed,
@@ -67,6 +65,7 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
             run.status,
             run.model_sha256,
             result.id,
+            result.variant,
         )
         .select_from(tables.result)
         .join(tables.contest, c.pk == result.contest_pk)
@@ -88,7 +87,7 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
     )
     with database.reading(engine) as connection:
         return [
-            rank.Draw(*row[:5], value=row.value, model_sha256=row.model_sha256, result=row.id)
+            rank.Draw(*row[:5], value=row.value, model_sha256=row.model_sha256, result=row.id, variant=row.variant)
             for row in connection.execute(query)
             if row.value is not None or row.status == "failed"  # a completed run without this metric says nothing
         ]

@@ -2,8 +2,8 @@
 
 Raw values (``run``, ``run_value``) and the original text (``original``) are what everything else is computed from.
 ``summary`` holds the aggregates of published results only, recomputed from the raw values when a result is published:
-a list or a chart sorts and filters on it by one index. A contest is one comparable thing: challenge, data set,
-supervision, number of labels, division.
+a list or a chart sorts and filters on it by one index. A row of ``contest`` is what one method has in one comparable
+thing: challenge, data set, supervision, number of labels, division.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ contest = Table(
     Column("supervision", String(20), nullable=False),
     Column("labels", BigInteger, nullable=False),
     Column("division", String(10), nullable=False),
-    UniqueConstraint("challenge", "dataset", "supervision", "labels", "division"),
+    Column("method", String(64), nullable=False),  # as the challenge's rules tell methods apart; "" where they do not
+    UniqueConstraint("challenge", "dataset", "supervision", "labels", "division", "method"),
 )
 submitter = Table(
     "submitter",
@@ -97,7 +98,7 @@ result = Table(
     _to("account", nullable=True),  # who uploaded it; null: the operator took it in
     Column("rules_version", Integer, nullable=False),  # that the result was made under
     Column("judged_version", Integer, nullable=False),  # that it was judged by when it came
-    Column("method", String(16), nullable=False),  # "" in the closed division, else what tells configurations apart
+    Column("variant", String(16), nullable=False),  # "" in the closed division, else what tells configurations apart
     Column("os", String(100), nullable=False),
     Column("runs", Integer, nullable=False),
     Column("completed", Integer, nullable=False),

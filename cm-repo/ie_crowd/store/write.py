@@ -147,7 +147,7 @@ def _insert(
             "account_pk": None if account is None else account["pk"],
             "rules_version": one.rules_version,
             "judged_version": one.judged_version,
-            "method": one.method,
+            "variant": one.variant,
             "os": one.os,
             "runs": len(one.runs),
             "completed": one.completed,
