@@ -294,7 +294,7 @@ def test_comments_wait_and_are_shown_as_they_were_written(site, store, ids):  # 
         (b"{", 400, "is not JSON"),
         (b'{"text": "a", "text": "b"}', 400, "appears twice"),
         (b'{"text": NaN}', 400, "NaN is not a JSON number"),
-        (b'{"text": "\\u0000"}', 400, "U+0000"),
+        (b'{"text": "\\u0000"}', 422, "the comment is empty"),
         (b'{"text": "\\ud800"}', 400, "U+D800"),
         (b'{"text": {"a": {"b": 1}}}', 400, "nested more than 2"),
         (b"[]", 422, "is not of type 'object'"),

@@ -27,7 +27,7 @@ from ie_crowd.canonical import LARGEST_INTEGER
 class Limits:
     """How large a document may be: bytes on disk, levels of nesting, values in all, characters of one string.
 
-    ``prose``: strings may hold what people write: line breaks and marks that turn the direction of text.
+    ``prose``: strings may hold what people paste: line breaks, and controls, which whoever keeps it takes out.
     """
 
     size: int = 4 * 2**20
@@ -243,7 +243,7 @@ def _refuse_strings(value: Any, limits: Limits, name: str) -> None:
         if value.isascii() and value.isprintable():
             return
         for character in value:
-            if limits.prose and (character in "\n\r\t" or character in _BIDIRECTIONAL):
+            if limits.prose and unicodedata.category(character) != "Cs":
                 continue
             # Cc control characters, Cs lone surrogates; the rest of Unicode is text.
             if unicodedata.category(character) in ("Cc", "Cs") or character in _BIDIRECTIONAL:
