@@ -461,3 +461,18 @@ def test_switches():
     assert not ie_recipe.switch({}, "A")
     with pytest.raises(ValueError, match="A=maybe"):
         ie_recipe.switch({"A": "maybe"}, "A")
+
+
+# What serves results
+
+
+def test_a_site_needs_no_torch(pip):
+    for name in install.of_a_site():
+        pip.there.pop(name, None)
+    assert install.ensure("cpu", site=True, allow_system_python=True, say=pip.said.append) == install.Outcome(0, True)
+    ((packages, index),) = pip.calls
+    assert index == NORMAL
+    names = {package.split("==")[0] for package in packages}
+    assert {"starlette", "uvicorn", "sqlalchemy", "jinja2"} <= names
+    assert not names & {"torch", "torchvision", "matplotlib", "safetensors"}
+    assert install.ensure("cpu", site=True, say=pip.said.append) == install.Outcome(0, False)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ie_crowd.commands_store import _command, _open, _say
+from ie_crowd.commands_store import _Bar, _command, _open, _say
 
 PORT = 8019
 SERVE = """examples:
@@ -21,6 +21,14 @@ SERVE = """examples:
 Reference results that come along are taken in first. Ctrl-C ends it.
 exit status: 0 ended as asked, 2 bad usage"""
 
+SITE = """examples:
+  python -m ie_crowd site --out=public                         the site of the user's store
+  python -m ie_crowd site --out=public --ingest=cm-repo/experiment --store=/tmp/site.sqlite3
+                                                               of a git checkout of results, in a job of a repository
+
+The files lie in --out all at once, in the place of an earlier site. They open from disk, too.
+exit status: 0 all pages written, 1 some pages could not be, 2 bad usage"""
+
 
 def add(commands: Any) -> None:
     """Add the parsers of these commands to ``argparse``'s sub-commands; each sets ``run``."""
@@ -29,6 +37,10 @@ def add(commands: Any) -> None:
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     serve.add_argument("--base-url", default="", metavar="URL", help="the public address, behind another server")
     _shared(serve)
+    site = _command(commands, "site", "write the site of a store as files, for any web server", SITE, _site, json=False)
+    site.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an earlier site")
+    site.add_argument("--base-url", default="", metavar="URL", help="where the files will be found, for the feed")
+    _shared(site)
 
 
 def _shared(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +86,35 @@ def take_in(arguments: argparse.Namespace) -> Any:
     return engine
 
 
+def _settings(arguments: argparse.Namespace) -> Any:
+    from ie_crowd.site.settings import Settings
+
+    return Settings(
+        store=arguments.store,
+        challenges=tuple(arguments.challenge),
+        folders=folders_of(arguments),
+        base_url=arguments.base_url,
+    )
+
+
+def _site(arguments: argparse.Namespace) -> int:
+    engine = take_in(arguments)
+    try:
+        from ie_crowd.site import static_export
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is missing: pip install 'ie-repr[site]'") from None
+    with _Bar("pages") as bar:
+        try:
+            written = static_export.export(engine, arguments.out, _settings(arguments), bar)
+        finally:
+            engine.dispose()
+    for status, path in written.failed:
+        print(f"ie_crowd: {path}: no page ({status})", file=sys.stderr)
+    if not arguments.quiet:
+        print(f"{written.files:,} files, {written.size / 2**20:,.1f} MiB in {arguments.out}")
+    return 1 if written.failed else 0
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     try:
         import uvicorn
@@ -81,14 +122,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise ValueError("uvicorn is missing: pip install 'ie-repr[site]'") from None
     engine = take_in(arguments)
     from ie_crowd.site.app import create_app
-    from ie_crowd.site.settings import Settings
 
-    settings = Settings(
-        store=arguments.store,
-        challenges=tuple(arguments.challenge),
-        folders=folders_of(arguments),
-        base_url=arguments.base_url,
-    )
+    settings = _settings(arguments)
     app = create_app(settings, engine)
     listening = _listen(arguments.host, arguments.port)
     shown = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
@@ -122,6 +157,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(256)  # who comes before the server is ready waits
     except OSError as error:
         listening.close()
         reason = (error.strerror or "unknown reason").lower()

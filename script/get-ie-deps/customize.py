@@ -19,6 +19,7 @@ def preprocess(i):
     try:
         done = install.ensure(
             kind,
+            site=ie_recipe.switch(env, "CM_IE_DEPS_SITE"),
             allow_system_python=ie_recipe.switch(env, "CM_IE_ALLOW_SYSTEM_PYTHON"),
             quiet=ie_recipe.quiet(env),
         )

@@ -1,10 +1,12 @@
 """Installs what is missing of requirements.txt into the Python that runs this, with the torch build that fits a device.
 
+For a site it is what is missing of requirements-site.txt, and no torch.
+
 Only inside a virtual environment (venv or conda), unless told otherwise, and even then by plain pip: no sudo, no
 --break-system-packages. The user's pip settings hold: whoever has an index of his own is not sent to PyTorch's.
 Needs the standard library only.
 
-    python install.py [--device=cpu|cuda|rocm|mps] [--allow-system-python] [--quiet]
+    python install.py [--device=cpu|cuda|rocm|mps | --site] [--allow-system-python] [--quiet]
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ import child  # noqa: E402
 REQUIREMENTS = HERE / "requirements.txt"
 KINDS = ("cpu", "cuda", "rocm", "mps")
 TORCH = ("torch", "torchvision")
+SITE = HERE / "requirements-site.txt"
+NOT_OF_A_SITE = (*TORCH, "matplotlib", "safetensors")  # that train and draw
 PYTORCH_INDEX = "https://download.pytorch.org/whl"  # one folder for each build (cpu, cu…, rocm…), and torch/ for all
 INDEX_SECONDS = 3.0
 LISTING_BYTES = 32 << 20
@@ -77,17 +81,26 @@ def missing(wanted: Mapping[str, str]) -> dict[str, str]:
     return {name: pin for name, pin in wanted.items() if (installed(name) or "").split("+")[0] != pin}
 
 
-def ensure(kind: str, *, allow_system_python: bool = False, quiet: bool = False, say: Say | None = None) -> Outcome:
+def of_a_site() -> dict[str, str]:
+    """The pins of what serves results: the store and the site, and what ie_crowd reads results with."""
+    return {name: pin for name, pin in pins().items() if name not in NOT_OF_A_SITE} | pins(SITE)
+
+
+def ensure(
+    kind: str, *, site: bool = False, allow_system_python: bool = False, quiet: bool = False, say: Say | None = None
+) -> Outcome:
     """Installs what is missing for a device; ValueError with one line when it must not or cannot be done.
 
+    `site`: what serves results instead, for which no device matters.
     `say` receives one line for each thing worth knowing (default: stderr). Takes milliseconds if nothing is missing.
     """
     say = _to_stderr if say is None else say
     if kind not in KINDS:
         raise ValueError(f"device {kind!r}: expected one of {', '.join(KINDS)}")
-    wanted = pins()
+    wanted = of_a_site() if site else pins()
     if not missing(wanted):
-        _remark(kind, say)
+        if not site:
+            _remark(kind, say)
         return Outcome(0, False)
     refuse_system_python(allow_system_python)
     if importlib.util.find_spec("pip") is None:
@@ -110,7 +123,8 @@ def ensure(kind: str, *, allow_system_python: bool = False, quiet: bool = False,
     importlib.invalidate_caches()
     if left := missing(wanted):
         raise ValueError(f"pip reported success, but {', '.join(left)} is not at its pinned version in {sys.prefix}")
-    _remark(kind, say)
+    if not site:
+        _remark(kind, say)
     return Outcome(0, True)
 
 
@@ -273,11 +287,13 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Install the pinned dependencies.", allow_abbrev=False)
     parser.add_argument("--device", choices=KINDS, default="cpu", help="what torch shall compute on")
+    parser.add_argument("--site", action="store_true", help="what serves results, instead of what trains")
     parser.add_argument("--allow-system-python", action="store_true", help="install outside a virtual environment")
     parser.add_argument("--quiet", action="store_true", help="no progress of pip's")
     options = parser.parse_args(arguments)
     try:
-        return ensure(options.device, allow_system_python=options.allow_system_python, quiet=options.quiet).code
+        allowed = options.allow_system_python
+        return ensure(options.device, site=options.site, allow_system_python=allowed, quiet=options.quiet).code
     except ValueError as error:
         _to_stderr(f"install: error: {error}")
         return 1

@@ -113,18 +113,19 @@ def _across(counts: list[int], has_all: bool) -> tuple[svg.Axis, dict[int | str,
 
 def _others(published: list[Published], x: svg.Axis, y: svg.Axis, places: Mapping[int | str, float]) -> list[str]:
     """Published numbers: hollow diamonds, with the method's name beside them where there is room."""
-    parts, taken = [], set()
-    for one in sorted(published, key=lambda one: (places[one.labels], one.value)):
+    parts = []
+    free: dict[int | str, float] = {}  # from which pixel on a name fits below those that are there
+    for one in sorted(published, key=lambda one: (places[one.labels], -one.value)):
         across, up = x.at(places[one.labels]) + 14, y.at(one.value)
         if one.spread is not None:
             parts.append(svg.upright(across, y.at(one.value - one.spread), y.at(one.value + one.spread), "bar other"))
         title = f"{one.method}, {present.labels(one.labels)}: {one.value:g} ({one.source})"
         parts.append(svg.marker(3, across, up, 4.5, " other", title))
-        slot = (one.labels, round(up / 13))
-        if slot not in taken:
-            taken.add(slot)
-            from_right = across > x.end - 90
-            side = (across - 9, "end") if from_right else (across + 9, "start")
-            where = f'x="{side[0]:.1f}" y="{up + 4:.1f}" text-anchor="{side[1]}"'
-            parts.append(f'<text class="name" {where}>{escape(one.method)}</text>')
+        line = max(up + 4, free.get(one.labels, 0.0))
+        if line > y.start + 2:
+            continue  # no room above the axis: the table names it
+        free[one.labels] = line + 11
+        left, anchor = (across - 9, "end") if across > x.end - 90 else (across + 9, "start")
+        where = f'x="{left:.1f}" y="{line:.1f}" text-anchor="{anchor}"'
+        parts.append(f'<text class="name" {where}>{escape(one.method)}</text>')
     return parts

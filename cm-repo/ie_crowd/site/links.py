@@ -38,12 +38,34 @@ def _word(value: str) -> str:
     return value if SAFE.fullmatch(value) else hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()[:16]
 
 
+def made(path: str, query: Mapping[str, str]) -> dict[str, str] | None:
+    """The query of the page that the static copy has for a link: without what is not made ahead, None for no page."""
+    if path in ("/login", "/logout", "/account", "/moderation"):
+        return None
+    if path in QUERIES:
+        kept = {key: value for key, value in query.items() if key in QUERIES[path]}
+        if path == "/compare":
+            return dict(zip("ab", sorted(kept.values()), strict=True)) if len(kept) == 2 else None
+        if path == "/results" and kept.get("view") == "chart" and kept.get("x", "labels") != "labels":
+            return {key: value for key, value in kept.items() if key not in ("x", "y")}
+        return kept
+    return {} if not query else None
+
+
+# The paths with a query, and what of it the static copy has pages for.
+TASK = ("dataset", "supervision", "labels", "division")
+QUERIES = {"/results": (*TASK, "page", "view", "x", "y"), "/ranking": (*TASK, "page", "metric"), "/compare": ("a", "b")}
+SERVER = "server.html"  # the page that says what needs a server
+
+
 def static(here: str, asked: Callable[[str, dict[str, str]], None] = lambda path, query: None) -> Link:
-    """Links of the page that lies in the file ``here``; ``asked`` is told where each leads."""
+    """Links of the page that lies in the file ``here``; ``asked`` is told which page each leads to."""
     folder = posixpath.dirname(here)
 
     def link(path: str, /, **query: Any) -> str:
-        kept = {key: str(value) for key, value in query.items() if value not in (None, "")}
+        kept = made(path, {key: str(value) for key, value in query.items() if value not in (None, "")})
+        if kept is None:
+            return posixpath.relpath(SERVER, folder or ".")
         asked(path, kept)
         return posixpath.relpath(file_of(path, kept), folder or ".")
 

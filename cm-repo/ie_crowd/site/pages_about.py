@@ -58,9 +58,15 @@ def comments(request: Request) -> Response:
     return render(request, "comments.html.j2", comments=found, about=None)
 
 
+def server(request: Request) -> Response:
+    """In the static copy: what it cannot do."""
+    return render(request, "server.html.j2")
+
+
 routes = [
     Route("/", paper),
     Route("/initiatives", initiatives),
     Route("/take-part", take_part),
     Route("/comments", comments),
+    Route("/server.html", server),
 ]

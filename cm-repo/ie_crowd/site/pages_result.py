@@ -17,9 +17,11 @@ from ie_crowd.item import STATES
 from ie_crowd.site import evidence
 from ie_crowd.site.context import render
 from ie_crowd.store import discuss, moderate, people, prepare, query, tables
+from ie_crowd.store.chosen import Filter
 from ie_crowd.verdict import Group, Verdict
 
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
+MOST_BESIDE = 12  # results of a contest whose comparisons the static copy holds
 MOST_RUNS = 200  # shown in the table of runs; the download holds all
 
 
@@ -78,6 +80,7 @@ def result(request: Request) -> Response:
         objections=moderate.objections(state.store, result_id),
         comments=discuss.comments(state.store, result_id, viewer=account),
         about=result_id,
+        beside=_beside(state, found) if state.settings.static else [],
         total_bytes=sum(file["bytes"] for file in document["files"]),
     )
 
@@ -118,6 +121,13 @@ def _metrics(
             (name, found["metrics"][name], stated["unit"], stated["direction"], known.what if known is not None else "")
         )
     return rows
+
+
+def _beside(state: Any, row: Mapping[str, Any]) -> list[str]:
+    """Other results of the same contest that the static copy compares with this one; none where they are many."""
+    task = Filter(**{key: row[key] for key in ("challenge", "dataset", "supervision", "labels", "division")})
+    page = query.results(state.store, task, size=MOST_BESIDE + 1)
+    return [one["id"] for one in page.rows if one["id"] != row["id"]] if page.total <= MOST_BESIDE else []
 
 
 def _signed(signatures: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
