@@ -5,16 +5,13 @@ import contextlib
 import pytest
 
 
-@pytest.fixture
-def site_store(tmp_path):
-    """An engine with the results of ``results_of_the_site``; the ids by a short name in ``engine.ids``."""
-    pytest.importorskip("sqlalchemy")
-    pytest.importorskip("starlette")
+def fill(path):
+    """An engine on a new store with made-up results of the toy challenge; their ids by a short name in ``.ids``."""
     from ie_crowd.store import database, write
     from toy_challenge.documents import text, toy
     from toy_challenge.make import RULES
 
-    engine = database.connect(tmp_path / "site.sqlite3")
+    engine = database.connect(path)
     by = {RULES.id: RULES}
     documents = {
         "ada": toy((1.0, 2.0, 3.0), submitter="Ada", machine=0, created="2026-01-01T00:00:00Z"),
@@ -28,6 +25,15 @@ def site_store(tmp_path):
     bad = toy((1.0, 2.0, 3.0), submitter="Eve")  # Ada's values under another name
     assert write.submit(engine, text(bad), publish=True, rules=by).what == "quarantined"
     engine.ids = {**{name: one["id"] for name, one in documents.items()}, "bad": bad["id"]}
+    return engine
+
+
+@pytest.fixture
+def site_store(tmp_path):
+    """An engine on the store that ``fill`` makes; the ids by a short name in ``engine.ids``."""
+    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("starlette")
+    engine = fill(tmp_path / "site.sqlite3")
     yield engine
     engine.dispose()
 
