@@ -65,8 +65,11 @@ def test_links_between_files():
     assert link("/results/0f") == "0f/index.html"
     assert link("/assets/style.0.css") == "../assets/style.0.css"
     assert asked[1] == ("/results", {"page": "2", "dataset": "mnist"})
-    odd = link("/results", submitter="../../etc/passwd")
-    assert re.fullmatch(r"submitter-[0-9a-f]{16}\.html", odd)
+    odd = link("/results", dataset="../../etc/passwd")
+    assert re.fullmatch(r"dataset-[0-9a-f]{16}\.html", odd)
+    assert link("/results", submitter="Ada", sort="-created") == "index.html", "what is not made ahead"
+    assert link("/login") == "../server.html"
+    assert link("/compare", a="b" * 64, b="a" * 64) == link("/compare", a="a" * 64, b="b" * 64)
     assert links.static("index.html")("/results/0f/result.json") == "results/0f/result.json"
 
 
