@@ -15,6 +15,7 @@ from typing import Any
 from ie_crowd import challenge, checklists, claims, copies, depth, document, probes, reader, sums, verify
 from ie_crowd.challenge import Challenge
 from ie_crowd.checklists import Conclusion
+from ie_crowd.claims import Claim
 from ie_crowd.item import STATES, Item, grouped
 
 FORMAT = 1
@@ -96,17 +97,19 @@ def judge(
     return _assemble(_about(result), request.depth, items + checklists.check(artifact, checklists.load()))
 
 
-def of_document(result: Mapping[str, Any], by: Challenge) -> Verdict:
+def of_document(result: Mapping[str, Any], by: Challenge, stated: Sequence[Claim] | None = None) -> Verdict:
     """The verdict on a document alone, such as one that a store keeps: what its folder would show is not evidenced.
 
-    Expects a document of the present schema version that the schema accepts. Raises ValueError if claims.yaml is wrong.
+    ``stated``: the claims of the challenge, where the caller has read them. Expects a document of the present schema
+    version that the schema accepts. Raises ValueError if claims.yaml is wrong.
     """
     found = dict(result)
     bands_of = {f"band.{name}" for name in by.metrics}
     items = [Item("schema", "pass", reader.RESULT, f"version {found['schema_version']}")]
     for item in verify.check_document(found, by):
         items += grouped("validity", [item]) if item.name in bands_of else [item]
-    items += grouped("claims", claims.check(result, claims.load(by.folder, by), by))
+    known = claims.load(by.folder, by) if stated is None else stated
+    items += grouped("claims", claims.check(result, known, by))
     artifact = probes.Artifact(result, {item.name: item for item in items}, frozenset())
     return _assemble(_about(result), "document", items + checklists.check(artifact, checklists.load()))
 

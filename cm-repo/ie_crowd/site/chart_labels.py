@@ -13,6 +13,7 @@ from ie_crowd.site.words import Published
 
 WIDTH, HEIGHT = 560, 360
 LEFT, RIGHT, TOP, BOTTOM = 62, 20, 14, 52
+CHARACTER = 5.6  # pixels of a name
 
 
 class Chart(NamedTuple):
@@ -106,9 +107,16 @@ def _across(counts: list[int], has_all: bool) -> tuple[svg.Axis, dict[int | str,
     ratio = 3.0
     if has_all:
         places["all"] = (counts[-1] if counts else 1) * ratio
-    low, high = min(places.values()) / 1.6, max(places.values()) * 1.6
+    low, high = min(places.values()) / 1.6, max(places.values()) * 2.2  # room for names at the right
     texts = tuple((value, "all" if key == "all" else f"{key:,}") for key, value in places.items())
     return svg.Axis(low, high, LEFT, WIDTH - RIGHT, texts, True), places
+
+
+def _room(x: svg.Axis, places: Mapping[int | str, float], labels: int | str) -> float:
+    """The pixels beside a published marker, up to what is drawn for the next label count."""
+    here = x.at(places[labels])
+    right = [x.at(place) for place in places.values() if x.at(place) > here]
+    return (min(right) - 12 if right else x.end) - (here + 14 + 9)
 
 
 def _others(published: list[Published], x: svg.Axis, y: svg.Axis, places: Mapping[int | str, float]) -> list[str]:
@@ -122,10 +130,9 @@ def _others(published: list[Published], x: svg.Axis, y: svg.Axis, places: Mappin
         title = f"{one.method}, {present.labels(one.labels)}: {one.value:g} ({one.source})"
         parts.append(svg.marker(3, across, up, 4.5, " other", title))
         line = max(up + 4, free.get(one.labels, 0.0))
-        if line > y.start + 2:
-            continue  # no room above the axis: the table names it
+        if line > y.start + 2 or len(one.method) * CHARACTER > _room(x, places, one.labels):
+            continue  # no room for its name: the table has it
         free[one.labels] = line + 11
-        left, anchor = (across - 9, "end") if across > x.end - 90 else (across + 9, "start")
-        where = f'x="{left:.1f}" y="{line:.1f}" text-anchor="{anchor}"'
+        where = f'x="{across + 9:.1f}" y="{line:.1f}"'
         parts.append(f'<text class="name" {where}>{escape(one.method)}</text>')
     return parts

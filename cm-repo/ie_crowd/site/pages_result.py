@@ -93,7 +93,8 @@ def _judged(
     shown = evidence.read(folder, document, state.content.captions) if folder else evidence.NONE
     if by is None:
         return None, shown
-    return _ordered(verdict.judge(folder, by) if folder else verdict.of_document(document, by)), shown
+    stated = state.content.claims if by is state.content.rules else None
+    return _ordered(verdict.judge(folder, by) if folder else verdict.of_document(document, by, stated)), shown
 
 
 def _ordered(found: Verdict) -> Verdict:

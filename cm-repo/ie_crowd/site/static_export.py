@@ -11,13 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 from sqlalchemy import Engine
-from starlette.types import ASGIApp, Message
 
 from ie_crowd import document
-from ie_crowd.site import links
+from ie_crowd.site import inside, links
 from ie_crowd.site.app import create_app
 from ie_crowd.site.context import NAVIGATION
 from ie_crowd.site.settings import Settings
@@ -96,7 +94,7 @@ async def _crawl(app: Any, folder: Path, progress: Callable[[int, int], None]) -
     size, files, failed = 0, 0, []
     while waiting:
         path, query = waiting.popleft()
-        status, body = await _get(app, path, query)
+        status, body = await inside.get(app, path, query)
         name = links.file_of(path, query)
         if status != 200:
             failed.append((status, path))
@@ -107,36 +105,3 @@ async def _crawl(app: Any, folder: Path, progress: Callable[[int, int], None]) -
         files, size = files + 1, size + len(body)
         progress(files, files + len(waiting))
     return Written(files, size, failed)
-
-
-async def _get(app: ASGIApp, path: str, query: dict[str, str]) -> tuple[int, bytes]:
-    """What the application answers, without a server."""
-    parts: list[bytes] = []
-    status = 0
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-        elif message["type"] == "http.response.body":
-            parts.append(message.get("body", b""))
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": urlencode(query).encode(),
-        "headers": [(b"host", b"localhost")],
-        "client": ("127.0.0.1", 0),
-        "server": ("localhost", 80),
-    }
-    await app(scope, receive, send)
-    return status, b"".join(parts)
