@@ -80,3 +80,17 @@ def test_a_public_address_gives_the_path_of_links(site_store):
         assert 'href="/crowd/results"' in one.get("/").text
     with pytest.raises(ValueError, match="expected an address"):
         Settings(base_url="example.org")
+
+
+def test_a_site_below_a_path(site_store):
+    from sites import client
+
+    with client(site_store, base_url="https://localhost/crowd") as one:
+        page = one.get("/crowd/results")
+        assert page.status_code == 200
+        assert 'aria-current="page">Results' in page.text
+        address = re.search(r'href="(/crowd/assets/style[^"]*)"', page.text)[1]
+        assert one.get(address).status_code == 200
+        assert one.get("/crowd/no-such-page").status_code == 404
+        assert one.get("/results").status_code == 404
+        assert one.get("/healthz").text == one.get("/crowd/healthz").text == "ok\n"

@@ -89,7 +89,13 @@ def take_in(arguments: argparse.Namespace) -> Any:
 def _settings(arguments: argparse.Namespace) -> Any:
     from ie_crowd.site.settings import Settings
 
+    host = getattr(arguments, "host", "127.0.0.1")
+    if host in ("0.0.0.0", "::", "") and not arguments.base_url:  # noqa: S104 looked at, not listened on
+        raise ValueError(
+            f"--host={host}: listens on every address; say by which one it is asked for with --base-url=URL"
+        )
     return Settings(
+        hosts=(*Settings.hosts, f"[{host}]" if ":" in host else host),
         store=arguments.store,
         challenges=tuple(arguments.challenge),
         folders=folders_of(arguments),

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from ie_crowd.aggregate import mean_sd_ci95
 from ie_crowd.site import (
@@ -64,8 +64,9 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     routes: list[BaseRoute] = [Route("/healthz", healthz)]
     for module in MODULES:
         routes += module.routes
+    within = [Mount(settings.base_path, routes=routes), Route("/healthz", healthz)] if settings.base_path else routes
     app = Starlette(
-        routes=routes, middleware=list(MIDDLEWARE), exception_handlers=HANDLERS, lifespan=_lifespan(engine is None)
+        routes=within, middleware=list(MIDDLEWARE), exception_handlers=HANDLERS, lifespan=_lifespan(engine is None)
     )
     app.state.settings = settings
     app.state.paths = {route.path for route in routes if isinstance(route, Route)}

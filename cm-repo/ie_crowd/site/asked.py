@@ -11,7 +11,7 @@ from ie_crowd.store.charts import AXES
 from ie_crowd.store.chosen import Filter
 from ie_crowd.store.query import SORTS
 
-FILTERS = ("dataset", "supervision", "labels", "division", "submitter", "cpu_model", "accelerator")
+FILTERS = ("dataset", "supervision", "labels", "division", "method", "submitter", "cpu_model", "accelerator")
 VIEWS = ("table", "chart")
 LONGEST = 200
 LAST_PAGE = 10**6

@@ -45,9 +45,9 @@ def charts(rows: Sequence[Mapping[str, Any]], name: str, metric: Metric, publish
 def _chart(
     index: int, dataset: str, rows: list[dict[str, Any]], name: str, metric: Metric, published: list[Published]
 ) -> Chart:
-    lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    lines: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        lines.setdefault((row["supervision"], row["division"]), []).append(row)
+        lines.setdefault(tuple(filter(None, (row["method"], row["supervision"], row["division"]))), []).append(row)
     counts = sorted(
         {int(row["labels"]) for row in rows if row["labels"] != "all"}
         | {int(one.labels) for one in published if one.labels != "all"}
@@ -66,7 +66,8 @@ def _chart(
     says = f"{name} ({unit})" if unit else name
     parts = svg.frame(x, y, "labelled examples", says, WIDTH, HEIGHT)
     legend: list[tuple[int, str | None, str]] = []
-    for series, ((supervision, division), line) in enumerate(lines.items()):
+    for series, (name_of_line, line) in enumerate(lines.items()):
+        said = ", ".join(name_of_line)
         kind = f"s{series % svg.SERIES}"
         line.sort(key=lambda row: places[row["labels"]])
         shift = 5.0 * (series - (len(lines) - 1) / 2)  # so that intervals of the same labels do not cover each other
@@ -80,16 +81,14 @@ def _chart(
             if row["ci95"] is not None:
                 low, high = y.at(row["mean"] - row["ci95"]), y.at(row["mean"] + row["ci95"])
                 parts.append(svg.upright(across, low, high, f"bar {kind}"))
-            told = (
-                f"{supervision}, {division}, {present.labels(row['labels'])}: {_told(row['mean'], row['ci95'], unit)}"
-            )
+            told = f"{said}, {present.labels(row['labels'])}: {_told(row['mean'], row['ci95'], unit)}"
             parts.append(svg.marker(series, across, up, 5.5, "", told))
-        legend.append((series, svg.DASHES[series % svg.SERIES], f"{supervision}, {division} division, measured"))
+        legend.append((series, svg.DASHES[series % svg.SERIES], f"{said} division, measured"))
     parts += _others(published, x, y, places)
     if published:
         legend.append((-1, None, "published by others"))
     told = "; ".join(
-        f"{row['supervision']}, {row['division']}, {present.labels(row['labels'])}: "
+        f"{row['method']} {row['supervision']}, {row['division']}, {present.labels(row['labels'])}: ".lstrip()
         + _told(row["mean"], row["ci95"], unit)
         for row in rows[:24]
     )

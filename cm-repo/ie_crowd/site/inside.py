@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from starlette.types import ASGIApp, Message
 
 
-async def get(app: ASGIApp, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
-    """What the application answers, without a server."""
+async def get(app: ASGIApp, path: str, query: Mapping[str, str], client: str = "127.0.0.1") -> tuple[int, bytes]:
+    """What the application answers, without a server; ``client`` is who it thinks asks."""
     parts: list[bytes] = []
     status = 0
 
@@ -34,7 +34,7 @@ async def get(app: ASGIApp, path: str, query: Mapping[str, str]) -> tuple[int, b
         "root_path": "",
         "query_string": urlencode(query).encode(),
         "headers": [(b"host", b"localhost")],
-        "client": ("127.0.0.1", 0),
+        "client": (client, 0),
         "server": ("localhost", 80),
     }
     await app(scope, receive, send)

@@ -91,6 +91,8 @@ def headline(wanted: Asked) -> str:
         parts.append("all labels" if labels == "all" else f"{labels} labels")
     if "division" in said:
         parts.append(f"{said.pop('division')} division")
+    if "method" in said:
+        parts.append(f"method {said.pop('method')}")
     if "submitter" in said:
         parts.append(f"by {said.pop('submitter')}")
     if said.get("accelerator") == asked.CPU_ONLY:
