@@ -7,19 +7,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd.site.context import render
-from ie_crowd.store import discuss, query, standings
+from ie_crowd.store import discuss, query
 
 
 def paper(request: Request) -> Response:
     """The front page: the paper in own words, and what is known here about it."""
     state = request.app.state
-    rules = state.content.rules
     return render(
         request,
         "paper.html.j2",
         totals=state.cached.get("totals", lambda: query.totals(state.store)),
         newest=state.cached.get("newest", lambda: _newest(request)),
-        contests=state.cached.get("contests", lambda: standings.contests(state.store, rules.id)),
         sizes={name: size_of(one.content) for name, one in state.assets.items() if name.startswith("figure-")},
     )
 

@@ -30,12 +30,12 @@ class Column(NamedTuple):
     aria: str
 
 
-def only(request: Request) -> str | None:
+def only(request: Request, revision: int) -> str | None:
     """The challenge to filter by: None where the store holds no other, which spares the filter."""
     state = request.app.state
-    found = state.cached.get("challenges", lambda: {row["challenge"] for row in standings.contests(state.store)})
+    found: list[str] = state.cached.get("challenges", lambda: query.challenges(state.store), revision)
     own: str = state.content.rules.id
-    return None if found <= {own} else own
+    return None if found in ([], [own]) else own
 
 
 def results(request: Request) -> Response:
@@ -52,15 +52,16 @@ def results(request: Request) -> Response:
         "cpu_only": asked.CPU_ONLY,
         "headline": headline(wanted),
         "views": {view: {**wanted.chosen, **({"view": view} if view != "table" else {})} for view in asked.VIEWS},
-        "contests": state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision),
     }
+    if state.settings.static:
+        values["contests"] = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision)
     if wanted.view == "chart":
         return _chart(request, wanted, values)
     names = asked.columns(rules, wanted.chosen, wanted.sort)
     size = state.settings.page_size
     page = query.results(
         state.store,
-        wanted.filter(only(request)),
+        wanted.filter(only(request, revision)),
         sort=wanted.sort,
         descending=wanted.descending,
         page=wanted.page,

@@ -155,6 +155,15 @@ def facets(engine: Engine, challenge: str | None = None) -> dict[str, list[Any]]
     return found
 
 
+def challenges(engine: Engine) -> list[str]:
+    """The ids of the challenges of published results, sorted."""
+    contest, result = tables.contest.c, tables.result.c
+    used = exists().where(result.contest_pk == contest.pk, result.state == tables.PUBLISHED)
+    query = select(contest.challenge).where(used).distinct().order_by(contest.challenge)
+    with database.reading(engine) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
 def totals(engine: Engine) -> dict[str, int]:
     """How many results are in each state, and how many submitters, machines and contests are published."""
     result = tables.result.c
