@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from databases import empty_url, engine, postgresql, postgresql_template, store_url  # noqa: F401 fixtures
+from site_people import copied_site, filled, people_site  # noqa: F401 fixtures
 from sites import site, site_store  # noqa: F401 fixtures
 
 ROOT = Path(__file__).resolve().parents[1]

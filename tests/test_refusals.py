@@ -6,10 +6,7 @@ import pytest
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 from ie_crowd import __main__ as command_line  # noqa: E402
-from ie_crowd.store import database, query, refusals, write  # noqa: E402
-from sqlalchemy import text as sql  # noqa: E402
-from toy_challenge.documents import text, toy  # noqa: E402
-from toy_challenge.make import RULES  # noqa: E402
+from ie_crowd.store import database, refusals  # noqa: E402
 
 
 def test_newest_first_in_pages(engine):
@@ -34,21 +31,6 @@ def test_only_so_many_are_kept_and_of_a_reason_one_line(engine, monkeypatch):
     rows = refusals.read(engine, limit=1000)
     assert [row["reason"][0] for row in rows] == ["6", "5", "4"]
     assert all(len(row["reason"]) <= 300 and row["reason"].isprintable() and len(row["by"]) == 80 for row in rows)
-
-
-def test_a_store_of_the_first_schema_is_brought_along(store_url):
-    engine = database.connect(store_url)
-    found = write.submit(engine, text(toy()), publish=True, rules={RULES.id: RULES})
-    with database.writing(engine) as connection:
-        connection.execute(sql("DROP TABLE refusal"))
-        connection.execute(sql("UPDATE alembic_version SET version_num = '0001'"))
-    engine.dispose()
-    engine = database.connect(store_url)
-    refusals.record(engine, "Ada", 422, "why")
-    assert query.one(engine, found.id)["state"] == "published"
-    with engine.connect() as connection:
-        assert connection.execute(sql("SELECT version_num FROM alembic_version")).scalar() == database.VERSION
-    engine.dispose()
 
 
 def test_the_operator_reads_them(tmp_path, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
-from ie_crowd.store import audit, database, moderate, people, prepare, tables, write  # noqa: E402
+from ie_crowd.store import audit, database, moderate, people, prepare, refusals, tables, write  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 from sqlalchemy import text as sql  # noqa: E402
 from sqlalchemy.exc import IntegrityError  # noqa: E402
@@ -54,7 +54,8 @@ def test_the_migrations_make_the_tables(empty_url):
     database.connect(empty_url, create=False).dispose()  # a second time, nothing is left to do
 
 
-def test_a_store_from_before_there_were_methods_keeps_its_results_and_references(empty_url):
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_a_store_from_before_there_were_methods_keeps_its_results_and_references(empty_url, version):
     from alembic import command
     from alembic.config import Config
 
@@ -63,7 +64,7 @@ def test_a_store_from_before_there_were_methods_keeps_its_results_and_references
     config.set_main_option("script_location", str(Path(database.__file__).with_name("migrations")))
     with database.writing(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
+        command.upgrade(config, version)
         for pk, name in ((1, "ie-repr"), (2, "forgotten")):
             connection.execute(
                 sql("INSERT INTO contest VALUES (:pk, :name, 'digits', 'supervised', -1, 'closed')"),
@@ -87,6 +88,8 @@ def test_a_store_from_before_there_were_methods_keeps_its_results_and_references
         ]
         with pytest.raises(IntegrityError):
             connection.execute(sql("DELETE FROM contest WHERE pk = 1"))
+    refusals.record(engine, "Ada", 422, "why")
+    assert len(refusals.read(engine)) == 1
     engine.dispose()
 
 
@@ -408,10 +411,13 @@ def test_objections_are_decided_by_somebody_else(engine):
 def test_one_account_cannot_flood_with_objections(engine):
     ada, document = account(engine, "Ada"), toy()
     send(engine, document)
-    for _ in range(moderate.MOST_OPEN):
-        moderate.object_to(engine, document["id"], ada, "no")
+    first = moderate.object_to(engine, document["id"], ada, "no 0")
+    for number in range(1, moderate.MOST_OPEN):
+        moderate.object_to(engine, document["id"], ada, f"no {number}")
+    assert moderate.object_to(engine, document["id"], ada, "no 0") == first  # sent twice, it is one
     with pytest.raises(ValueError, match="are open"):
         moderate.object_to(engine, document["id"], ada, "no")
+    assert len(moderate.objections(engine)) == moderate.MOST_OPEN
     with pytest.raises(ValueError, match="at most 500"):
         moderate.object_to(engine, document["id"], ada, "x" * 501)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http
+import secrets
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,11 +20,15 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from ie_crowd.aggregate import mean_sd_ci95
 from ie_crowd.site import (
+    account,
     api,
     assets,
+    comments,
     context,
     feeds,
     links,
+    login,
+    operator,
     pages_about,
     pages_challenge,
     pages_compare,
@@ -32,6 +37,9 @@ from ie_crowd.site import (
     pages_result,
     pages_results,
     problems,
+    reviews,
+    security,
+    visitor,
 )
 from ie_crowd.site.cached import Cached
 from ie_crowd.site.content import load as load_content
@@ -50,9 +58,14 @@ MODULES = (
     pages_formats,
     api,
     feeds,
+    login,
+    account,
+    comments,
+    reviews,
+    operator,
 )
-# From the outermost to the innermost.
-MIDDLEWARE: tuple[Middleware, ...] = ()
+# From the outermost to the innermost; pages that become files have none.
+MIDDLEWARE: tuple[Any, ...] = (security.Guard, visitor.Visitor)
 
 
 def create_app(settings: Settings | None = None, engine: Engine | None = None) -> Starlette:
@@ -66,8 +79,12 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         routes += module.routes
     within = [Mount(settings.base_path, routes=routes), Route("/healthz", healthz)] if settings.base_path else routes
     app = Starlette(
-        routes=within, middleware=list(MIDDLEWARE), exception_handlers=HANDLERS, lifespan=_lifespan(engine is None)
+        routes=within,
+        middleware=[Middleware(one, settings=settings) for one in (() if settings.static else MIDDLEWARE)],
+        exception_handlers=HANDLERS,
+        lifespan=_lifespan(engine is None),
     )
+    app.state.salt = secrets.token_bytes(32)  # for whom the throttle counts
     app.state.settings = settings
     app.state.paths = {route.path for route in routes if isinstance(route, Route)}
     app.state.content = load_content(settings.challenges)
@@ -138,7 +155,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return problem(request, 500, "")
+    """Made outside of all layers: its headers are added here."""
+    return problem(request, 500, "", security.answer_headers(request.scope, request.app.state.settings))
 
 
 HANDLERS: dict[Any, Any] = {

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from ie_crowd.site import links, present
+from ie_crowd.site import links, plain, present, rights
 
 TEMPLATES = Path(__file__).with_name("templates")
 # Text and address of the pages that every page leads to; the first is the site's name.
@@ -42,7 +42,7 @@ def environment() -> Environment:
         auto_reload=False,
         cache_size=200,
     )
-    found.filters.update(present.FILTERS)
+    found.filters.update(present.FILTERS, plain=plain.plain)
     found.globals.update(states=present.STATES, shape=present.shape)
     return found
 
@@ -60,13 +60,14 @@ def base(request: Request) -> dict[str, Any]:
 
     settings, rules, words; link(path, **query) and asset(name); navigation: (text, address, whether one is there);
     more: (text, path) for the foot; account {name, role} or None; csrf: the token of the session's forms, "" without
-    a session; path.
+    a session; flash: what the last form did, ""; may(name): whether this account may do that (see ``rights``); path.
     """
     state, path = request.app.state, request.url.path.removeprefix(request.app.state.settings.base_path) or "/"
     if state.settings.static:
         link = links.static(links.file_of(path, dict(request.query_params)), state.asked)
     else:
         link = state.link
+    account = getattr(request.state, "account", None)
     return {
         "settings": state.settings,
         "rules": state.content.rules,
@@ -75,8 +76,10 @@ def base(request: Request) -> dict[str, Any]:
         "asset": lambda name: link(f"/assets/{state.assets[name].name}"),
         "navigation": [(text, link(to), _within(path, to)) for text, to in NAVIGATION],
         "more": [(text, to) for text, to in MORE if to in state.paths],
-        "account": getattr(request.state, "account", None),
+        "account": account,
         "csrf": getattr(request.state, "csrf", ""),
+        "flash": getattr(request.state, "flash", ""),
+        "may": lambda name: rights.may(account, name),
         "path": path,
     }
 

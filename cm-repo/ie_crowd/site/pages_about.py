@@ -1,4 +1,4 @@
-"""Pages of words: the paper, initiatives, how to take part, comments."""
+"""Pages of words: the paper, initiatives, how to take part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd.site.context import render
-from ie_crowd.store import discuss, query
+from ie_crowd.store import query
 
 
 def paper(request: Request) -> Response:
@@ -49,13 +49,6 @@ def take_part(request: Request) -> Response:
     return render(request, "take_part.html.j2", address=address)
 
 
-def comments(request: Request) -> Response:
-    """What people say about the paper."""
-    state = request.app.state
-    found = discuss.comments(state.store, None, viewer=getattr(request.state, "account", None))
-    return render(request, "comments.html.j2", comments=found, about=None)
-
-
 def server(request: Request) -> Response:
     """In the static copy: what it cannot do."""
     return render(request, "server.html.j2")
@@ -65,6 +58,5 @@ routes = [
     Route("/", paper),
     Route("/initiatives", initiatives),
     Route("/take-part", take_part),
-    Route("/comments", comments),
     Route("/server.html", server),
 ]

@@ -13,6 +13,7 @@ charts         points of two axes; a metric against the number of labels
 export         every row of a table, for CSV and JSON
 standings      ranks and what is reproduced, from the raw values, by ``ie_crowd.rank``
 people         accounts, tokens, sessions, roles
+desk           an account's own uploads; what waits for a reviewer
 discuss        comments and reviewers' signatures
 throttle       how often somebody may try
 refusals       uploads that were refused

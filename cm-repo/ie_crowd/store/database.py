@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from ie_crowd import places
 
-VERSION = "0003"  # the newest migration in migrations/versions
+VERSION = "0004"  # the newest migration in migrations/versions
 BUSY_SECONDS = 60
 LOCK = 0x1EC0  # PostgreSQL's advisory lock of a writer
 CACHE_KIB = 32 * 1024

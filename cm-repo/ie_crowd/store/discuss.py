@@ -40,12 +40,20 @@ def clean(text: str) -> str:
 
 
 def comment(engine: Engine, account: Mapping[str, Any], text: str, result_id: str | None = None) -> int:
-    """A comment on a published result, or on the paper; returns its number. A reviewer's is visible at once."""
+    """A comment on a published result, or on the paper; returns its number. A reviewer's is visible at once.
+
+    The same text by the same account in the same place is one comment, however often it is sent.
+    """
     people.need(account, "contributor")
     kept, at, table = clean(text), audit.now(), tables.comment
     trusted = people.RANK[account["role"]] >= people.RANK["reviewer"]
     with database.writing(engine) as connection:
         key = None if result_id is None else _result(connection, result_id, tables.PUBLISHED)["pk"]
+        same = (table.c.account_pk == account["pk"]) & (table.c.text == kept)
+        same &= table.c.result_pk.is_not_distinct_from(key)
+        there = connection.execute(select(table.c.pk).where(same).limit(1)).scalar()
+        if there is not None:
+            return int(there)
         mine = (table.c.account_pk == account["pk"]) & (table.c.state == "pending")
         if connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one() >= MOST_PENDING:
             raise ValueError(f"{MOST_PENDING} comments of yours wait for a reviewer; wait with them")

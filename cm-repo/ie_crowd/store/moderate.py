@@ -1,7 +1,8 @@
 """What happens to a result after it came: published, quarantined, released, objected to, withdrawn.
 
 valid → published; quarantined → valid or published (released by a reviewer); anything → quarantined; anything →
-withdrawn, where only id, state and reason stay. Each is one transaction with its line in the audit log.
+withdrawn, where only id, state and reason stay (refused by a reviewer, too). Each is one transaction with its line in
+the audit log.
 """
 
 from __future__ import annotations
@@ -18,11 +19,20 @@ LONGEST_REASON = 500
 MOST_OPEN = 5  # objections of one account against one result
 
 
+class WrongState(ValueError):
+    """What was asked for cannot be done with a result in its present state: somebody else was faster."""
+
+
 def publish(engine: Engine, result_id: str, account: Mapping[str, Any], note: str = "") -> None:
-    """Publish a valid or a quarantined result; a quarantined one needs a note that says why. For reviewers."""
+    """Publish a valid or a quarantined result; a quarantined one needs a note that says why. For reviewers.
+
+    Nobody but an operator publishes what they uploaded themselves.
+    """
     people.need(account, "reviewer")
     with database.writing(engine) as connection:
         row = _result(connection, result_id, tables.VALID, tables.QUARANTINED)
+        if row["account_pk"] == account["pk"] and account["role"] != "operator":
+            raise PermissionError("somebody else publishes a result of your own")
         note = _text(note, "a note that says why", optional=row["state"] == tables.VALID)
         at = audit.now()
         _set(connection, row, state=tables.PUBLISHED, published=at)
@@ -50,14 +60,22 @@ def withdraw(engine: Engine, result_id: str, account: Mapping[str, Any], why: st
         row = _result(connection, result_id, *tables.STATES[:3])
         if row["account_pk"] is None or row["account_pk"] != account["pk"]:
             people.need(account, "operator")
-        key, c = row["pk"], tables
-        for table in (c.summary, c.run_value, c.run, c.original, c.reason, c.comment, c.signature):
-            connection.execute(delete(table).where(table.c.result_pk == key))
-        gone = {"submitter_pk": None, "machine_pk": None, "account_pk": None, "place": None, "published": None}
-        _set(connection, row, state=tables.WITHDRAWN, os="", wall_seconds=0.0, **gone)
-        connection.execute(insert(c.reason), {"result_pk": key, "name": "withdrawn", "evidence": "", "detail": why})
-        _forget(connection, row)
-        audit.record(connection, audit.now(), account["name"], [("withdrawn", result_id, why)])
+        _bury(connection, row, "withdrawn", why, account["name"], account_pk=None)
+
+
+def refuse(engine: Engine, result_id: str, account: Mapping[str, Any], why: str) -> None:
+    """Remove for good what was never published: it is withdrawn with the reviewer's reason. For reviewers.
+
+    Whoever uploaded it still sees that it was refused, and why.
+    """
+    people.need(account, "reviewer")
+    why = _text(why, "a reason")
+    with database.writing(engine) as connection:
+        row = _result(connection, result_id, tables.VALID, tables.QUARANTINED)
+        shown = (tables.audit.c.subject == result_id) & (tables.audit.c.action == "published")
+        if connection.execute(select(tables.audit.c.pk).where(shown).limit(1)).first() is not None:
+            raise WrongState(f"result {result_id[:12]}… was published once; only an operator can withdraw it")
+        _bury(connection, row, "refused", why, account["name"])
 
 
 def object_to(engine: Engine, result_id: str, account: Mapping[str, Any], why: str) -> int:
@@ -72,6 +90,9 @@ def object_to(engine: Engine, result_id: str, account: Mapping[str, Any], why: s
             objection.c.account_pk == account["pk"],
             objection.c.state == "open",
         )
+        again = connection.execute(mine.where(objection.c.reason == why)).scalar()
+        if again is not None:
+            return int(again)  # the same, sent twice
         if len(connection.execute(mine).all()) >= MOST_OPEN:
             raise ValueError(f"{MOST_OPEN} objections of yours against this result are open; wait for a decision")
         at = audit.now()
@@ -155,6 +176,18 @@ def _hide(connection: Connection, row: Mapping[str, Any], actor: str, why: str) 
     audit.record(connection, audit.now(), actor, [("quarantined", row["id"], why)])
 
 
+def _bury(connection: Connection, row: Mapping[str, Any], what: str, why: str, actor: str, **more: Any) -> None:
+    """Leave a tombstone of a result: id, state and why."""
+    key, c = row["pk"], tables
+    for table in (c.summary, c.run_value, c.run, c.original, c.reason, c.comment, c.signature):
+        connection.execute(delete(table).where(table.c.result_pk == key))
+    gone = {"submitter_pk": None, "machine_pk": None, "place": None, "published": None, **more}
+    _set(connection, row, state=tables.WITHDRAWN, os="", wall_seconds=0.0, **gone)
+    connection.execute(insert(c.reason), {"result_pk": key, "name": what, "evidence": "", "detail": why})
+    _forget(connection, row)
+    audit.record(connection, audit.now(), actor, [(what, row["id"], why)])
+
+
 def _forget(connection: Connection, row: Mapping[str, Any]) -> None:
     """The names of a submitter and a machine that no other result has go too."""
     for table, column in ((tables.submitter, "submitter_pk"), (tables.machine, "machine_pk")):
@@ -169,7 +202,7 @@ def _result(connection: Connection, result_id: str, *states: str) -> dict[str, A
     if found is None:
         raise LookupError(f"there is no result {result_id[:64]!r}")
     if found["state"] not in states:
-        raise ValueError(f"result {result_id[:12]}… is {found['state']}, expected {' or '.join(states)}")
+        raise WrongState(f"result {result_id[:12]}… is {found['state']}, expected {' or '.join(states)}")
     return dict(found)
 
 

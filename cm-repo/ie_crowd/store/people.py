@@ -18,23 +18,35 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from ie_crowd.store import audit, database, names, tables
 
+PROGRAM = "operator"  # what the log calls whoever uses the command line; no account has this name
 PREFIX = "iecrowd_"  # lets scanners of leaked secrets know a token by its look
 SESSION_HOURS = 12
 TOKEN_DAYS = 365
 RANK = {role: number for number, role in enumerate(tables.ROLES)}
 
 
-def add(engine: Engine, name: str, role: str = "contributor", *, actor: str = "operator") -> str:
+def add(
+    engine: Engine,
+    name: str,
+    role: str = "contributor",
+    *,
+    actor: str = PROGRAM,
+    by: Mapping[str, Any] | None = None,
+) -> str:
     """Make an account; returns its first token, which nothing can show again.
 
+    ``by``, here and below: the operator's account that asks; None where the command line does, for ``actor``.
     Raises ValueError for a name that is taken, looks like one that is taken, or is none, and for an unknown role.
     """
+    actor = _acting(by, actor)
     odd = names.problem(name)
     if odd:
         raise ValueError(f"the name {name[:80]!r} {odd}")
     if role not in tables.ROLES:
         raise ValueError(f"there is no role {role[:40]!r}; expected {', '.join(tables.ROLES)}")
     at, skeleton = audit.now(), names.skeleton(name)
+    if skeleton == names.skeleton(PROGRAM):
+        raise ValueError(f"the name {name!r} is taken: the log calls this program so")
     with database.writing(engine) as connection:
         like = connection.execute(
             select(tables.account.c.name).where(tables.account.c.skeleton == skeleton)
@@ -49,8 +61,16 @@ def add(engine: Engine, name: str, role: str = "contributor", *, actor: str = "o
         return _new_token(connection, key, at, TOKEN_DAYS)
 
 
-def new_token(engine: Engine, name: str, *, days: int | None = TOKEN_DAYS, actor: str = "operator") -> str:
+def new_token(
+    engine: Engine,
+    name: str,
+    *,
+    days: int | None = TOKEN_DAYS,
+    actor: str = PROGRAM,
+    by: Mapping[str, Any] | None = None,
+) -> str:
     """Another token for an account; the old ones keep working until they are revoked. ``days=None``: for ever."""
+    actor = _acting(by, actor)
     with database.writing(engine) as connection:
         account, at = _named(connection, name), audit.now()
         if account["disabled"]:
@@ -59,15 +79,30 @@ def new_token(engine: Engine, name: str, *, days: int | None = TOKEN_DAYS, actor
         return _new_token(connection, account["pk"], at, days)
 
 
-def revoke(engine: Engine, name: str, *, actor: str = "operator") -> int:
+def renew(engine: Engine, account: Mapping[str, Any], secret: str) -> str:
+    """A new token for one's own account; every older one ends, and every session but that of ``secret``."""
+    need(account, "contributor")
+    with database.writing(engine) as connection:
+        at, session, token = audit.now(), tables.session.c, tables.token.c
+        others = (session.account_pk == account["pk"]) & (session.sha256 != _hash(secret))
+        connection.execute(delete(tables.session).where(others))
+        old = (token.account_pk == account["pk"]) & token.revoked.is_(None)
+        connection.execute(update(tables.token).where(old).values(revoked=at))
+        audit.record(connection, at, account["name"], [("token renewed", account["name"], "")])
+        return _new_token(connection, account["pk"], at, TOKEN_DAYS)
+
+
+def revoke(engine: Engine, name: str, *, actor: str = PROGRAM, by: Mapping[str, Any] | None = None) -> int:
     """End every token and session of an account; returns how many tokens that were."""
+    actor = _acting(by, actor)
     with database.writing(engine) as connection:
         account, at = _named(connection, name), audit.now()
         return _end(connection, account, at, actor)
 
 
-def disable(engine: Engine, name: str, *, actor: str = "operator") -> None:
+def disable(engine: Engine, name: str, *, actor: str = PROGRAM, by: Mapping[str, Any] | None = None) -> None:
     """The account may do nothing any more; its tokens and sessions end, its contributions stay."""
+    actor = _acting(by, actor, not_on=name)
     with database.writing(engine) as connection:
         account, at = _named(connection, name), audit.now()
         connection.execute(update(tables.account).where(tables.account.c.pk == account["pk"]).values(disabled=at))
@@ -75,16 +110,20 @@ def disable(engine: Engine, name: str, *, actor: str = "operator") -> None:
         _end(connection, account, at, actor)
 
 
-def enable(engine: Engine, name: str, *, actor: str = "operator") -> None:
+def enable(engine: Engine, name: str, *, actor: str = PROGRAM, by: Mapping[str, Any] | None = None) -> None:
     """The account may be used again, with a new token."""
+    actor = _acting(by, actor)
     with database.writing(engine) as connection:
         account = _named(connection, name)
         connection.execute(update(tables.account).where(tables.account.c.pk == account["pk"]).values(disabled=None))
         audit.record(connection, audit.now(), actor, [("account enabled", name, "")])
 
 
-def set_role(engine: Engine, name: str, role: str, *, actor: str = "operator") -> None:
+def set_role(
+    engine: Engine, name: str, role: str, *, actor: str = PROGRAM, by: Mapping[str, Any] | None = None
+) -> None:
     """Give an account another role."""
+    actor = _acting(by, actor, not_on=name)
     if role not in tables.ROLES:
         raise ValueError(f"there is no role {role[:40]!r}; expected {', '.join(tables.ROLES)}")
     with database.writing(engine) as connection:
@@ -159,6 +198,16 @@ def need(account: Mapping[str, Any] | None, role: str) -> None:
         raise PermissionError("log in first")
     if RANK[account["role"]] < RANK[role]:
         raise PermissionError(f"this needs the role {role}; {account['name']} is {account['role']}")
+
+
+def _acting(by: Mapping[str, Any] | None, actor: str, not_on: str | None = None) -> str:
+    """Whom the log names; an account must be an operator's, and leaves one never without an operator by a slip."""
+    if by is None:
+        return actor
+    need(by, "operator")
+    if by["name"] == not_on:
+        raise PermissionError("another operator changes the role of your own account, or disables it")
+    return str(by["name"])
 
 
 def _lookup(engine: Engine, table: Any, given: str) -> dict[str, Any] | None:

@@ -110,6 +110,7 @@ result = Table(
     Index("ix_result_wall", "state", "wall_seconds", "pk"),
     Index("ix_result_contest", "state", "contest_pk", "published", "pk"),
     Index("ix_result_submitter", "submitter_pk", "state", "contest_pk", "machine_pk"),
+    Index("ix_result_account", "account_pk", "pk"),
     Index("ix_result_machine", "machine_pk", "state", "contest_pk", "submitter_pk"),
     CheckConstraint("state IN ('valid', 'quarantined', 'published', 'withdrawn')", name="state"),
 )

@@ -1,0 +1,25 @@
+"""What a page says after a change, by the word that the cookie carries: only these texts can be shown."""
+
+from __future__ import annotations
+
+MESSAGES = {
+    "logged-in": "You are logged in.",
+    "logged-out": "You are logged out.",
+    "comment-waits": "Thank you. A reviewer looks at your comment before others see it.",
+    "comment-shown": "Your comment is shown.",
+    "comment-deleted": "Your comment is deleted.",
+    "objection-open": "Your objection is open. A reviewer decides on it.",
+    "withdrawn": "The result is withdrawn. Its id and your reason stay.",
+    "published": "The result is published.",
+    "quarantined": "The result is quarantined.",
+    "refused": "The result is refused. Its id and your reason stay.",
+    "signed": "Your signature is kept.",
+    "comment-visible": "The comment is shown.",
+    "comment-hidden": "The comment is hidden.",
+    "objection-upheld": "The objection is upheld; the result is quarantined.",
+    "objection-dismissed": "The objection is dismissed.",
+    "role-changed": "The role is changed.",
+    "tokens-ended": "The account's tokens and sessions are ended.",
+    "account-disabled": "The account is disabled; its tokens and sessions are ended.",
+    "account-enabled": "The account is enabled. Give it a new token.",
+}

@@ -1,0 +1,185 @@
+"""The reviewers' pages: what waits for a decision, and the decisions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ie_crowd import checklists
+from ie_crowd.site import endpoints, visitor
+from ie_crowd.site.comments import TYPED, number, result_id
+from ie_crowd.site.context import render
+from ie_crowd.site.endpoints import Typed
+from ie_crowd.store import desk, discuss, moderate, query, refusals, tables
+
+SIZE = 20
+LINES = 50
+SHOWN = ("valid", "quarantined", "comments", "objections")
+SIGNS = ("pass", "fail", "not applicable")
+NO_ERRORS: Mapping[Any, str] = {}
+
+
+def moderation(request: Request) -> Response:
+    """The queues, one at a time."""
+    show = request.query_params.get("show", "valid")
+    if show not in SHOWN:
+        raise HTTPException(400, f"show is one of {', '.join(SHOWN)}.")
+    return _queue(request, show)
+
+
+def _queue(
+    request: Request, show: str, typed: Mapping[Any, str] = NO_ERRORS, errors: Mapping[Any, str] = NO_ERRORS
+) -> Response:
+    store, who, page = request.app.state.store, request.state.account, endpoints.page_number(request)
+    values: dict[str, Any] = {}
+    if show in ("valid", "quarantined"):
+        found = desk.waiting(store, who, show, page=page, size=SIZE)
+        values = {"rows": found.rows, "pages": -(-found.total // SIZE)}
+    elif show == "comments":
+        values = {"rows": discuss.comments(store, viewer=who, pending=True, limit=100), "pages": 1}
+    else:
+        values = {"rows": moderate.objections(store, only_open=True)[:100], "pages": 1}
+    counts = desk.counts(store, who)
+    status = 422 if errors else 200
+    values |= {"show": show, "number": page, "counts": counts, "typed": typed, "errors": errors}
+    return render(request, "moderation.html.j2", status, **values)
+
+
+def refused_uploads(request: Request) -> Response:
+    """What the API would not take, newest first."""
+    before = endpoints.before(request)
+    rows = refusals.read(request.app.state.store, before=before, limit=LINES + 1)
+    older = rows[LINES - 1]["pk"] if len(rows) > LINES else None
+    counts = desk.counts(request.app.state.store, request.state.account)
+    values: dict[str, Any] = {"show": "refused", "counts": counts, "older": older, "first": before is None}
+    return render(request, "refused.html.j2", rows=rows[:LINES], **values)
+
+
+def review(request: Request) -> Response:
+    """One result with everything that a decision needs."""
+    return _review(request)
+
+
+def _review(request: Request, typed: Mapping[str, str] = NO_ERRORS, errors: Mapping[str, str] = NO_ERRORS) -> Response:
+    store, about = request.app.state.store, result_id(request)
+    row = query.one(store, about)
+    if row is None or row["state"] == tables.WITHDRAWN:
+        raise HTTPException(404, "There is no such result, or it is withdrawn.")
+    asked = request.query_params.get("item", "") if not typed else typed.get("item", "")
+    signed: dict[str, list[dict[str, Any]]] = {}
+    for one in discuss.signatures(store, about):
+        signed.setdefault(f"{one['checklist']}/{one['item']}", []).append(one)
+    return render(
+        request,
+        "review.html.j2",
+        422 if errors else 200,
+        row=row,
+        runs=query.runs(store, about)[:50],
+        checklists=checklists.load(),
+        signed=signed,
+        signs=SIGNS,
+        item=asked if asked in _points() else "",
+        typed={"note": "", "why": "", "refuse": "", "sign": "", "state": "", **typed},
+        errors=defaultdict(str, errors),
+    )
+
+
+def publish(request: Request, typed: Typed) -> Response:
+    """Publish, with a note where reasons speak against it."""
+    about, store = result_id(request), request.app.state.store
+    error = endpoints.refused(moderate.publish, store, about, request.state.account, typed["note"])
+    if error:
+        return _review(request, typed, {"note": error})
+    return visitor.done(request, "/moderation", "published")
+
+
+def quarantine(request: Request, typed: Typed) -> Response:
+    """Take out of what is shown."""
+    error = endpoints.refused(
+        moderate.quarantine, request.app.state.store, result_id(request), request.state.account, typed["why"]
+    )
+    if error:
+        return _review(request, typed, {"why": error})
+    return visitor.done(request, f"/moderation/results/{result_id(request)}", "quarantined")
+
+
+def refuse(request: Request, typed: Typed) -> Response:
+    """Remove what was never published."""
+    error = endpoints.refused(
+        moderate.refuse, request.app.state.store, result_id(request), request.state.account, typed["refuse"]
+    )
+    if error:
+        return _review(request, typed, {"refuse": error})
+    return visitor.done(request, "/moderation", "refused")
+
+
+def sign(request: Request, typed: Typed) -> Response:
+    """Sign one item of a checklist."""
+    about = result_id(request)
+    if typed["item"] not in _points():
+        return _review(request, typed, {"item": "choose an item"})
+    if typed["state"] not in SIGNS:
+        return _review(request, typed, {"state": "choose what you found"})
+    checklist, _, item = typed["item"].partition("/")
+    error = endpoints.refused(
+        discuss.sign,
+        request.app.state.store,
+        about,
+        request.state.account,
+        checklist,
+        item,
+        typed["state"],
+        typed["sign"],
+    )
+    if error:
+        return _review(request, typed, {"sign": error})
+    return visitor.done(request, f"/moderation/results/{about}", "signed")
+
+
+def judge(request: Request, typed: Typed) -> Response:
+    """Show or hide a comment."""
+    if typed["do"] not in ("show", "hide"):
+        raise HTTPException(400, "do is show or hide.")
+    visible = typed["do"] == "show"
+    discuss.judge_comment(request.app.state.store, number(request), request.state.account, visible=visible)
+    return visitor.done(request, "/moderation?show=comments", "comment-visible" if visible else "comment-hidden")
+
+
+def decide(request: Request, typed: Typed) -> Response:
+    """Decide an objection, with grounds."""
+    if typed["do"] not in ("uphold", "dismiss"):
+        raise HTTPException(400, "do is uphold or dismiss.")
+    one, upheld = number(request), typed["do"] == "uphold"
+    try:
+        moderate.decide(request.app.state.store, one, request.state.account, upheld=upheld, decision=typed["decision"])
+    except ValueError as error:
+        return _queue(request, "objections", {one: typed["decision"]}, {one: f"{error}"})
+    return visitor.done(request, "/moderation?show=objections", "objection-upheld" if upheld else "objection-dismissed")
+
+
+def _points() -> set[str]:
+    return {
+        f"{checklist.id}/{point.id}"
+        for checklist in checklists.load()
+        for points in checklist.subjects.values()
+        for point in points
+    }
+
+
+_RESULT = "/moderation/results/{id}"
+routes = [
+    endpoints.page("/moderation", "moderation", moderation),
+    endpoints.page("/moderation/refused", "refused uploads", refused_uploads),
+    endpoints.page(_RESULT, "review", review),
+    endpoints.posted(f"{_RESULT}/publish", "publish", publish, note=TYPED),
+    endpoints.posted(f"{_RESULT}/quarantine", "quarantine", quarantine, why=TYPED),
+    endpoints.posted(f"{_RESULT}/refuse", "refuse", refuse, refuse=TYPED),
+    endpoints.posted(f"{_RESULT}/sign", "sign", sign, item=140, state=20, sign=TYPED),
+    endpoints.posted("/moderation/comments/{number}", "judge comment", judge, do=10),
+    endpoints.posted("/moderation/objections/{number}", "decide objection", decide, decision=TYPED, do=10),
+]
