@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ie_model import checkpoint, data, glyphs, inference, judge, metrics, probes, transforms
 from ie_model.config import Config
 from ie_model.model import Classifier, EquiVAE
-from ie_model.train import derived_seed, prepare
+from ie_model.process import prepare
+from ie_model.train import derived_seed
 
 TRANSFORMED = 5000  # images of each part that are transformed, at most; evenly spaced
 

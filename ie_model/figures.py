@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ie_model import checkpoint, data, pictures, plots, run_folder
 from ie_model.config import Config
-from ie_model.train import prepare
+from ie_model.process import prepare
 
 DPI = 160
 FORMATS = ("png", "svg")

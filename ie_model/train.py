@@ -21,29 +21,15 @@ from torch import Tensor
 
 from ie_model import checkpoint, data, inference, metrics, run_folder
 from ie_model.config import Config
-from ie_model.device import Device, torch_device
+from ie_model.device import Device
 from ie_model.model import Classifier, EquiVAE
 from ie_model.objective import labelled_step, pairs_of_step, semi_supervised_step
+from ie_model.process import prepare
 
 GENTLE_STEPS = 20  # in which Adam's step size rises from nothing, while its moments are poor estimates
 
 # Called with the share of the current epoch that is done, and the metrics of the last finished epoch if there is one.
 Progress = Callable[[int, float, dict[str, Any] | None], None]
-
-
-def prepare(config: Config) -> torch.device:
-    """Sets what the whole process computes with: threads, flushed denormals, repeatable kernels. Returns the device.
-
-    Raises ValueError when this torch cannot use the device.
-    """
-    torch.set_num_threads(config.threads)
-    torch.set_flush_denormal(True)  # Adam's moments of unused weights decay into denormals, which are 10 times slower
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    kind = torch_device(config.device)
-    usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not usable[kind]:
-        raise ValueError(f"device: got {config.device}, but torch {torch.__version__} cannot use it here; use cpu")
-    return torch.device(kind)
 
 
 def derived_seed(*parts: object) -> int:
@@ -204,7 +190,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     A training that diverges ends too: with status "failed" and the reason, and no weights.
     """
     device = prepare(config)
-    images = _to_device(data.load_training(config, folder), device)
+    images = to_device(data.load_training(config, folder), device)
     model, optimiser = new_model(config, device)
     control, first, spent = _resume(config, run, model, optimiser, device)
     started = (time.perf_counter(), time.process_time())
@@ -292,7 +278,9 @@ def peak_memory() -> int:
     return int(peak) if sys.platform == "darwin" else int(peak) * 1024  # kibibytes everywhere but on macOS
 
 
-def _to_device(images: data.Training, device: torch.device) -> data.Training:
+def to_device(images: data.Training, device: torch.device) -> data.Training:
+    """All images on the device, where they stay."""
+
     def move(labelled: data.Labelled) -> data.Labelled:
         return data.Labelled(labelled.images.to(device), labelled.labels.to(device))
 
