@@ -180,9 +180,12 @@ def _reason(error: Any) -> str:
     return shown(str(said).lower(), 200)
 
 
-def persist(
-    attempt: Callable[[], Answer], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
-) -> Answer:
+def pause(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
+
+
+def persist(attempt: Callable[[], Answer], say: Callable[[str], None]) -> Answer:
     """The answer of the first attempt that is not one of AGAIN, after growing waits; the last answer otherwise.
 
     Raises UnreachableError if no attempt got an answer, or the server asks for more patience than LONGEST_WAIT.
@@ -206,7 +209,7 @@ def persist(
             return answer
         wait = min(max(wait, asked or 0.0), LONGEST_WAIT)
         say(f"{why}; trying again in {wait:.0f} s ({number} of {TRIES})")
-        sleep(wait)
+        pause(wait)
     raise AssertionError
 
 
