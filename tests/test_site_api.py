@@ -347,13 +347,22 @@ def test_words_are_limited(site, store, monkeypatch):  # noqa: F811
 # Tables
 
 
-def test_every_table_as_csv_and_json(site, ids):  # noqa: F811
+def test_every_table_as_csv_and_json(site, ids, monkeypatch):  # noqa: F811
     extra = {
         "points": f"?x=wall_seconds&y={MAE}",
         "labels": f"?metric={MAE}",
         "comparison": f"?a={ids['ada']}&b={ids['bob']}",
     }
+    given = {}  # what the store and the rules give: a new column of theirs is not to be forgotten
     for name, table in exports.TABLES.items():
+        columns = table.rows
+
+        def noted(call, name=name, columns=columns):
+            for row in columns(call):
+                given[name] = row
+                yield row
+
+        monkeypatch.setitem(exports.TABLES, name, table._replace(rows=noted))
         rows = get(site, f"/exports/{name}.json{extra.get(name, '')}").json()
         text_ = get(site, f"/exports/{name}.csv{extra.get(name, '')}")
         assert text_.headers["content-disposition"] == f'attachment; filename="{name}.csv"'
@@ -363,12 +372,8 @@ def test_every_table_as_csv_and_json(site, ids):  # noqa: F811
         assert all(len(row) == len(cells[0]) for row in cells)
         for row, line in zip(rows, cells[1:], strict=True):
             assert set(row) == set(table.columns)
+            assert set(row) == set(given[name]), name
             assert line == [str(exports.cell(row[column])) for column in table.columns]
-        for column in table.columns:  # each is filled somewhere, so none is misspelt
-            assert column in ("place", "p", "method", "chance", "rerun", "recompute", "labels", "other", "value",
-                              "tolerance", "threshold", "reproduced_by", "x_ci95") or any(
-                row[column] is not None for row in rows
-            ), (name, column)  # fmt: skip
 
 
 def test_a_spreadsheet_computes_nothing(site, store):  # noqa: F811
@@ -456,7 +461,7 @@ def test_an_empty_feed_is_one(tmp_path):
 
     engine = database.connect(tmp_path / "empty.sqlite3")
     with client(engine, base_url="https://example.org/crowd") as one:
-        found, _ = entries(one.get("/feed.atom", headers={"Host": "example.org"}).content)
+        found, _ = entries(one.get("/crowd/feed.atom").content)
     assert found == []
     engine.dispose()
 

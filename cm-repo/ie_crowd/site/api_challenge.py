@@ -17,7 +17,7 @@ from ie_crowd.store import charts, query, standings
 from ie_crowd.store.standings import Contest
 
 AXIS = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*$"}
-ENTRY = ("rank", "submitter", "method", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
+ENTRY = ("rank", "submitter", "method", "variant", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
 
 
 def challenge(call: Call) -> Response:
@@ -159,8 +159,8 @@ AXES = (
     Parameter("y", AXIS, "The same.", "classification.error", required=True),
 )
 _ENTRY = _object(
-    rank={"type": ["integer", "null"]}, submitter=TEXT, method=TEXT, mean={"type": "number"}, sd=NUMBER, ci95=NUMBER,
-    n={"type": "integer"}, failed={"type": "integer"}, results={"type": "array", "items": TEXT},
+    rank={"type": ["integer", "null"]}, submitter=TEXT, method=TEXT, variant=TEXT, mean={"type": "number"},
+    sd=NUMBER, ci95=NUMBER, n={"type": "integer"}, failed={"type": "integer"}, results={"type": "array", "items": TEXT},
     reproduced_by={"type": "array", "items": TEXT},
 )  # fmt: skip
 _CONTEST = {"challenge": TEXT, "dataset": TEXT, "supervision": TEXT, "labels": LABELS_SHOWN, "division": TEXT}
@@ -205,7 +205,7 @@ OPERATIONS = (
         "readPoints", "GET", "/charts/points", "Charts", "Points of two axes", points,
         {200: Answer("Points; of many results some.", _object(
             points={"type": "array", "items": _object(
-                id=TEXT, submitter={"type": ["string", "null"]}, labels=LABELS_SHOWN, division=TEXT, x={},
+                id=TEXT, submitter={"type": ["string", "null"]}, labels=LABELS_SHOWN, division=TEXT, method=TEXT, x={},
                 x_ci95=NUMBER, y={}, y_ci95=NUMBER,
             )},
             total={"type": "integer"}, thinned={"type": "boolean"},

@@ -76,8 +76,9 @@ TABLES: dict[str, Table] = {
     "results": Table(
         "published results",
         (
-            *("id", "state", "received", "published", "created", *_CONTEST, "submitter", "cpu_model", "architecture"),
-            *("cores", "memory_bytes", "accelerator", "os", "method", "runs", "completed", "wall_seconds", "place"),
+            *("id", "state", "received", "published", "created", *_CONTEST, "method", "submitter", "cpu_model"),
+            *("architecture", "cores", "memory_bytes", "accelerator", "os", "variant", "runs", "completed"),
+            *("wall_seconds", "place"),
         ),
         _stored("results"),
     ),
@@ -99,13 +100,13 @@ TABLES: dict[str, Table] = {
     ),
     "points": Table(
         "points of a chart",
-        ("id", "submitter", "labels", "division", "x", "x_ci95", "y", "y_ci95"),
+        ("id", "submitter", "dataset", "labels", "division", "method", "x", "x_ci95", "y", "y_ci95"),
         _points,
         ("x", "y"),
     ),
     "labels": Table(
         "a metric against the number of labels",
-        (*_CONTEST[1:], "results", "submitters", "mean", "ci95", "low", "high"),
+        (*_CONTEST[1:], "method", "results", "submitters", "mean", "ci95", "low", "high"),
         _labels,
         ("metric",),
     ),

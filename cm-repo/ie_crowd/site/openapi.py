@@ -176,6 +176,7 @@ def schemas() -> dict[str, Any]:
             "supervision": TEXT,
             "labels": {"anyOf": [{"type": "integer"}, {"const": "all"}]},
             "division": {"enum": ["closed", "open"]},
+            "method": TEXT,
             "submitter": NULLABLE,
             "cpu_model": NULLABLE,
             "cores": {"type": ["integer", "null"]},

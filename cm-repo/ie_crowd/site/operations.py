@@ -159,6 +159,7 @@ FILTERS = (
     Parameter("supervision", {"type": "string", "enum": ["supervised", "semi-supervised"]}, "Only with this."),
     Parameter("labels", LABELS, "Only with so many labelled examples, or all.", "100"),
     Parameter("division", {"type": "string", "enum": ["closed", "open"]}, "Only of this division.", "closed"),
+    Parameter("method", WORDS, "Only by this method, where the rules tell methods apart.", "equivae"),
     Parameter("submitter", WORDS, "Only of this submitter, by the whole name.", "Ada L."),
     Parameter("cpu_model", WORDS, "Only from this processor.", "AMD EPYC"),
     Parameter("accelerator", WORDS, "Only from this accelerator; empty: without one.", ""),
