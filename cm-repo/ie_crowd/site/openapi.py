@@ -34,9 +34,12 @@ PROBLEMS = {
     404: "There is no such result.",
     408: "The body did not come in time.",
     413: "The body is too long.",
+    414: "The address is too long.",
     415: "The body is not plain application/json.",
+    421: "This server is not the host that was asked for.",
     422: "The body is JSON of another form, or cannot be what it says.",
     429: "Too often; Retry-After says when to come back.",
+    431: "There are too many headers, or one is too long.",
 }
 HEADERS = {
     "Link": "Where the other pages are (RFC 8288): first, prev, next, last.",
@@ -115,7 +118,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def statuses(operation: Operation) -> set[int]:
     """Every status that an operation may answer with."""
-    found = {*operation.answers, 429, 400}
+    found = {*operation.answers, 400, 414, 421, 429, 431}
     if operation.role:
         found |= {401, 403}
     if operation.viewer:
