@@ -1,6 +1,7 @@
 """The API as programs use it: lists, pages, one result, caching, who may see and say what, tables, the feed."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -466,7 +467,37 @@ def test_an_empty_feed_is_one(tmp_path):
     engine.dispose()
 
 
+def test_a_feed_among_files_leads_to_files(store):
+    with client(store, static=True) as one:
+        root = ElementTree.fromstring(one.get("/feed.atom").content)  # noqa: S314 our own
+    links = [link.attrib["href"] for link in root.iter(f"{{{feeds.ATOM}}}link")]
+    assert links[:2] == ["feed.atom", "results/index.html"]
+    assert re.fullmatch(r"results/[0-9a-f]{64}/index\.html", links[2])
+
+
 # The description
+
+
+def test_the_page_names_every_operation_and_its_commands_work(site, ids):  # noqa: F811
+    page = site.get("/api")
+    assert page.status_code == 200
+    text_ = html.unescape(page.text)
+    for operation in api.OPERATIONS:
+        assert f"{operation.method} /api/v1{operation.path}" in text_
+        for parameter in operation.parameters:
+            assert f"<code>{parameter.name}</code>" in text_
+    commands = re.findall(r"<code>curl '(http[^']+)'", text_)
+    assert len(commands) == 4
+    for command in commands:
+        asked = command.replace(operations.EXAMPLE_ID, ids["ada"])
+        assert site.get(asked).status_code == 200, asked
+    assert "<script" not in page.text
+    assert "style=" not in page.text
+
+
+def test_a_copy_made_of_files_says_that_it_answers_nothing(store):
+    with client(store, static=True) as one:
+        assert "answers no questions" in one.get("/api").text
 
 
 def test_the_description_is_of_all_routes_and_of_no_other(site):  # noqa: F811

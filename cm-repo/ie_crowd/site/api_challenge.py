@@ -210,7 +210,7 @@ OPERATIONS = (
             )},
             total={"type": "integer"}, thinned={"type": "boolean"},
         )), **_NOT_THERE},
-        (*FILTERS, *AXES, Parameter("most", integer(1, charts.MOST_POINTS), "(default: 1000)", 100)),
+        (*FILTERS, *AXES, Parameter("most", integer(1, charts.MOST_POINTS), "So many points (default: 1000).", 100)),
     ),
     Operation(
         "readByLabels", "GET", "/charts/labels", "Charts", "A metric against the number of labels", by_labels,

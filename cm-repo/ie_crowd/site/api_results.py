@@ -148,7 +148,12 @@ _COMMENTS = listed("comments", number={"type": "integer"}, by=TEXT, role=TEXT, t
 _GONE = {410: Answer("It was withdrawn; the reasons say why.")}
 LIST = (
     Parameter("sort", METRIC, "published, created, wall_seconds, submitter, labels, or a metric.", "published"),
-    Parameter("order", {"type": "string", "enum": ["ascending", "descending"]}, "(default: descending)", "ascending"),
+    Parameter(
+        "order",
+        {"type": "string", "enum": ["ascending", "descending"]},
+        "Which way (default: descending).",
+        "ascending",
+    ),
     Parameter("page", integer(1, 10**6), "From 1.", 1),
     Parameter("size", integer(1, MOST_ROWS), "Results of a page (default: 50).", 50),
     Parameter("metrics", METRICS, "Which metrics to show (default: the challenge's).", "classification.error,elbo"),

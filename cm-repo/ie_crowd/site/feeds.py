@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd import numbers
-from ie_crowd.site import present
+from ie_crowd.site import links, present
 from ie_crowd.store import audit, query
 
 ENTRIES = 50
@@ -45,8 +45,17 @@ def written(rows: list[dict[str, Any]], request: Request) -> bytes:
     _text(root, "title", f"{rules.paper['title']}: new results")
     _text(root, "id", f"tag:{authority},{SINCE}:{rules.id}")
     _text(root, "updated", rows[0]["published"] if rows else NEVER)
-    _link(root, "self", f"{here}/feed.atom", "application/atom+xml")
-    _link(root, "alternate", f"{here}/results", "text/html")
+    if settings.static:  # the addresses of files, beside this one where nobody knows the site's own
+
+        def to(path: str) -> str:
+            return f"{settings.base_url.rstrip('/')}/{links.file_of(path)}".removeprefix("/")
+    else:
+
+        def to(path: str) -> str:
+            return here + path
+
+    _link(root, "self", to("/feed.atom"), "application/atom+xml")
+    _link(root, "alternate", to("/results"), "text/html")
     for row in rows:
         entry = ElementTree.SubElement(root, f"{{{ATOM}}}entry")
         _text(entry, "title", title(row))
@@ -54,7 +63,7 @@ def written(rows: list[dict[str, Any]], request: Request) -> bytes:
         _text(entry, "updated", row["published"])
         _text(entry, "published", row["published"])
         _text(ElementTree.SubElement(entry, f"{{{ATOM}}}author"), "name", row["submitter"] or "not named")
-        _link(entry, "alternate", f"{here}/results/{row['id']}", "text/html")
+        _link(entry, "alternate", to(f"/results/{row['id']}"), "text/html")
         _text(entry, "summary", summary(row, rules))
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n"
 

@@ -156,7 +156,9 @@ RESULT_ID = Parameter("id", ID, "Id of a result: SHA-256 of its canonical JSON."
 FILTERS = (
     Parameter("challenge", NAME, "Only results of this challenge.", "ie-repr"),
     Parameter("dataset", NAME, "Only results on this data set.", "mnist"),
-    Parameter("supervision", {"type": "string", "enum": ["supervised", "semi-supervised"]}, "Only with this."),
+    Parameter(
+        "supervision", {"type": "string", "enum": ["supervised", "semi-supervised"]}, "Only with this supervision."
+    ),
     Parameter("labels", LABELS, "Only with so many labelled examples, or all.", "100"),
     Parameter("division", {"type": "string", "enum": ["closed", "open"]}, "Only of this division.", "closed"),
     Parameter("method", WORDS, "Only by this method, where the rules tell methods apart.", "equivae"),
