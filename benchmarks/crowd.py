@@ -1,8 +1,9 @@
 """How fast the store takes results in and answers: ``python -m benchmarks.crowd [--results=100000]``.
 
-Makes plausible results (see crowd_results), takes them in as files, and asks what the pages of a site ask, many times
-with varied questions. Prints a table, or JSON. The first 20,000 results go the whole way through files, which is the
-rate of ``ingest``; the others become rows by the same code without a file each.
+Makes plausible results (see crowd_results), takes them in as files, and asks what the pages of a site ask, and then for
+the pages themselves (see crowd_pages), many times with varied questions. Prints a table, or JSON. The first 20,000
+results go the whole way through files, which is the rate of ``ingest``; the others become rows by the same code without
+a file each.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.crowd_pages import pages
 from benchmarks.crowd_results import documents, text
 
 THROUGH_FILES = 20_000
@@ -73,6 +76,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     if engine.name == "sqlite":
         figures["bytes"] = (folder / "crowd.sqlite3").stat().st_size
     figures["queries"] = ask(engine, rules, arguments.repeats)
+    figures["pages"] = pages(engine, rules, arguments.repeats)
+    figures["serving"] = sorted(serving(store, rules) for _ in range(3))[1]
     names = rules.tasks[0].metrics[:3]
     opened = [
         float(subprocess.run([sys.executable, "-c", OPEN, store, *names], check=True, capture_output=True).stdout)
@@ -81,6 +86,21 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     figures["open_and_first_page"] = sorted(opened)[2]
     figures["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return figures
+
+
+def serving(store: str, rules: Any) -> float:
+    """Seconds from starting ``serve`` to the whole first page of the list."""
+    began = time.perf_counter()
+    argv = [sys.executable, "-m", "ie_crowd", "serve", "--port=0", f"--store={store}", f"--challenge={rules.folder}"]
+    server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    try:
+        address = next(line.split()[0] for line in server.stdout or () if line.startswith("http://"))
+        with urllib.request.urlopen(f"{address}results") as answer:  # noqa: S310 our own server
+            answer.read()
+        return time.perf_counter() - began
+    finally:
+        server.terminate()
+        server.communicate()
 
 
 def fill(engine: Any, folder: Path, rules: Any, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -198,9 +218,11 @@ def show(figures: dict[str, Any]) -> None:
     print(f"peak memory of this process: {figures['peak_rss_bytes'] / 2**20:,.0f} MiB")
     if "bytes" in figures:
         print(f"size of the store: {figures['bytes'] / 2**20:,.0f} MiB")
-    print(f"{'question':<36}{'median':>10}{'p99':>10}")
-    for name, row in figures["queries"].items():
-        print(f"{name:<36}{row['median_ms']:>7.1f} ms{row['p99_ms']:>7.1f} ms")
+    print(f"serve, from nothing to the first page: {figures['serving']:.2f} s")
+    for what, rows in (("question", figures["queries"]), ("page", figures["pages"])):
+        print(f"{what:<36}{'median':>10}{'p99':>10}")
+        for name, row in rows.items():
+            print(f"{name:<36}{row['median_ms']:>7.1f} ms{row['p99_ms']:>7.1f} ms")
 
 
 if __name__ == "__main__":
