@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 import socket
 import xml.etree.ElementTree
 
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("starlette")
+from conftest import ROOT
 from ie_crowd import __main__ as command_line
+from ie_crowd import commands_site
 from ie_crowd.challenge import Metric
 from ie_crowd.site import chart_labels, chart_points, present, svg, words
 from ie_crowd.site.words import Published
@@ -181,6 +184,29 @@ def test_values_as_people_read_them():
 
 
 # Commands
+
+
+DOCS = (ROOT / "docs" / "site.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^    python -m ie_crowd (.*?)(?:\s+#.*)?$", DOCS, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_of_the_page_on_hosting_is_one(command, monkeypatch, tmp_path, capsys):
+    uvicorn = pytest.importorskip("uvicorn")
+    served = []
+    monkeypatch.setattr(commands_site, "PORT", 0)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: served.append(sockets))
+    monkeypatch.setenv("IE_CROWD_STORE", str(tmp_path / "store.sqlite3"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ie-repr-results").mkdir()
+    assert command_line.main(shlex.split(re.sub(r"--port=\d+", "--port=0", command))) == 0
+    assert len(served) == command.startswith("serve")
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_page_on_hosting_names_commands_and_the_port():
+    assert {command.split()[0] for command in COMMANDS} == {"serve", "site", "user"}
+    assert f"127.0.0.1:{commands_site.PORT}" in DOCS
 
 
 def test_what_cannot_be_served_is_one_line(tmp_path, capsys):

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PORT = 8019
-
 
 @dataclass(frozen=True)
 class Settings:
