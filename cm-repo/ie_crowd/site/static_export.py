@@ -50,7 +50,7 @@ def export(
         written = asyncio.run(_crawl(app, scratch, progress))
         (scratch / MARK).write_text(MADE, encoding="utf-8")
         scratch.chmod(0o755)
-        _swap(scratch, out)
+        _put(scratch, out)
     except OSError as error:
         raise ValueError(f"--out: {document.name_of(out)} cannot be written ({error.strerror})") from None
     finally:
@@ -65,7 +65,7 @@ def _may_replace(out: Path) -> None:
         raise ValueError(f"--out: {document.name_of(out)} holds other files; expected a new folder, or an earlier site")
 
 
-def _swap(scratch: Path, out: Path) -> None:
+def _put(scratch: Path, out: Path) -> None:
     """Put the new folder in the place of the old one, which is there until then."""
     if not out.exists():
         os.replace(scratch, out)
