@@ -193,6 +193,7 @@ def test_ranks_and_charts(site, ids):  # noqa: F811
     assert contest["entries"][-1]["rank"] is None
     assert get(site, "/ranking?dataset=gauges&most=1").json()["contests"][0]["total"] == 3
     assert get(site, "/ranking?labels=100").json()["contests"] == []
+    assert get(site, "/ranking?page=2").json() == {"contests": [], "total": 1, "page": 2}
     problem(site.get("/api/v1/ranking?metric=no.such"), 404, "no metric")
     found = get(site, f"/charts/points?x=wall_seconds&y={MAE}").json()
     assert (found["total"], len(found["points"]), found["thinned"]) == (5, 5, False)

@@ -322,11 +322,13 @@ def test_a_slow_server_is_left(capsys, monkeypatch, answer):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_token_follows_no_redirect(capsys, status):
     with Hostile(js(200, {"name": "x"})) as thief:
-        with Hostile(http(status, Location=f"{thief.url}/api/v1/account")) as server:
+        with Hostile(http(status, Location=f"{thief.url}/api/v1/account\x1b[2J")) as server:
             assert submit(server.url) == 1
             assert len(server.asked) == 1
         assert thief.asked == []
-    assert "sends us on to http://127.0.0.1" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "sends us on to http://127.0.0.1" in error
+    assert "\x1b" not in error
     assert len(unsent()) == 1
 
 
@@ -370,6 +372,10 @@ def test_words_of_a_server_move_no_cursor(capsys):
     with Hostile(js(200, {"name": "\x1b[31mEve\u202e"}), answer) as server:
         assert submit(server.url, "--submitter=") == 1
     error = capsys.readouterr().err
+    unseen = js(422, {"detail": "no\u200b\ue000way"})
+    with Hostile(ACCOUNT, unseen) as server:
+        assert submit(server.url) == 1
+    assert "refuses the result: no way" in capsys.readouterr().err
     assert "\x1b" not in error
     assert "\u202e" not in error
     assert len(error) < 1000

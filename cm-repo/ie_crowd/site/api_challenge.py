@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from ie_crowd import checklists
 from ie_crowd.challenge import Challenge, Metric
+from ie_crowd.site import api_results
 from ie_crowd.site.api_results import METRIC, NUMBER, TEXT, chosen, listed
 from ie_crowd.site.operations import FILTERS, Answer, Call, Operation, Parameter, integer
 from ie_crowd.site.problems import Problem
@@ -17,6 +19,7 @@ from ie_crowd.store import charts, query, standings
 from ie_crowd.store.standings import Contest
 
 AXIS = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*$"}
+CONTESTS = 10  # of one answer: thousands of submitters take half a second each
 ENTRY = ("rank", "submitter", "method", "variant", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
 
 
@@ -98,41 +101,50 @@ def summary(call: Call) -> Response:
 
 
 def ranking(call: Call) -> Response:
-    """Who is ranked where."""
-    most = call.values.get("most", 100)
-    contests = [{**row, "total": len(row["entries"]), "entries": row["entries"][:most]} for row in ranked(call)]
-    return JSONResponse({"contests": contests})
+    """Who is ranked where, some contests at a time: each is computed from all its runs when it has changed."""
+    most, page = call.values.get("most", 100), call.values.get("page", 1)
+    fitting = wanted(call)
+    shown = ranked(call, fitting[(page - 1) * CONTESTS : page * CONTESTS])
+    contests = [{**row, "total": len(row["entries"]), "entries": row["entries"][:most]} for row in shown]
+    response = JSONResponse({"contests": contests, "total": len(fitting), "page": page})
+    response.headers["Link"] = api_results.pages(call, page, max(1, -(-len(fitting) // CONTESTS)))
+    return response
 
 
-def ranked(call: Call) -> Iterator[dict[str, Any]]:
-    """Every contest that is asked for, with all its entries. Raises Problem 404 for a metric that there is not."""
+def wanted(call: Call) -> list[dict[str, Any]]:
+    """The contests that are asked for and that the rules still know."""
     state, values = call.request.app.state, call.values
-    wanted = values.get("metric")
-    if wanted is not None and wanted not in state.content.rules.metrics:
-        raise Problem(404, f"there is no metric {wanted!r}; see /api/v1/challenge")
     rows = state.cached.get("contests", lambda: standings.contests(call.engine, state.content.rules.id))
+    asked = [(name, values[name]) for name in ("dataset", "supervision", "labels", "division") if name in values]
+    return [
+        row
+        for row in rows
+        if all(str(row[name]) == value for name, value in asked)
+        and state.content.rules.task(row["dataset"], row["supervision"]) is not None
+    ]
+
+
+def ranked(call: Call, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Those contests, each with all its entries. Raises Problem 404 for a metric that there is not."""
+    state, given = call.request.app.state, call.values.get("metric")
+    rules: Challenge = state.content.rules
+    if given is not None and given not in rules.metrics:
+        raise Problem(404, f"there is no metric {given!r}; see /api/v1/challenge")
     for row in rows:
         contest = Contest(*(row[name] for name in Contest._fields))
-        asked = ((name, values[name]) for name in ("dataset", "supervision", "labels", "division") if name in values)
-        if any(str(row[name]) != value for name, value in asked):
-            continue
-        task = state.content.rules.task(contest.dataset, contest.supervision)
-        if task is None:
-            continue  # the rules have dropped it
-        name = wanted or task.metrics[0]
-        metric: Metric = state.content.rules.metrics[name]
+        task = rules.task(contest.dataset, contest.supervision)
+        assert task is not None
+        name = given or task.metrics[0]
+        metric: Metric = rules.metrics[name]
+        make = functools.partial(standings.standings, call.engine, contest, name, metric, metric.rerun)
+        entries = state.cached.get(("ranks", contest, name), make)  # the pages keep them under this name, too
         yield {
             **contest._asdict(),
             "metric": name,
             "unit": metric.unit,
             "direction": metric.direction,
-            "entries": state.cached.get(("api ranking", contest, name), lambda: _entries(call, contest, name, metric)),  # noqa: B023 called at once
+            "entries": [{field: getattr(entry, field) for field in ENTRY} for entry in entries],
         }
-
-
-def _entries(call: Call, contest: Contest, name: str, metric: Metric) -> list[dict[str, Any]]:
-    entries = standings.standings(call.engine, contest, name, metric, metric.rerun)
-    return [{field: getattr(entry, field) for field in ENTRY} for entry in entries]
 
 
 def points(call: Call) -> Response:
@@ -196,9 +208,10 @@ OPERATIONS = (
         {200: Answer("Every contest with its entries.", listed(
             "contests", **_CONTEST, metric=TEXT, unit=TEXT, direction=TEXT, total={"type": "integer"},
             entries={"type": "array", "items": _ENTRY},
-        )), **_NOT_THERE},
+        ), headers=("Link",)), **_NOT_THERE},
         (*TASK, Parameter("metric", METRIC, "Rank by it (default: the first of the task).", "classification.error"),
-         Parameter("most", integer(1, 1000), "Entries of each contest (default: 100).", 10)),
+         Parameter("most", integer(1, 1000), "Entries of each contest (default: 100).", 10),
+         Parameter("page", integer(1, 10**4), f"Which {CONTESTS} contests, from 1.", 1)),
         about="Those that do not differ significantly share a rank; rank null: fewer than three seeds.",
     ),
     Operation(

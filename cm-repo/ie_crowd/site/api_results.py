@@ -51,14 +51,19 @@ def results(call: Call) -> Response:
         call.engine, chosen(values), sort=sort, descending=descending, page=page, size=size, metrics=names
     )
     response = JSONResponse({"total": found.total, "page": page, "size": size, "results": found.rows})
-    last = max(1, -(-found.total // size))
-    pages = {"first": 1, "prev": page - 1, "next": page + 1, "last": last}
-    response.headers["Link"] = ", ".join(
-        f'<{call.link("/api/v1/results", **{**values, "page": number})}>; rel="{rel}"'
-        for rel, number in pages.items()
+    response.headers["Link"] = pages(call, page, max(1, -(-found.total // size)))
+    return response
+
+
+def pages(call: Call, page: int, last: int) -> str:
+    """The Link header of one of several pages (RFC 8288)."""
+    numbers = {"first": 1, "prev": page - 1, "next": page + 1, "last": last}
+    path = call.request.url.path.removeprefix(call.request.app.state.settings.base_path)
+    return ", ".join(
+        f'<{call.link(path, **{**call.values, "page": number})}>; rel="{rel}"'
+        for rel, number in numbers.items()
         if 1 <= number <= last
     )
-    return response
 
 
 def _found(call: Call, result_id: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def _contests(call: Call) -> Iterable[dict[str, Any]]:
 
 
 def _ranking(call: Call) -> Iterator[dict[str, Any]]:
-    for contest in api_challenge.ranked(call):
+    for contest in api_challenge.ranked(call, api_challenge.wanted(call)):
         about = {key: value for key, value in contest.items() if key != "entries"}
         for entry in contest["entries"]:
             yield {**about, **entry}
