@@ -37,6 +37,8 @@ def test_wheel_holds_both_repositories_and_both_libraries(wheel):
     assert {"ie_crowd/templates/report.html.j2", "ie_crowd/templates/report.css"} <= held
     assert {f"ie_crowd/templates/{name}" for name in ("check.html", "verdict.html", "verdict.css")} <= held
     assert "ie_crowd/checklists.yaml" in held
+    for path in [*ROOT.glob("cm-repo/ie_crowd/site/templates/*"), *ROOT.glob("cm-repo/ie_crowd/site/assets/*")]:
+        assert path.relative_to(ROOT / "cm-repo").as_posix() in held
 
 
 def test_wheel_holds_nothing_else(wheel):
@@ -104,6 +106,17 @@ def test_a_page_is_made_from_the_wheel_alone(installed, tmp_path):
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "test error of q(y|x)" in page, "the words of the challenge come from the wheel too"
+
+
+def test_the_site_is_made_from_the_wheel_alone(installed, tmp_path):
+    pytest.importorskip("starlette")
+    argv = [sys.executable, "-m", "ie_crowd", "site", "--out=public", "--store=s.sqlite3", "--quiet"]
+    environment = {"PYTHONPATH": str(installed), "HOME": str(tmp_path)}
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    front = (tmp_path / "public" / "index.html").read_text(encoding="utf-8")
+    assert 'alt="Diagram.' in front, "pages.yaml and the figures come from the wheel too"
+    assert list((tmp_path / "public" / "assets").glob("figure-model.*.svg"))
 
 
 def test_project_needs_light_things_only():
