@@ -97,3 +97,22 @@ def test_a_server_through_cm(here):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)  # the child too: it holds the pipes
         server.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_told_to_end_has_ended_well(here, number):
+    argv = [sys.executable, "-m", "ie_crowd", "serve", "--store=s.sqlite3", "--port=0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "cm-repo")}
+    server = subprocess.Popen(
+        argv, cwd=here, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        address = server.stdout.readline().split()[0]
+        with urllib.request.urlopen(f"{address}healthz", timeout=30) as answer:  # noqa: S310 our own address
+            assert answer.read() == b"ok\n"
+        server.send_signal(number)
+        assert server.wait(30) == 0
+        assert server.stderr.read() == ""
+    finally:
+        server.kill()
+        server.communicate(timeout=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -143,6 +144,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         proxy_headers=bool(arguments.base_url),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_keep_alive=20,
+        timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=16 * 1024,
         limit_concurrency=200,
     )
@@ -150,6 +152,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
+    except SystemExit as ended:  # how __main__ ends on SIGTERM, after the last answers are given
+        if ended.code != 128 + signal.SIGTERM:
+            raise
     finally:
         listening.close()
         engine.dispose()
