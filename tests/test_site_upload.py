@@ -129,7 +129,7 @@ def renamed(name):
 
 HELD = {
     "somebody else's name": (lambda: renamed("Bob"), "submitter"),
-    "a name that looks like Bob's": (lambda: renamed("Воb"), "submitter"),
+    "a name that looks like Bob's": (lambda: renamed("Вов"), "submitter"),
     "a name with a homoglyph": (lambda: renamed("Аda"), "submitter"),
     "a better mean": (lambda: forged(mine(), value=0.1), "aggregates"),
     "a smaller deviation": (lambda: forged(mine(), sd=0.0001), "aggregates"),
@@ -172,6 +172,21 @@ def test_what_is_odd_is_held_back_with_its_reason(site, what):
     assert site.get(f"/api/v1/results/{document['id']}").status_code == 404
     assert site.get(f"/api/v1/results/{document['id']}", headers=site.ada).json()["reasons"] == found["reasons"]
     assert refusals.read(site.engine) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("Bob", "the name is not the account's, 'Ada'"),
+        ("Вов", "the name looks like 'Bob', another one"),  # every letter is Cyrillic
+        ("B0b", "the name looks like 'Bob', another one"),
+        ("Аda", "the name mixes scripts (cyrillic, latin)"),  # one letter is
+    ],
+)
+def test_why_a_name_is_held_back(site, name, detail):
+    people.add(site.engine, "Bob")
+    reasons = send(site, renamed(name)).json()["reasons"]
+    assert {"name": "submitter", "evidence": "/submitter/name", "detail": detail} in reasons
 
 
 def test_a_copy_under_another_name_is_held_back(site):
