@@ -121,7 +121,7 @@ def test_values_that_are_right(tmp_path):
     raw = {"labels": 600, "seeds": "5", "epochs": "3", "threads": 1, "device": "cpu", "quiet": True}
     answer, env, _ = ask(tmp_path, raw, CM_IE_SMOKE="yes")
     assert answer == {"return": 0}
-    expected = flags.Request("mnist", "semi-supervised", True, 600, 5, 3, 1, "cpu", quiet=True)
+    expected = flags.Request("mnist", "semi-supervised", "equivae", True, 600, 5, 3, 1, "cpu", quiet=True)
     assert flags.from_env(env) == expected
     assert flags.from_text(expected.text()) == expected
 
