@@ -25,7 +25,8 @@ def prepare(config: Config) -> torch.device:
     torch.set_flush_denormal(True)  # Adam's moments of unused weights decay into denormals, which are 10 times slower
     # As use_deterministic_algorithms(True, warn_only=True), which imports the compiler and so takes a second more.
     torch.set_deterministic_debug_mode("warn")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+    # nothing here reads what it has not written; the module makes this name in a way that mypy does not see
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     keep_memory()
     kind = torch_device(config.device)
     usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
