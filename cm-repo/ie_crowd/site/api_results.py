@@ -161,7 +161,7 @@ LIST = (
     ),
     Parameter("page", integer(1, 10**6), "From 1.", 1),
     Parameter("size", integer(1, MOST_ROWS), "Results of a page (default: 50).", 50),
-    Parameter("metrics", METRICS, "Which metrics to show (default: the challenge's).", "classification.error,control.error"),
+    Parameter("metrics", METRICS, "Which metrics to show (default: the challenge's).", "classification.error"),
 )
 TWO = (
     Parameter("a", ID, "Id of one result.", required=True),

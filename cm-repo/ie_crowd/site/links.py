@@ -24,7 +24,7 @@ def live(base_path: str) -> Link:
 
 
 def file_of(path: str, query: Mapping[str, Any] | None = None) -> str:
-    """The file of a page in the static copy: results/index.html, results/dataset-mnist.page-2.html."""
+    """The file of a page in the static copy: results/index.html, results/dataset-digits.page-2.html."""
     kept = {key: str(value) for key, value in sorted((query or {}).items()) if value not in (None, "")}
     plain = path.strip("/")
     last = plain.rpartition("/")[2]

@@ -155,7 +155,7 @@ def integer(minimum: int, maximum: int) -> dict[str, Any]:
 RESULT_ID = Parameter("id", ID, "Id of a result: SHA-256 of its canonical JSON.", EXAMPLE_ID, "path", True)
 FILTERS = (
     Parameter("challenge", NAME, "Only results of this challenge.", "ie-repr"),
-    Parameter("dataset", NAME, "Only results on this data set.", "mnist"),
+    Parameter("dataset", NAME, "Only results on this data set.", "digits"),
     Parameter(
         "supervision", {"type": "string", "enum": ["supervised", "semi-supervised"]}, "Only with this supervision."
     ),
