@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("sqlalchemy")
-from ie_crowd.store import audit, database, discuss, moderate, people, tables, throttle, write
+from ie_crowd.store import audit, database, desk, discuss, moderate, people, tables, throttle, write
 from sqlalchemy import select, update
 from toy_challenge.documents import text, toy
 from toy_challenge.make import RULES
@@ -112,6 +112,35 @@ def test_roles(engine):
                 people.need(who, role)
     with pytest.raises(PermissionError, match="log in first"):
         people.need(None, "contributor")
+
+
+def test_the_store_asks_for_the_role_itself(engine):
+    ada, rev, boss = account(engine, "Ada"), account(engine, "Rev", "reviewer"), account(engine, "Boss", "operator")
+    result = published(engine)
+    before = audit.revision(engine)
+    for refused in (
+        lambda: people.add(engine, "Zoe", by=rev),
+        lambda: people.new_token(engine, "Ada", by=rev),
+        lambda: people.revoke(engine, "Ada", by=rev),
+        lambda: people.disable(engine, "Ada", by=rev),
+        lambda: people.enable(engine, "Ada", by=rev),
+        lambda: people.set_role(engine, "Ada", "operator", by=rev),
+        lambda: people.set_role(engine, "Boss", "contributor", by=boss),
+        lambda: people.disable(engine, "Boss", by=boss),
+        lambda: moderate.publish(engine, result, ada),
+        lambda: moderate.quarantine(engine, result, ada, "no"),
+        lambda: moderate.refuse(engine, result, ada, "no"),
+        lambda: desk.waiting(engine, ada, "valid"),
+        lambda: desk.counts(engine, ada),
+        lambda: discuss.comments(engine, viewer=ada, pending=True),
+    ):
+        with pytest.raises(PermissionError):
+            refused()
+    assert audit.revision(engine) == before
+    with pytest.raises(ValueError, match="is published, expected valid or quarantined"):
+        moderate.refuse(engine, result, rev, "no")
+    people.set_role(engine, "Ada", "reviewer", by=boss)
+    assert audit.read(engine)[0]["actor"] == "Boss"
 
 
 # Comments

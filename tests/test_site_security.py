@@ -309,6 +309,27 @@ def test_a_body_without_a_length_is_counted_while_it_comes(copied_site, monkeypa
     assert _asgi(copied_site.app, [dict(piece)], headers) == 408
 
 
+def test_what_reads_without_limits_of_its_own_is_limited_too(copied_site):
+    read = []
+
+    async def inner(scope, receive, send):
+        while True:
+            message = await receive()
+            read.append(len(message["body"]))
+            if not message["more_body"]:
+                break
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def guarded(scope, receive, send):
+        await security.Guard(inner, Settings())({**scope, "app": copied_site.app}, receive, send)
+
+    piece = {"type": "http.request", "body": b"a" * 20_000, "more_body": True}
+    assert _asgi(guarded, [dict(piece) for _ in range(100)]) == 413
+    assert sum(read) <= security.LARGEST_BODY
+    assert _asgi(guarded, [dict(piece), {**piece, "more_body": False}]) == 204
+
+
 def test_heads_have_limits(copied_site):
     one = copied_site.browser()
     assert one.get("/", headers={f"x-{number}": "1" for number in range(80)}).status_code == 431

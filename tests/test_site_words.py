@@ -37,6 +37,10 @@ def test_comments_are_shown_as_text(people_site):
         assert rev.post(f"/results/{about}/comments", {"text": f"{number} {attack}", "do": "send"}).status_code == 303
     for path in (f"/results/{about}/comments", f"/results/{about}", "/comments"):
         harmless(people_site.browser().get(path).text)
+    assert rev.post("/comments", {"text": "zero\u200bwidth", "do": "send"}).status_code == 303
+    page = people_site.browser().get("/comments").text
+    assert "zero⟨U+200B⟩width" in page
+    assert "\u200b" not in page
     assert "{{ 7 * 7 }}" in people_site.browser().get("/results/" + about).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in people_site.browser().get(f"/results/{about}/comments").text
 
