@@ -161,7 +161,7 @@ def find(challenge_id: str) -> Path:
     Raises ValueError with the challenges that are there if ``challenge_id`` is not.
     """
     known: set[str] = set()
-    for folder in _homes():
+    for folder in homes():
         names = {path.parent.name for path in folder.glob("*/rules.yaml")}
         if challenge_id in names:
             return folder / challenge_id
@@ -170,12 +170,13 @@ def find(challenge_id: str) -> Path:
     raise ValueError(f"no challenge {challenge_id!r:.80} here; known: {there}; or pass --challenge FOLDER")
 
 
-def _homes() -> list[Path]:
-    homes = [Path(__file__).resolve().parent.parent / "challenge"]
+def homes() -> list[Path]:
+    """The folders that hold the challenges that come along: beside this library, or in the installed crowd package."""
+    found = [Path(__file__).resolve().parent.parent / "challenge"]
     installed = importlib.util.find_spec(CROWD_PACKAGE)
     if installed is not None:
-        homes += [Path(place) / "challenge" for place in installed.submodule_search_locations or ()]
-    return [home for home in homes if home.is_dir()]
+        found += [Path(place) / "challenge" for place in installed.submodule_search_locations or ()]
+    return [home for home in found if home.is_dir()]
 
 
 def load(folder: Path) -> Challenge:

@@ -12,8 +12,6 @@ from ie_crowd.claims import Claim
 from ie_crowd.site import words
 from ie_crowd.site.words import Words
 
-OWN = "ie-repr"
-
 
 @dataclass(frozen=True)
 class Content:
@@ -33,7 +31,7 @@ class Content:
 
 def load(folders: Sequence[Path] = ()) -> Content:
     """Read the challenges of the folders, by default the one that comes along. Raises ValueError of one line."""
-    all_rules = [challenge.load(folder) for folder in folders or (challenge.find(OWN),)]
+    all_rules = [challenge.load(folder) for folder in folders or _coming_along()]
     rules = all_rules[0]
     return Content(
         challenges={one.id: one for one in all_rules},
@@ -43,3 +41,12 @@ def load(folders: Sequence[Path] = ()) -> Content:
         words=words.load(rules.folder),
         captions=captions.load(rules.folder),
     )
+
+
+def _coming_along() -> list[Path]:
+    """The challenges that come along with the library, by name: those of the first place that holds any."""
+    for home in challenge.homes():
+        found = [path.parent for path in sorted(home.glob("*/rules.yaml"))]
+        if found:
+            return found
+    raise ValueError("no challenge comes along here; pass --challenge=FOLDER")
