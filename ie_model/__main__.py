@@ -1,4 +1,4 @@
-"""`python -m ie_model`: train, evaluate, figures, sample, curve and info, each usable by itself.
+"""`python -m ie_model`: train, evaluate, figures, sample, curve, bench and info, each usable by itself.
 
     python -m ie_model train --dataset mnist --labels 100 --outdir my-run
     python -m ie_model evaluate my-run
@@ -22,12 +22,14 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from ie_model import __version__, device, fetch
+from ie_model.bench import command as bench
 from ie_model.config import Config
 
 # Read by OpenMP when torch is loaded. Threads that wait by spinning take the core from those they wait for as soon as
@@ -111,6 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
     curve = command("curve", _curve, "Draw error by number of labels, from a file of series (see plots.read_curve).")
     curve.add_argument("series", type=Path, help="JSON file with title, measured and published")
     curve.add_argument("--out", type=Path, action="append", required=True, help="PNG or SVG; may be repeated")
+
+    bench.add(command)
 
     information = command("info", _info, "Versions, device and the settings that `train` would use.")
     _add_settings(information)
@@ -211,8 +215,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     folder = _data_folder(config, options)
     from ie_model.evaluate import evaluate
 
+    began = time.perf_counter()
     with progress.steps("evaluating", options.quiet) as report:
         measured = evaluate(config, options.run, folder, report)
+    measured["evaluation_seconds"] = time.perf_counter() - began
     if wrong := [name for name, value in measured["metrics"].items() if not math.isfinite(value)]:
         error = f"{', '.join(wrong)}: not a finite number"
         run_folder.write_json(options.run / run_folder.RUN, run | {"status": "failed", "error": error, "metrics": {}})

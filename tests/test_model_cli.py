@@ -141,7 +141,9 @@ def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, arguments, code, named
     assert err.startswith("ie_model: error: ")
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["figures"], ["sample"], ["curve"], ["info"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["evaluate"], ["figures"], ["sample"], ["curve"], ["bench"], ["info"]]
+)
 def test_help_explains_every_command(tmp_path, command):
     code, out, _ = run(*command, "--help", cwd=tmp_path)
     assert code == 0
