@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from ie_model import run_folder
+from ie_model.adam import Adam
 from ie_model.config import Config
 from ie_model.model import Classifier, EquiVAE
 
@@ -48,28 +47,14 @@ def load_module(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> N
         raise ValueError(f"weights: {prefix} does not fit this configuration ({reason})") from error
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Adam's moments and step counts as tensors named ``adam.<parameter's number>.<what>``."""
-    states = optimiser.state_dict()["state"]
-    return {f"adam.{number}.{what}": value for number, state in states.items() for what, value in state.items()}
+def optimiser_tensors(optimiser: Adam) -> dict[str, Tensor]:
+    """What an optimiser remembers, under ``adam.``."""
+    return {f"adam.{name}": tensor for name, tensor in optimiser.tensors().items()}
 
 
-def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The reverse of :func:`optimiser_tensors`."""
-    states: dict[int, dict[str, Any]] = {}
-    for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, number, what = name.split(".")
-            states.setdefault(int(number), {})[what] = value
-    # The fused step walks a parameter and its moments through memory in one go: they must be laid out alike.
-    parameters: list[Tensor] = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    for index, moments in states.items():
-        like = parameters[index]
-        for kind, value in moments.items():
-            if value.shape == like.shape:
-                moments[kind] = torch.empty_like(like, requires_grad=False).copy_(value)
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": states, "param_groups": groups})
+def load_optimiser(optimiser: Adam, tensors: dict[str, Tensor]) -> None:
+    """The reverse of :func:`optimiser_tensors`. Raises ValueError when names or shapes do not fit."""
+    optimiser.load({name.removeprefix("adam."): t for name, t in tensors.items() if name.startswith("adam.")})
 
 
 def write_model(path: Path, model: EquiVAE, control: Classifier | None, representations: Tensor) -> None:

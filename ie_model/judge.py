@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ie_model import checkpoint, data
+from ie_model.adam import Adam
 from ie_model.config import Config, DatasetFacts
 from ie_model.fetch import cache_folder
 
@@ -77,16 +78,16 @@ def train(config: Config, images: data.Labelled) -> Judge:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = Judge(config.facts).to(images.images.device)
-    optimiser = torch.optim.Adam(network.parameters(), fused=True)
+    optimiser = Adam(network.parameters())
     order = torch.Generator().manual_seed(SEED)
     steps = config.judge_epochs * math.ceil(len(images.labels) / BATCH)
     step = 0
     for _ in range(config.judge_epochs):
         for batch in torch.randperm(len(images.labels), generator=order).to(images.images.device).split(BATCH):
             done = step / steps
-            optimiser.param_groups[0]["lr"] = LEARNING_RATE * min(done / 0.2, (1 - done) / 0.8)
+            optimiser.lr = LEARNING_RATE * min(done / 0.2, (1 - done) / 0.8)
             loss = F.cross_entropy(network(images.images[batch]), images.labels[batch])
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             step += 1

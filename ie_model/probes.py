@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ie_model.adam import Adam
 from ie_model.metrics import percent_wrong
 
 HIDDEN = 256  # units of the MLP probe
@@ -30,15 +33,14 @@ def accuracy(
         if hidden is not None:
             layers = [nn.Linear(train.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, classes)]
         probe = nn.Sequential(*layers).to(train.device)
-    optimiser = torch.optim.Adam(probe.parameters(), lr=LEARNING_RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    optimiser = Adam(probe.parameters())
     order = torch.Generator().manual_seed(seed)
-    for _ in range(epochs):
+    for epoch in range(epochs):
+        optimiser.lr = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
         for batch in torch.randperm(len(train), generator=order).to(train.device).split(BATCH):
             loss = F.cross_entropy(probe(train[batch]), train_labels[batch])
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        schedule.step()
     with torch.no_grad():
         return 100 - percent_wrong(probe(test).argmax(dim=1), test_labels)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ie_model import checkpoint, data, inference, metrics, run_folder
+from ie_model.adam import Adam
 from ie_model.config import Config
 from ie_model.device import Device
 from ie_model.model import Classifier, EquiVAE
@@ -38,7 +39,7 @@ def derived_seed(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def new_model(config: Config, device: torch.device) -> tuple[EquiVAE, torch.optim.Adam]:
+def new_model(config: Config, device: torch.device) -> tuple[EquiVAE, Adam]:
     """A freshly initialised model and its optimiser; the process's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "weights"))
@@ -46,10 +47,9 @@ def new_model(config: Config, device: torch.device) -> tuple[EquiVAE, torch.opti
     return model, new_optimiser(config, model)
 
 
-def new_optimiser(config: Config, module: torch.nn.Module) -> torch.optim.Adam:
+def new_optimiser(config: Config, module: torch.nn.Module) -> Adam:
     """Adam with the run's settings."""
-    betas = (0.9, config.adam_beta2)
-    return torch.optim.Adam(module.parameters(), lr=config.learning_rate, betas=betas, fused=True)
+    return Adam(module.parameters(), config.learning_rate, (0.9, config.adam_beta2))
 
 
 def labelled_order(labels: Tensor, per_class: int, steps: int, generator: torch.Generator) -> Tensor:
@@ -99,17 +99,17 @@ def train_control(config: Config, labelled: data.Labelled, device: torch.device)
     generator = torch.Generator().manual_seed(derived_seed(config.seed, "control batches"))
     order = labelled_order(labelled.labels.cpu(), per_class, config.control_steps, generator).to(device)
     for step in range(config.control_steps):
-        optimiser.param_groups[0]["lr"] = learning_rate(config, step / config.control_steps)
+        optimiser.lr = learning_rate(config, step / config.control_steps)
         batch = order[step].flatten()
         log_q = control(labelled.images[batch])
         loss = torch.nn.functional.nll_loss(log_q, labelled.labels[batch])
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     return control.eval()
 
 
-def warm_up(config: Config, model: EquiVAE, optimiser: torch.optim.Adam, labelled: data.Labelled) -> None:
+def warm_up(config: Config, model: EquiVAE, optimiser: Adam, labelled: data.Labelled) -> None:
     """The first steps see the labelled images alone, so that q(y|x) is no mere guess when it first weighs classes."""
     device = labelled.images.device
     per_class = min(config.per_class, int(torch.bincount(labelled.labels).min()))
@@ -117,10 +117,10 @@ def warm_up(config: Config, model: EquiVAE, optimiser: torch.optim.Adam, labelle
     noise = torch.Generator(device).manual_seed(derived_seed(config.seed, "warm-up noise"))
     batches = labelled_order(labelled.labels.cpu(), per_class, config.warm_up_steps, order).to(device)
     for step, batch in enumerate(batches):
-        optimiser.param_groups[0]["lr"] = config.learning_rate * min(1.0, (step + 1) / GENTLE_STEPS)
+        optimiser.lr = config.learning_rate * min(1.0, (step + 1) / GENTLE_STEPS)
         draw = torch.randn(batch.numel(), config.equivariant_dim, generator=noise, device=device)
         result = labelled_step(model, labelled.images[batch], draw, config.classifier_weight, config.kl_start)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         result.loss.backward()
         optimiser.step()
 
@@ -129,7 +129,7 @@ def train_epoch(
     config: Config,
     epoch: int,
     model: EquiVAE,
-    optimiser: torch.optim.Adam,
+    optimiser: Adam,
     images: data.Training,
     progress: Progress,
 ) -> dict[str, float]:
@@ -148,7 +148,7 @@ def train_epoch(
     sums = torch.zeros(2, device=device)  # stays on the device: reading it each step would stall an accelerator
     for step in range(steps):
         done = (epoch + step / steps) / config.epochs
-        optimiser.param_groups[0]["lr"] = learning_rate(config, done)
+        optimiser.lr = learning_rate(config, done)
         known = images.labelled.images[labelled[step]]  # (C, k, *shape)
         if config.semi_supervised:
             unknown = images.unlabelled[unlabelled[step * batch_size : (step + 1) * batch_size]]
@@ -160,7 +160,7 @@ def train_epoch(
         else:
             draw = torch.randn(classes * per_class, config.equivariant_dim, generator=noise, device=device)
             result = labelled_step(model, known, draw, 0.0, kl_weight(config, done))
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         result.loss.backward()
         optimiser.step()
         sums += torch.stack([result.bound, result.kl])
@@ -288,7 +288,7 @@ def to_device(images: data.Training, device: torch.device) -> data.Training:
 
 
 def _resume(
-    config: Config, run: Path, model: EquiVAE, optimiser: torch.optim.Adam, device: torch.device
+    config: Config, run: Path, model: EquiVAE, optimiser: Adam, device: torch.device
 ) -> tuple[Classifier | None, int, dict[str, float]]:
     """Loads the checkpoint if there is one. Returns the control, the epochs that are done, and the time they took."""
     path = run / run_folder.CHECKPOINT

@@ -59,8 +59,7 @@ def test_the_optimiser_has_the_settings_of_the_run():
     _, optimiser = train.new_model(
         dataclasses.replace(CONFIG, adam_beta2=0.5, learning_rate=0.125), torch.device("cpu")
     )
-    (group,) = optimiser.param_groups
-    assert (group["betas"], group["lr"]) == ((0.9, 0.5), 0.125)
+    assert (optimiser.betas, optimiser.lr) == ((0.9, 0.5), 0.125)
 
 
 @pytest.mark.parametrize("supervision", ["semi-supervised", "supervised"])

@@ -72,7 +72,7 @@ def plain(config: Config, images: data.Training) -> Form:
             chosen = torch.randint(len(images.unlabelled), (config.batch_size,), generator=order)
             unlabelled = images.unlabelled[chosen.to(images.unlabelled.device)]
             loss = plain_loss(model, images.labelled.images[batches[step]], unlabelled, config, config.kl_start)
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         return steps * config.batch_size
