@@ -221,6 +221,14 @@ def test_m2_is_another_task_by_name_and_command(tmp_path):
     assert request.command()[3:] == ["reproduce ie-repr mnist _semi-supervised _m2"]
 
 
+def test_several_runs_have_a_core_each_whatever_the_machine():
+    threads = {
+        (seeds, given): flags.Request("mnist", "semi-supervised", seeds=seeds, threads=given).config()["threads"]
+        for seeds, given in ((1, None), (5, None), (1, 3), (5, 3))
+    }
+    assert threads == {(1, None): 2, (5, None): 1, (1, 3): 3, (5, 3): 3}
+
+
 def test_full_is_every_label_count_five_times(tmp_path):
     answer, env, _ = ask(tmp_path, CM_IE_FULL="yes")
     assert answer == {"return": 0}

@@ -5,14 +5,14 @@ from html.parser import HTMLParser
 
 import pytest
 from ie_crowd import schema
-from test_workflow import checkout, one_line, place  # noqa: F401 (fixtures)
+from test_workflow import ALL, checkout, one_line, place  # noqa: F401 (fixtures)
 
 PAGE = ["index.html", "error_by_labels.png", "error_by_labels.svg"]
 TASKS = [f"mnist-semi-supervised-{labels}" for labels in (100, 600, 1000, 3000)]
 
 
 def run(place, stand_in=None, **asked):  # noqa: F811
-    return place.run(stand_in, **{"smoke": False, "full": True, "seeds": 2, **asked})
+    return place.run(stand_in, **{"smoke": False, "full": True, "seeds": 2, "threads": ALL, **asked})
 
 
 class Links(HTMLParser):

@@ -20,6 +20,7 @@ from ie_crowd import challenge, schema, verdict
 
 HOSTILE = ["with a space", 'a "quote"', "it's", "$(touch hacked)", "`touch hacked`", "a;b|c&d", "ünï"]
 PATIENCE = 120.0  # seconds; the machine may be busy
+ALL = 256  # threads of a run, more than there are cores: one run at a time
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +105,7 @@ def one_line(done):
 
 
 def test_whole_flow(place):
-    done = place.run(seeds=2)
+    done = place.run(seeds=2, threads=ALL)
     assert done.returncode == 0, done.stderr
     assert place.calls() == ["train", "evaluate", "train", "evaluate", "figures"]
     entries = sorted(entry.name for entry in place.out.iterdir())
@@ -161,18 +162,35 @@ def test_energy_is_known_only_when_every_step_was_measured(place):
         "download_bytes": 0,
         "energy_joules_estimated": 6.0,
     }
-    flow.marker["spent"]["evaluate 0"] = spent.added(took, spent.unknown())
+    flow.marker["spent"]["evaluate 0"] = spent.added(took, spent.unknown(joules=None))
     assert flow.cost([run])["energy_joules_estimated"] is None
     del flow.marker["spent"]["evaluate 0"]
     assert flow.cost([run])["energy_joules_estimated"] is None
 
 
-def test_measured_children():
-    with spent.measured("cpu") as took:
-        subprocess.run([sys.executable, "-c", "sum(range(10**6))"], check=True)
-    assert took["wall_seconds"] > 0
-    assert took["cpu_seconds"] > 0
-    assert took["peak_rss_bytes"] > 10**6
+def test_energy_is_of_all_that_is_done_at_once_and_steps_have_none_of_their_own(place, monkeypatch):
+    counted = iter([100.0, 130.0])
+    monkeypatch.setattr(spent.energy, "counters", lambda device: [spent.energy.Counter(lambda: next(counted), None)])
+    with spent.metered("cpu") as took:
+        pass
+    assert took == {"wall_seconds": 0.0, "cpu_seconds": 0.0, "peak_rss_bytes": None, "joules": 30.0}
+    step = spent.step(2.0, child.Ended(0, 1.5, 7))
+    assert step == {"wall_seconds": 2.0, "cpu_seconds": 1.5, "peak_rss_bytes": 7, "joules": 0.0}
+    assert spent.added(step, step)["joules"] == 0.0
+
+
+def test_each_child_is_measured_by_itself(tmp_path):
+    found = []
+
+    def job(code):
+        found.append((yield [sys.executable, "-c", code]))
+
+    work = "x = bytearray({}); sum(range({}))"
+    jobs = [job(work.format(10**8, 10)), job(work.format(10, 2 * 10**7))]
+    child.together(jobs, 2, cwd=tmp_path, env=os.environ)
+    by_memory = sorted(found, key=lambda ended: -ended.peak_rss_bytes)
+    assert by_memory[0].peak_rss_bytes > 10**8 > by_memory[1].peak_rss_bytes
+    assert by_memory[1].cpu_seconds > by_memory[0].cpu_seconds > 0
 
 
 def test_cm_output_goes_where_cm_was_started(place):
@@ -247,7 +265,7 @@ def test_hostile_values_arrive_intact(place, name):
 
 @pytest.mark.parametrize("step", ["train 0", "evaluate 0", "train 1", "evaluate 1", "figures 0"])
 def test_killed_at_any_step_goes_on_where_it_was(place, step):
-    done = place.run({step: "killed"}, seeds=2)
+    done = place.run({step: "killed"}, seeds=2, threads=ALL)
     assert done.returncode == 1
     assert "incomplete" not in one_line(done)
     assert "go on with: cm run script" in one_line(done)
@@ -256,7 +274,7 @@ def test_killed_at_any_step_goes_on_where_it_was(place, step):
     assert step.removesuffix(" 0") in marker["missing"] or step in marker["missing"]
     assert f"--outdir={place.out}" in marker["go_on_with"]
     before = place.calls()
-    again = place.run(seeds=2)
+    again = place.run(seeds=2, threads=ALL)
     assert again.returncode == 0, again.stderr
     assert "goes on" in again.stdout
     redone = place.calls()[len(before) :]
@@ -386,7 +404,7 @@ def test_when_every_run_fails_there_is_no_result(place):
 
 @pytest.mark.parametrize("code", [1, 2])
 def test_error_of_ie_model_stops_the_flow_with_its_code(place, code):
-    done = place.run({"train 0": f"exit {code}"}, seeds=2)
+    done = place.run({"train 0": f"exit {code}"}, seeds=2, threads=ALL)
     assert done.returncode == code
     assert f"exit code {code}" in one_line(done)
     assert place.calls() == ["train"]

@@ -1,24 +1,168 @@
-"""Run one child process to its end, and take it along when this process is told to stop.
+"""Run child processes to their ends, several at once if asked, and take them along when this process is told to stop.
 
-A Ctrl-C in a terminal reaches parent and child together; `kill -INT` and SIGTERM reach the parent alone, and then the
-child would go on by itself. So it gets a little time to end on its own, then the same signal, then SIGKILL.
+A Ctrl-C in a terminal reaches parent and children together; `kill -INT` and SIGTERM reach the parent alone, and then
+the children would go on by themselves. So they get a little time to end on their own, then the same signal, then
+SIGKILL.
 """
 
+import os
 import signal
 import subprocess
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any, NamedTuple
 
 STOP = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-POLL_SECONDS = 0.1
-OWN_END_SECONDS = 3.0  # for a child that got the terminal's Ctrl-C itself: it is writing its last line
+POLL_SECONDS = 0.05
+OWN_END_SECONDS = 3.0  # for children that got the terminal's Ctrl-C themselves: they are writing their last lines
 PATIENCE_SECONDS = 20.0  # between the signal and SIGKILL; every file appears by rename, so nothing breaks
 
 
+class Ended(NamedTuple):
+    """How a child ended: 128 + n when signal n ended it, or told this process to stop; and what it used, if known."""
+
+    code: int
+    cpu_seconds: float | None
+    peak_rss_bytes: int | None
+
+
+# Yields the argument list of a command (no shell), and is sent how that ended, until it has no more.
+Job = Generator[Sequence[str], Ended, None]
+
+
 def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], patience: float = PATIENCE_SECONDS) -> int:
-    """Exit code of `argv` (a list, no shell): 128 + n when signal n ended it, or when n told this process to stop."""
+    """Exit code of one command, as in `Ended`."""
+    codes = []
+
+    def job() -> Job:
+        ended = yield argv
+        codes.append(ended.code)
+
+    together([job()], 1, cwd=cwd, env=env, patience=patience)
+    return codes[0]
+
+
+def together(
+    jobs: Iterable[Job],
+    at_once: int,
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    patience: float = PATIENCE_SECONDS,
+    watch: Callable[[], None] = lambda: None,
+) -> None:
+    """Do all jobs, in their order, at most `at_once` at a time; `watch` is called now and then.
+
+    What a job raises ends the others and goes on up. When this process is told to stop, every job that is at work is
+    sent that its command ended with that signal.
+    """
+    waiting = deque(jobs)
+    working: dict[subprocess.Popen[bytes], Job] = {}
+    with _noted() as received:
+        try:
+            while (waiting or working) and not received:
+                if waiting and len(working) < at_once:
+                    _advance(waiting.popleft(), None, working, cwd, env)
+                    continue
+                ended = {process: end for process in working if (end := _look(process)) is not None}
+                for process, end in ended.items():
+                    _advance(working.pop(process), end, working, cwd, env)
+                if not ended:
+                    time.sleep(POLL_SECONDS)
+                    watch()
+        except BaseException:
+            _end_all(working, signal.SIGTERM, patience, raising=False)
+            raise
+        if received:
+            _end_all(working, received[0], patience, raising=True)
+
+
+def _advance(
+    job: Job,
+    ended: Ended | None,
+    working: dict["subprocess.Popen[bytes]", Job],
+    cwd: Path,
+    env: Mapping[str, str],
+) -> None:
+    """Start the job's next command, or be done with it."""
+    try:
+        argv = next(job) if ended is None else job.send(ended)
+    except StopIteration:
+        return
+    working[subprocess.Popen(argv, cwd=cwd, env=dict(env))] = job
+
+
+def _end_all(working: dict["subprocess.Popen[bytes]", Job], number: int, patience: float, *, raising: bool) -> None:
+    """End every child, and let its job know. `raising`: what the first job makes of it goes on up."""
+    ended: dict[subprocess.Popen[bytes], Ended] = {}
+    if number == signal.SIGINT:
+        _wait(working, ended, OWN_END_SECONDS)
+    for process in working:
+        if process not in ended:
+            process.send_signal(number)
+    _wait(working, ended, patience)
+    for process in working:
+        if process not in ended:
+            process.kill()
+    _wait(working, ended, None)
+    told = [_tell(job, ended[process]._replace(code=128 + number)) for process, job in working.items()]
+    working.clear()
+    for problem in told:
+        if raising and problem is not None:
+            raise problem
+
+
+def _tell(job: Job, ended: Ended) -> Exception | None:
+    """Let a job know how its last command ended; returns what it makes of it."""
+    try:
+        job.send(ended)
+    except StopIteration:
+        return None
+    except Exception as problem:
+        return problem
+    finally:
+        job.close()
+    return None
+
+
+def _wait(working: Iterable["subprocess.Popen[bytes]"], ended: dict[Any, Ended], seconds: float | None) -> None:
+    """Wait until all children have ended, or for `seconds`; puts those that have into `ended`."""
+    until = None if seconds is None else time.monotonic() + seconds
+    while True:
+        for process in working:
+            if process not in ended and (end := _look(process)) is not None:
+                ended[process] = end
+        if all(process in ended for process in working) or (until is not None and time.monotonic() > until):
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _look(process: "subprocess.Popen[bytes]") -> Ended | None:
+    """How the child ended, with what it used itself; None while it is at work."""
+    if not hasattr(os, "wait4"):  # Windows tells no usage
+        code = process.poll()
+        return None if code is None else Ended(_shell_code(code), None, None)
+    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    if pid == 0:
+        return None
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen itself must not wait for it again
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in KiB but on macOS
+    return Ended(_shell_code(process.returncode), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+
+
+def _shell_code(code: int) -> int:
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _noted() -> Iterator[list[int]]:
+    """The signals in STOP that reach this process meanwhile, noted instead of acted upon."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -28,34 +172,7 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], patience: flo
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, note) for number in STOP} if main else {}
     try:
-        process = subprocess.Popen(argv, cwd=cwd, env=dict(env))
-        code = None
-        while code is None and not received:
-            code = _wait(process, POLL_SECONDS)
-        if received and code is None:
-            _end(process, received[0], patience)
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if received:
-        return 128 + received[0]
-    assert code is not None
-    return code if code >= 0 else 128 - code
-
-
-def _end(process: "subprocess.Popen[bytes]", number: int, patience: float) -> None:
-    """Wait for the process, hand it `number` when it does not know of it, and kill it when it will not listen."""
-    if number == signal.SIGINT and _wait(process, OWN_END_SECONDS) is not None:
-        return
-    process.send_signal(number)
-    if _wait(process, patience) is None:
-        process.kill()
-        process.wait()
-
-
-def _wait(process: "subprocess.Popen[bytes]", seconds: float) -> int | None:
-    """Exit code within `seconds`, else None."""
-    try:
-        return process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return None

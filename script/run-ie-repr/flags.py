@@ -72,11 +72,23 @@ class Request:
                 smoke=self.smoke,
                 labels=self.labels,
                 epochs=self.epochs,
-                threads=self.threads,
+                threads=self.run_threads(),
             )
             .to_dict()
         )
         return config
+
+    def run_threads(self) -> int | None:
+        """The threads of each run. Of several runs one core each is fastest, whatever the machine; None: the default.
+
+        It depends on the request alone, since the number of threads is part of a result.
+        """
+        return 1 if self.threads is None and self.seeds > 1 else self.threads
+
+    def image_bytes(self) -> int:
+        """Memory that the training images take as floats."""
+        facts = _import("ie_model.config").DATASETS[self.dataset]
+        return int(4 * facts.pixels * (facts.train + facts.valid))
 
     def identity(self) -> dict[str, Any]:
         """What must be the same to go on with an unfinished run (the device is checked by the run itself)."""

@@ -12,12 +12,14 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import at_once
 import child
 import filelock
 import flags
@@ -81,9 +83,10 @@ class Flow:
             known = before is not None and self.downloaded is not None
             self.marker["downloaded"] = before + self.downloaded if known else None
             self._mark()
-            print(self.headline(resumed=state == "unfinished"), flush=True)
-            for n in range(self.request.seeds):
-                self.one_run(n)
+            config = self.request.config()
+            together = at_once.how_many(self.request.seeds, config["threads"], self.device, self.request.image_bytes())
+            print(self.headline(together, resumed=state == "unfinished"), flush=True)
+            self.do([self.one_run(n, together) for n in range(self.request.seeds)], "runs", together)
             runs = [self.read_run(n) for n in range(self.request.seeds)]
             completed = [n for n, run in enumerate(runs) if run["status"] == "completed"]
             if not completed:
@@ -91,7 +94,7 @@ class Flow:
                     1, f"every run failed, so there is no result: {runs[0]['error']} (see {self.folder}/runs)"
                 )
             if "figures" not in self.marker["done"]:
-                self.ie_model("figures", f"runs/{completed[0]}", "--outdir=figures")
+                self.do([self.ie_model("figures", f"runs/{completed[0]}", "--outdir=figures")], "drawing")
                 self._mark(done="figures")
             document = self.assemble(runs)
             bundle.write(self.folder, started_in=Path.cwd())
@@ -102,38 +105,51 @@ class Flow:
             first = f"run {failed[0]}: {runs[failed[0]]['error']}"
             raise StopError(1, f"{len(failed)} of {len(runs)} runs failed and count in no mean ({first})")
 
-    def one_run(self, n: int) -> None:
-        """Train and evaluate run n, unless its run.json says that it is done."""
+    def do(self, jobs: list[child.Job], what: str, together: int = 1) -> None:
+        """Do the jobs, so many at once, and measure the energy of all, under a name; raises what a job raises."""
+        before = self.marker["spent"].get(what)
+        self.marker["spent"][what] = spent.added(before, spent.unknown(joules=None))
+        self._mark()
+        lines = at_once.Lines(self.folder, self.request.config()["epochs"], self.request.quiet or together == 1)
+        with spent.metered(self.device) as took:
+            child.together(jobs, together, cwd=self.folder, env=os.environ, watch=lines)
+        self.marker["spent"][what] = spent.added(before, took)
+        self._mark()
+
+    def one_run(self, n: int, together: int = 1) -> child.Job:
+        """Train and evaluate run n, unless its run.json says that it is done. Runs at once draw no bars."""
         status = self.read_run(n)["status"]
         if status in ("completed", "failed"):
             return
         if status != "trained":
             request = self.request
             smoke = ["--smoke"] if request.smoke else []
-            values = {key: getattr(request, key) for key in ("labels", "epochs", "threads")}
+            values = {"labels": request.labels, "epochs": request.epochs, "threads": request.run_threads()}
             given = [f"--{key}={value}" for key, value in values.items() if value is not None]
             task = [f"--{key}={getattr(request, key)}" for key in ("method", "dataset", "supervision")]
             seeds = [f"--seed={n}", f"--label-seed={n}"]
-            self.ie_model("train", *task, *given, *smoke, *seeds, f"--outdir=runs/{n}", run=n)
+            arguments = [*task, *given, *smoke, *seeds, f"--outdir=runs/{n}"]
+            yield from self.ie_model("train", *arguments, run=n, quiet=together > 1)
             self._mark(done=f"train {n}")
         if self.read_run(n)["status"] == "trained":
-            self.ie_model("evaluate", f"runs/{n}", run=n)
+            yield from self.ie_model("evaluate", f"runs/{n}", run=n, quiet=together > 1)
             self._mark(done=f"evaluate {n}")
 
-    def ie_model(self, verb: str, *arguments: str, run: int | None = None) -> None:
+    def ie_model(self, verb: str, *arguments: str, run: int | None = None, quiet: bool = False) -> child.Job:
         """Run one command of ie_model in the results folder; StopError when it fails and run.json does not say so."""
         data = [f"--data={self.data}"] if self.data else []
-        quiet = ["--quiet"] if self.request.quiet else []
-        argv = [sys.executable, "-m", "ie_model", verb, *arguments, *data, f"--device={self.device}", *quiet]
+        silent = ["--quiet"] if self.request.quiet or quiet else []
+        argv = [sys.executable, "-m", "ie_model", verb, *arguments, *data, f"--device={self.device}", *silent]
         step = verb if run is None else f"{verb} {run}"
         # written down before it begins: if this process is killed with it, nobody knows what the step took
         before = self.marker["spent"].get(step)
-        self.marker["spent"][step] = spent.added(before, spent.unknown())
+        self.marker["spent"][step] = spent.added(before, spent.unknown(joules=0.0))
         self._mark()
-        with spent.measured(self.device) as took:
-            code = child.run(argv, cwd=self.folder, env=os.environ)
-        self.marker["spent"][step] = spent.added(before, took)
+        began = time.perf_counter()
+        ended = yield argv
+        self.marker["spent"][step] = spent.added(before, spent.step(time.perf_counter() - began, ended))
         self._mark()
+        code = ended.code
         if code == 0 or (run is not None and code == 1 and self.read_run(run)["status"] == "failed"):
             return
         if code in STOPPED:
@@ -192,10 +208,11 @@ class Flow:
             energy_joules=sum(joules) if known else None,
         )
 
-    def headline(self, *, resumed: bool) -> str:
+    def headline(self, together: int, *, resumed: bool) -> str:
         """The first line of a run: task, device and reason, expected time, results folder."""
         request, config = self.request, self.request.config()
         runs = f"{request.seeds} run" + ("s" if request.seeds > 1 else "")
+        runs += f", {together} at once" if together > 1 else ""
         method = "" if request.method == "equivae" else f"{request.method}, "
         task = f"{method}{request.dataset}, {request.supervision}, {config['labels']} labels, {runs}"
         minutes = "under a minute" if request.smoke else "under 10 minutes"
