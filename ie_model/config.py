@@ -74,6 +74,8 @@ class Config:
     smoke: bool = setting(False, "a run of under a minute that takes the same path; its numbers mean little")
     device: str = setting("cpu", "device to compute on: " + ", ".join(DEVICES))
     threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
+    bf16: bool = setting(False, "forward passes of training in bfloat16, for accelerators; a CPU is slow at it")
+    compile: bool = setting(False, "compile the networks for training; takes a minute first, so for long runs")
     epochs: int = setting(8, "passes over the training images", "epochs", 1, 10_000)
 
     binarised: bool = setting(

@@ -83,7 +83,7 @@ class Posterior(nn.Module):
 
     def _from_hidden(self, image: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
         both = F.relu(image + self.from_invariant(r))  # (..., H)
-        mean, log_variance = self.head(both).chunk(2, dim=-1)
+        mean, log_variance = self.head(both).float().chunk(2, dim=-1)  # densities are computed in fp32
         return mean, log_variance.clamp(-12, 6)  # beyond these exp() is 0 or absurd; keeps a bad step finite
 
 
@@ -121,7 +121,7 @@ class Decoder(nn.Module):
         maps = maps.view(-1, height // 4, width // 4, self.second.in_channels).permute(0, 3, 1, 2)  # channels last
         maps = F.relu(self.norms[1](self.second(maps)))  # (N, channels, 14, 14)
         logits = F.pixel_shuffle(self.first(maps), 2)  # (N, *shape)
-        return logits.reshape(*leading, -1)
+        return logits.float().reshape(*leading, -1)
 
     def mean_image(self, r: Tensor, v: Tensor) -> Tensor:
         """The mean of p(x | r, v), in [0, 1]: (..., *shape)."""
@@ -166,7 +166,7 @@ class EquiVAE(nn.Module):
         """log q(y | x), (B, C), from features (B, H). Raises ValueError for a supervised model, which has no q(y|x)."""
         if self.classifier is None:
             raise ValueError("this model was trained with all labels and has no q(y|x); expected a semi-supervised one")
-        return F.log_softmax(self.classifier(features), dim=1)
+        return F.log_softmax(self.classifier(features).float(), dim=1)
 
 
 def sample_gaussian(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ None of it changes a number, but the number of threads, which is a setting of th
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 
@@ -25,6 +26,8 @@ def prepare(config: Config) -> torch.device:
     torch.set_flush_denormal(True)  # Adam's moments of unused weights decay into denormals, which are 10 times slower
     # As use_deterministic_algorithms(True, warn_only=True), which imports the compiler and so takes a second more.
     torch.set_deterministic_debug_mode("warn")
+    if config.compile:
+        torch.use_deterministic_algorithms(True, warn_only=True)
     # nothing here reads what it has not written; the module makes this name in a way that mypy does not see
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     keep_memory()
@@ -33,6 +36,13 @@ def prepare(config: Config) -> torch.device:
     if not usable[kind]:
         raise ValueError(f"device: got {config.device}, but torch {torch.__version__} cannot use it here; use cpu")
     return torch.device(kind)
+
+
+def precision(config: Config, device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """What the forward pass of a training step is computed in; parameters, gradients and sums stay fp32."""
+    if not config.bf16:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
 
 
 def keep_memory() -> bool:

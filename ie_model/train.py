@@ -25,7 +25,7 @@ from ie_model.config import Config
 from ie_model.device import Device
 from ie_model.model import Classifier, EquiVAE
 from ie_model.objective import labelled_step, pairs_of_step, semi_supervised_step
-from ie_model.process import prepare
+from ie_model.process import precision, prepare
 
 GENTLE_STEPS = 20  # in which Adam's step size rises from nothing, while its moments are poor estimates
 
@@ -44,6 +44,10 @@ def new_model(config: Config, device: torch.device) -> tuple[EquiVAE, Adam]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "weights"))
         model = EquiVAE(config).to(device)
+    if config.compile:
+        for network in (model.invariant, model.encoder, model.decoder):
+            if network is not None:
+                network.compile()
     return model, new_optimiser(config, model)
 
 
@@ -119,7 +123,8 @@ def warm_up(config: Config, model: EquiVAE, optimiser: Adam, labelled: data.Labe
     for step, batch in enumerate(batches):
         optimiser.lr = config.learning_rate * min(1.0, (step + 1) / GENTLE_STEPS)
         draw = torch.randn(batch.numel(), config.equivariant_dim, generator=noise, device=device)
-        result = labelled_step(model, labelled.images[batch], draw, config.classifier_weight, config.kl_start)
+        with precision(config, device):
+            result = labelled_step(model, labelled.images[batch], draw, config.classifier_weight, config.kl_start)
         optimiser.zero_grad()
         result.loss.backward()
         optimiser.step()
@@ -154,12 +159,14 @@ def train_epoch(
             unknown = images.unlabelled[unlabelled[step * batch_size : (step + 1) * batch_size]]
             pairs = pairs_of_step(config, per_class, len(unknown))
             draw = torch.randn(pairs, config.equivariant_dim, generator=noise, device=device)
-            result = semi_supervised_step(
-                model, known, unknown, draw, config, kl_weight(config, done), balance_weight(config, done)
-            )
+            with precision(config, device):
+                result = semi_supervised_step(
+                    model, known, unknown, draw, config, kl_weight(config, done), balance_weight(config, done)
+                )
         else:
             draw = torch.randn(classes * per_class, config.equivariant_dim, generator=noise, device=device)
-            result = labelled_step(model, known, draw, 0.0, kl_weight(config, done))
+            with precision(config, device):
+                result = labelled_step(model, known, draw, 0.0, kl_weight(config, done))
         optimiser.zero_grad()
         result.loss.backward()
         optimiser.step()

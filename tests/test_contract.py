@@ -13,7 +13,7 @@ from ie_model.config import DATASETS, METHODS, SUPERVISIONS, Config
 ROOT = Path(__file__).resolve().parents[1]
 RULES = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
 PER_RUN = {"seed", "label_seed"}
-FREE = {"dataset", "supervision", "labels", "device", "threads"}  # what a task or a machine decides
+FREE = {"dataset", "supervision", "labels", "device", "threads", "compile"}  # what a task or a machine decides
 
 
 def test_the_rules_name_every_setting_with_its_type():

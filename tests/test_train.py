@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ie_model import checkpoint, data, glyphs, run_folder, train
 from ie_model.config import Config
@@ -97,6 +98,84 @@ def test_metrics_written_after_the_last_checkpoint_are_cut(tmp_path):
     run_folder.append_metrics(tmp_path / "killed", {"epoch": 3, "half": "written"})
     assert run(CONFIG, tmp_path / "killed")["model_sha256"] == whole["model_sha256"]
     assert [row["epoch"] for row in run_folder.read_metrics(tmp_path / "killed")] == [1, 2, 3]
+
+
+class Reads(TorchDispatchMode):
+    """Counts what makes a host wait for its device: numbers read from tensors, and sizes that depend on values."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        waits = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal", "aten::is_nonzero")
+        masks = arguments[1] if function.name().startswith("aten::index.Tensor") else ()
+        masked = any(mask is not None and mask.dtype == torch.bool for mask in masks)
+        self.count += masked or function.name().split(".")[0] in waits
+        return function(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize("method", ["equivae", "m2"])
+@pytest.mark.parametrize("supervision", ["semi-supervised", "supervised"])
+def test_no_step_waits_for_the_device(method, supervision):
+    labels = 40 if supervision == "semi-supervised" else "all"
+    config = dataclasses.replace(CONFIG, method=method, supervision=supervision, labels=labels)
+    images = small_training(config, None)
+
+    def reads(steps: int) -> int:
+        batch = config.batch_size if config.semi_supervised else 40
+        model, optimiser = train.new_model(config, torch.device("cpu"))
+        with Reads() as counted:
+            train.train_epoch(
+                dataclasses.replace(config, epoch_images=steps * batch), 0, model.train(), optimiser, images, silent
+            )
+        return counted.count
+
+    assert reads(3) == reads(6) > 0, "an epoch reads its means once, at its end"
+
+
+def test_a_wait_would_be_counted():
+    with Reads() as counted:
+        float(torch.ones(1).sum())
+        torch.ones(3)[torch.tensor([True, False, True])]
+    assert counted.count == 2
+
+
+@pytest.mark.parametrize("supervision", ["semi-supervised", "supervised"])
+def test_bf16_is_fp32_but_for_rounding(supervision):
+    labels = 40 if supervision == "semi-supervised" else "all"
+    config = dataclasses.replace(CONFIG, supervision=supervision, labels=labels, epoch_images=100)
+    images = small_training(config, None)
+    rows = []
+    for bf16 in (False, True):
+        one = dataclasses.replace(config, bf16=bf16)
+        model, optimiser = train.new_model(one, torch.device("cpu"))
+        rows.append(train.train_epoch(one, 0, model.train(), optimiser, images, silent))
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert rows[1]["bound"] == pytest.approx(rows[0]["bound"], rel=0.02)
+    assert rows[1]["bound"] != rows[0]["bound"]
+
+
+def test_compiled_networks_train_alike(monkeypatch):
+    compiled = []
+    honest = torch.nn.Module.compile
+
+    def compile(self, *arguments, **keywords):
+        compiled.append(self)
+        honest(self, backend="eager")  # the tracing without the C++ compiler, which not every machine has
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    images = small_training(CONFIG, None)
+    bounds = []
+    for wanted in (False, True):
+        one = dataclasses.replace(CONFIG, compile=wanted, epoch_images=100)
+        model, optimiser = train.new_model(one, torch.device("cpu"))
+        bounds.append(train.train_epoch(one, 0, model.train(), optimiser, images, silent)["bound"])
+        assert set(checkpoint.module_tensors("m", model)) == set(
+            checkpoint.module_tensors("m", train.new_model(CONFIG, torch.device("cpu"))[0])
+        )
+    assert len(compiled) == 3
+    assert bounds[1] == pytest.approx(bounds[0], rel=1e-4)
 
 
 def test_it_overfits_a_few_images():
