@@ -50,6 +50,7 @@ SUPERVISIONS = ("semi-supervised", "supervised")
 METHODS = ("equivae", "m2")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
 COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
+MOVED_WEIGHT = 30.0  # nats
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
 
@@ -105,11 +106,24 @@ class Config:
     balance_weight: float = setting(
         50.0, "weight of KL(mean q(y|x) of a batch || p(y)) at the start; falls to 0", "nats", 0, 1e6
     )
+    smoothness_weight: float = setting(
+        10.0, "weight of KL(q(y|x) || q(y|x + d)) at the start, d the worst small step; falls to 0", "nats", 0, 1e6
+    )
+    smoothness_radius: float = setting(3.0, "L2 length of d, in grey values from 0 to 1", "", 0, 1e6)
+    smoothness_images: int = setting(63, "unlabelled images of a step that have that term", "images", 1, 65_536)
     likeliest: int = setting(3, "most classes of one image in the sum over y, by q(y|x)", "classes", 1, 10_000)
     pairs_per_image: float = setting(
         1.3, "terms of the sums over y in a batch, the likeliest by q(y|x), over its unlabelled images", "", 1, 10_000
     )
     control_steps: int = setting(1000, "steps of the control: q(y|x) trained on the labels alone", "steps", 0, 10**6)
+
+    # Augmentation: the open division
+    open: bool = setting(False, "the recipe of the open division: q(y|x) learns from moved copies too")
+    moved_weight: float = setting(0.0, "weight of KL(q(y|x) || q(y|x')), x' a moved copy of x", "nats", 0, 1e6)
+    moved_sharpness: float = setting(2.0, "power of q(y|x) that moved copies are to agree with", "", 0, 100)
+    moved_amount: float = setting(
+        1.0, "how far copies are moved; 1: up to 20°, 3 pixels, 15 % in size, 0.3 in shear", "", 0, 3
+    )
 
     # Evaluation
     judge_epochs: int = setting(4, "epochs of the independent network that judges swaps", "epochs", 1, 1000)
@@ -164,8 +178,11 @@ class Config:
         else:
             defaults |= {"labels": facts.label_grid[0]}
         if facts.channels == 3:  # more to say of each image; and classes that are not equally frequent
-            defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "epochs": COLOUR_EPOCHS}
+            defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "smoothness_weight": 0.0}
+            defaults |= {"epochs": COLOUR_EPOCHS}
             defaults |= {"classifier_weight": COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
+        if given.get("open"):
+            defaults |= {"moved_weight": MOVED_WEIGHT}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
             defaults |= {

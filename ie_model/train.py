@@ -19,7 +19,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from ie_model import checkpoint, data, inference, metrics, run_folder
+from ie_model import checkpoint, consistency, data, inference, metrics, run_folder
 from ie_model.adam import Adam
 from ie_model.config import Config
 from ie_model.device import Device
@@ -85,7 +85,17 @@ def kl_weight(config: Config, done: float) -> float:
 
 def balance_weight(config: Config, done: float) -> float:
     """Weight of the batch's balance term when the share ``done`` of all steps lies behind: falls to 0 with the KL's."""
-    return config.balance_weight * max(0.0, 1 - done / config.kl_until) if config.kl_until else 0.0
+    return config.balance_weight * _left(config, done)
+
+
+def smoothness_weight(config: Config, done: float) -> float:
+    """Weight of q(y|x)'s smoothness when the share ``done`` of all steps lies behind: falls to 0 with the KL's."""
+    return config.smoothness_weight * _left(config, done)
+
+
+def _left(config: Config, done: float) -> float:
+    """What is left of a weight that falls to 0 while the KL's comes down to 1."""
+    return max(0.0, 1 - done / config.kl_until) if config.kl_until else 0.0
 
 
 def learning_rate(config: Config, done: float) -> float:
@@ -163,6 +173,8 @@ def train_epoch(
                 result = semi_supervised_step(
                     model, known, unknown, draw, config, kl_weight(config, done), balance_weight(config, done)
                 )
+                extra = consistency.terms(model, known, unknown, config, smoothness_weight(config, done), noise)
+            result = result._replace(loss=result.loss + extra)
         else:
             draw = torch.randn(classes * per_class, config.equivariant_dim, generator=noise, device=device)
             with precision(config, device):

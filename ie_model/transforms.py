@@ -18,6 +18,9 @@ from ie_model import glyphs
 # The transformations of images: name, largest amount in either direction, unit.
 AMOUNTS = (("rotation", math.radians(20), "rad"), ("shift_x", 2.0, "px"), ("shift_y", 2.0, "px"))
 
+# The largest draws of `distort`: angle (rad), shifts (px), stretch along each axis, shear.
+DISTORTION = (math.radians(20), 3.0, 3.0, 0.15, 0.15, 0.3)
+
 # A turned ring is the same ring; a bar that is sheared is a bar that is turned.
 UNSEEN = {"rotation": ("ring", "bar"), "shear": ("bar",)}
 
@@ -41,6 +44,24 @@ def apply(images: Tensor, amounts: Tensor) -> Tensor:
     back = torch.stack([cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(back, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def distort(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+    """Turns, shifts, stretches and shears each image by independent, uniform draws: augmentation, not measurement.
+
+    images: (n, channels, side, side); amount: 1 for up to ±20°, ±3 pixels, ±15 % along each axis and a shear of ±0.3.
+    What comes in from outside is 0. Draws come from ``generator``, on the images' device. Returns the same shape.
+    """
+    draws = 2 * torch.rand(len(images), 6, generator=generator, device=images.device) - 1
+    largest = torch.tensor(DISTORTION, device=images.device)
+    angle, shift_x, shift_y, wide, high, shear = (amount * largest * draws).unbind(1)
+    cos, sin, half = torch.cos(angle), torch.sin(angle), images.shape[-1] / 2
+    rows = [
+        torch.stack([(1 + wide) * cos, (1 + wide) * (shear * cos - sin), shift_x / half], dim=1),
+        torch.stack([(1 + high) * sin, (1 + high) * (shear * sin + cos), shift_y / half], dim=1),
+    ]
+    grid = F.affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
+    return F.grid_sample(images.contiguous(), grid, align_corners=False)
 
 
 def redraw_glyphs(labels: Tensor, generator: torch.Generator) -> Tensor:
