@@ -165,9 +165,9 @@ def few_images(monkeypatch):
     monkeypatch.setattr(time_to_error.data, "load_test", lambda config, folder: images().valid)
 
 
-def measure(out, methods=("equivae",), report=silent, **changes):
+def measure(out, methods=("equivae",), report=silent, say=silent, **changes):
     config = dataclasses.replace(CONFIG, **changes)
-    return time_to_error.measure(config, None, 1, methods, 1e9, out, report)
+    return time_to_error.measure(config, None, 1, methods, 1e9, out, report, say)
 
 
 def without_clock(found):
@@ -189,15 +189,19 @@ def test_it_goes_on_where_it_was_killed_and_reads_what_is_done(tmp_path, few_ima
 
     with pytest.raises(KeyboardInterrupt):
         measure(tmp_path / "killed", report=kill)
-    seen = []
+    seen, said = [], []
     honest = train.train_epoch
+    monkeypatch.setattr(time_to_error, "estimate", lambda *_: 120.0)
     monkeypatch.setattr(
         train, "train_epoch", lambda config, epoch, *rest: (seen.append(epoch), honest(config, epoch, *rest))[1]
     )
-    again = measure(tmp_path / "killed")
+    again = measure(tmp_path / "killed", say=said.append)
     assert seen == [1]
+    assert said[0] == "1 training to do, in about 2 minutes"
+    assert said[1].startswith("equivae, draw 1 of 1: 11.97 % ")
     assert without_clock(again) == without_clock(whole)
-    assert measure(tmp_path / "killed") == again
+    assert measure(tmp_path / "killed", say=said.append) == again
+    assert len(said) == 2
     assert seen == [1]
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == ["equivae-0.json", "settings.json"]
 
@@ -341,6 +345,7 @@ def test_startup_takes_training_and_evaluation_out_of_the_recipes_time(monkeypat
     [
         (["nonsense"], "no part 'nonsense'; expected one of: step, matmul"),
         (["time-to-error"], "needs --outdir"),
+        (["time-to-error", "--outdir=x", "--methods=m3", "--dataset=glyphs"], "got 'm3', expected some of: equivae"),
         (["step", "--repeats=0"], "not a whole number above 0"),
         (["step", "--threads=1,x"], "not a whole number above 0"),
     ],

@@ -122,7 +122,14 @@ def _measure(
         from ie_model.bench import time_to_error
 
         methods = tuple(filter(None, options.methods.split(",")))
-        return time_to_error.measure(config, folder, options.draws, methods, options.cap, options.outdir, say)
+        if odd := [method for method in methods if method not in time_to_error.METHODS]:
+            raise ValueError(f"--methods: got {odd[0]!r}, expected some of: {', '.join(time_to_error.METHODS)}")
+
+        def line(text: str) -> None:
+            if not options.quiet:
+                print(f"time-to-error: {text}", file=sys.stderr, flush=True)
+
+        return time_to_error.measure(config, folder, options.draws, methods, options.cap, options.outdir, say, line)
     raise AssertionError(part)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from ie_model import checkpoint, data, inference, metrics, run_folder, train
-from ie_model.bench import timing, usual_m2
+from ie_model.bench import forms, timing, usual_m2
 from ie_model.config import Config
 from ie_model.model import EquiVAE
 
@@ -31,6 +31,8 @@ MARKS = (11.97, 6.8, 3.33, 2.0)  # %: published M2, Pyro's M2 example, M1+M2 at 
 FIRST_EPOCH_STATES = 22  # 20 steps of 440
 USUAL_STEPS, USUAL_GROWTH = 10, 1.15  # the first state of the usual M2, and how many times as many steps to the next
 STATE = "state-"
+ESTIMATE_STEPS = 40
+READING_SECONDS = 30.0  # of the states of one training
 METHODS = ("equivae", "m2", "usual-m2")
 SETTINGS = "settings.json"
 
@@ -43,18 +45,29 @@ def measure(
     cap: float,
     out: Path,
     report: Callable[[str], None],
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Trains and reads every (method, draw) that is not in ``out`` yet; returns the rows and their summary.
+
+    ``report`` hears what is going on, ``say`` an estimate at the start and a line for each training that has ended.
 
     ``cap``: seconds of training after which the usual M2 is stopped; the others end by themselves. Raises ValueError
     when ``out`` holds measurements with other settings.
     """
     _claim(out, config, cap)
+    missing = [(method, draw) for method in methods for draw in range(draws) if not _result(out, method, draw).exists()]
+    if missing:
+        minutes = estimate(config, folder, missing, cap) / 60
+        say(f"{len(missing)} {'training' if len(missing) == 1 else 'trainings'} to do, in about {minutes:.0f} minutes")
     rows = []
     for method in methods:
         for draw in range(draws):
             report(f"{method}, draw {draw + 1} of {draws}")
-            rows.append(_one(config, folder, method, draw, cap, out, report))
+            row = _one(config, folder, method, draw, cap, out, report)
+            rows.append(row)
+            if (method, draw) in missing:
+                reached = ", ".join(f"{mark} % {_shown(at)}" for mark, at in row["seconds_to"].items())
+                say(f"{method}, draw {draw + 1} of {draws}: {reached}")
     summary = {}
     for method in methods:
         own = [row["seconds_to"] for row in rows if row["method"] == method]
@@ -62,10 +75,14 @@ def measure(
     return {"marks": list(MARKS), "draws": draws, "cap": cap, "rows": rows, "median_seconds_to": summary}
 
 
-def estimate(seconds_per_image: float, config: Config, draws: int) -> float:
-    """Seconds that ``draws`` trainings of our method take, from the time of a step per unlabelled image."""
-    images = config.epoch_images or config.facts.train
-    return draws * config.epochs * images * seconds_per_image
+def estimate(config: Config, folder: Path | None, missing: Sequence[tuple[str, int]], cap: float) -> float:
+    """Seconds that these trainings will take, from a few steps of ours and what reading the states took elsewhere."""
+    form = forms.shared(config, forms.load(config, folder))
+    form.run(ESTIMATE_STEPS // 4)
+    began = time.perf_counter()
+    images = form.run(ESTIMATE_STEPS)
+    whole = config.epochs * (config.epoch_images or config.facts.train) * (time.perf_counter() - began) / images
+    return sum((cap if method == "usual-m2" else whole) + READING_SECONDS for method, _ in missing)
 
 
 def seconds_to(states: Sequence[dict[str, float]], marks: Sequence[float]) -> dict[str, float | None]:
@@ -91,10 +108,18 @@ def chosen(valid_errors: Sequence[float]) -> list[int]:
     return found
 
 
+def _result(out: Path, method: str, draw: int) -> Path:
+    return out / f"{method}-{draw}.json"
+
+
+def _shown(seconds: float | None) -> str:
+    return "not reached" if seconds is None else f"after {seconds:.0f} s"
+
+
 def _one(
     config: Config, folder: Path | None, method: str, draw: int, cap: float, out: Path, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    result = out / f"{method}-{draw}.json"
+    result = _result(out, method, draw)
     if result.exists():
         row: dict[str, Any] = json.loads(result.read_bytes())
         return row
