@@ -51,6 +51,7 @@ METHODS = ("equivae", "m2")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
 COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
 MOVED_WEIGHT = 30.0  # nats
+OPEN_KL_START = 2.0  # where moved copies hold q(y|x), v need not be as dear at first
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
 
@@ -182,7 +183,7 @@ class Config:
             defaults |= {"epochs": COLOUR_EPOCHS}
             defaults |= {"classifier_weight": COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
         if given.get("open"):
-            defaults |= {"moved_weight": MOVED_WEIGHT}
+            defaults |= {"moved_weight": MOVED_WEIGHT, "kl_start": OPEN_KL_START}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
             defaults |= {

@@ -196,7 +196,15 @@ def test_command_asks_for_the_same_again(tmp_path):
 def test_what_must_be_the_same_to_go_on():
     one = flags.Request("mnist", "semi-supervised", outdir="/a", data="/b", quiet=True, device="cuda")
     assert one.identity() == flags.Request("mnist", "semi-supervised").identity()
-    for other in ({"method": "m2"}, {"seeds": 2}, {"epochs": 3}, {"labels": 600}, {"smoke": True}, {"threads": 1}):
+    for other in (
+        {"method": "m2"},
+        {"seeds": 2},
+        {"epochs": 3},
+        {"labels": 600},
+        {"smoke": True},
+        {"open": True},
+        {"threads": 1},
+    ):
         assert flags.Request("mnist", "semi-supervised", **other).identity() != one.identity()
     json.dumps(one.identity())
 
@@ -219,6 +227,15 @@ def test_m2_is_another_task_by_name_and_command(tmp_path):
     assert request.config()["method"] == "m2"
     assert request.task() == "m2-mnist-semi-supervised-100"
     assert request.command()[3:] == ["reproduce ie-repr mnist _semi-supervised _m2"]
+
+
+def test_open_is_the_recipe_of_the_open_division_by_name_config_and_command(tmp_path):
+    _, env, _ = ask(tmp_path, CM_IE_OPEN="yes")
+    request = flags.from_env(env)
+    assert request.config()["moved_weight"] > 0
+    assert request.task() == "mnist-semi-supervised-100-open"
+    assert request.command()[3:] == ["reproduce ie-repr mnist _semi-supervised _open"]
+    assert "_open" in refused(tmp_path, CM_IE_OPEN="yes", CM_IE_SUPERVISION="supervised")
 
 
 def test_several_runs_have_a_core_each_whatever_the_machine():

@@ -60,6 +60,7 @@ class Request:
     outdir: str | None = None
     quiet: bool = False
     full: bool = False  # every label count of the data set, each a task of its own
+    open: bool = False  # the recipe of the open division
 
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
@@ -70,6 +71,7 @@ class Request:
                 dataset=self.dataset,
                 supervision=self.supervision,
                 smoke=self.smoke,
+                open=self.open,
                 labels=self.labels,
                 epochs=self.epochs,
                 threads=self.run_threads(),
@@ -109,13 +111,15 @@ class Request:
         """Short name of the task, for folders and lines: mnist-semi-supervised-100, m2-mnist-semi-supervised-100."""
         labels = "full" if self.full else self.config()["labels"]
         method = "" if self.method == "equivae" else f"{self.method}-"
-        return f"{method}{self.dataset}-{self.supervision}-{labels}" + ("-smoke" if self.smoke else "")
+        kinds = ("-open" if self.open else "") + ("-smoke" if self.smoke else "")
+        return f"{method}{self.dataset}-{self.supervision}-{labels}{kinds}"
 
     def command(self) -> list[str]:
         """The cm command that asks for exactly this."""
         size = ["_smoke"] if self.smoke else ["_full"] if self.full else []
         method = [] if self.method == "equivae" else [f"_{self.method}"]
-        tags = " ".join(["reproduce ie-repr", self.dataset, f"_{self.supervision}", *method, *size])
+        recipe = ["_open"] if self.open else []
+        tags = " ".join(["reproduce ie-repr", self.dataset, f"_{self.supervision}", *method, *recipe, *size])
         values = {
             key: getattr(self, key) for key in ("labels", "seeds", "epochs", "threads", "device", "data", "outdir")
         }
@@ -226,6 +230,8 @@ def from_env(env: Mapping[str, Any]) -> Request:
     full = env.get("CM_IE_FULL") == "yes"
     if full and labels is not None:
         raise ValueError(f"--labels={labels} contradicts the variation _full, which runs every label count")
+    if env.get("CM_IE_OPEN") == "yes" and env.get("CM_IE_SUPERVISION") == "supervised":
+        raise ValueError("the variation _open is about q(y|x), which _supervised does not have: leave one of them out")
     variation = env.get("CM_IE_DEVICE_VARIATION") or None
     if device and variation and device != variation:
         raise ValueError(f"--device={device} contradicts the variation _{variation}: leave one of them out")
@@ -234,6 +240,7 @@ def from_env(env: Mapping[str, Any]) -> Request:
         supervision=env.get("CM_IE_SUPERVISION", ""),
         method=env.get("CM_IE_METHOD") or "equivae",
         smoke=env.get("CM_IE_SMOKE") == "yes",
+        open=env.get("CM_IE_OPEN") == "yes",
         full=full,
         labels=labels if labels in (None, "all") else _number("labels", labels),
         seeds=seeds if seeds is not None else FULL_SEEDS if full else 1,

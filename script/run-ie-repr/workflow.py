@@ -123,12 +123,12 @@ class Flow:
             return
         if status != "trained":
             request = self.request
-            smoke = ["--smoke"] if request.smoke else []
+            presets = [f"--{name}" for name in ("open", "smoke") if getattr(request, name)]
             values = {"labels": request.labels, "epochs": request.epochs, "threads": request.run_threads()}
             given = [f"--{key}={value}" for key, value in values.items() if value is not None]
             task = [f"--{key}={getattr(request, key)}" for key in ("method", "dataset", "supervision")]
             seeds = [f"--seed={n}", f"--label-seed={n}"]
-            arguments = [*task, *given, *smoke, *seeds, f"--outdir=runs/{n}"]
+            arguments = [*task, *given, *presets, *seeds, f"--outdir=runs/{n}"]
             yield from self.ie_model("train", *arguments, run=n, quiet=together > 1)
             self._mark(done=f"train {n}")
         if self.read_run(n)["status"] == "trained":
