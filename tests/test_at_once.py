@@ -100,7 +100,7 @@ def test_a_failed_run_does_not_stop_the_others(cores):
 
 
 def test_an_error_of_one_ends_the_other_and_the_rest_goes_on_later(cores):
-    done = cores.run({"train 0": "wait", "train 1": "exit 2"}, seeds=3)
+    done = cores.run({"train 0": "wait", "train 1": "exit 2 once another waits"}, seeds=3)
     assert done.returncode == 2
     assert "exit code 2" in one_line(done)
     ended = [entry for entry in cores.log() if "ended_by" in entry]
