@@ -54,6 +54,13 @@ def test_an_axis_begins_at_nothing_where_that_is_near():
     assert svg.linear([-5.0, 10.0], 0, 1, zero=True).low < 0
 
 
+def test_pages_to_lead_to():
+    assert present.near(1, 1) == [1]
+    assert present.near(1, 8) == [1, 2, 3, None, 8]
+    assert present.near(5, 9) == [1, None, 3, 4, 5, 6, 7, None, 9]
+    assert present.near(4, 5) == [1, 2, 3, 4, 5]
+
+
 def test_values_that_are_spread_out():
     assert svg.spread_out([1.0, 100.0])
     assert not svg.spread_out([0.0, 100.0])

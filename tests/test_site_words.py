@@ -58,7 +58,7 @@ def test_reasons_notes_and_grounds_are_shown_as_text(people_site):
             page = rev.get(path)
             assert page.status_code == 200
             harmless(page.text)
-    for one, attack in zip(moderate.objections(store, ids["bobs"], only_open=True), ATTACKS, strict=False):
+    for one, attack in zip(moderate.objections(store, ids["bobs"])[1:], ATTACKS, strict=False):
         assert rev.post(f"/moderation/objections/{one['pk']}", {"decision": attack, "do": "dismiss"}).status_code == 303
     harmless(people_site.browser().get(f"/results/{ids['bobs']}/comments").text)
     assert rev.post(f"{review}/quarantine", {"why": ATTACKS[1]}).status_code == 303
@@ -189,6 +189,66 @@ def test_a_reviewer_empties_the_queues(people_site):
         assert rev.post(f"/moderation/objections/{number}", {"do": "dismiss", "decision": "x"}).status_code == 404
     for number in ("x", "-1", "9" * 16):
         assert rev.post(f"/moderation/comments/{number}", {"do": "hide"}).status_code == 404
+
+
+def crowd(store, size):
+    """That many more contributors."""
+    tokens = [people.add(store, f"Contributor {number}", "contributor") for number in range(size)]
+    return [people.by_token(store, token) for token in tokens]
+
+
+def listed(page, pattern):
+    """What is on a page of a queue, in its order."""
+    assert page.status_code in (200, 422)
+    return re.findall(pattern, page.text)
+
+
+def test_every_comment_that_waits_is_on_some_page(people_site):
+    rev, about, store = people_site.browser("Rev"), people_site.ids["bobs"], people_site.engine
+    waiting = [people_site.found["comment"]]
+    for one in crowd(store, 15):
+        texts = [f"It is my number {number}." for number in range(10)]
+        waiting += [
+            discuss.comment(store, one, text, place) for text, place in zip(texts, [about, None] * 5, strict=True)
+        ]
+    pattern = r'action="/moderation/comments/(\d+)'
+
+    def page(number):
+        found = listed(rev.get(f"/moderation?show=comments&page={number}"), pattern)
+        return [int(one) for one in found]
+
+    assert [one for number in range(1, 9) for one in page(number)] == waiting
+    assert page(2) == page(2) == waiting[20:40]
+    assert page(9) == page(10**5) == waiting[140:], "past the end is the last page"
+    first, last = (rev.get(f"/moderation?show=comments&page={number}").text for number in (1, 8))
+    assert 'href="/moderation?page=2&amp;show=comments" rel="next"' in first
+    assert 'href="/moderation?page=8&amp;show=comments"' in first
+    assert 'rel="prev"' not in first
+    assert 'rel="next"' not in last
+    # a decision leads back to its page, into which the next one has moved
+    answer = rev.post(f"/moderation/comments/{waiting[25]}?page=2", {"do": "hide"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/moderation?show=comments&page=2")
+    assert page(2) == [*waiting[20:25], *waiting[26:41]]
+    assert rev.post(f"/moderation/comments/{waiting[0]}?page=x", {"do": "hide"}).status_code == 400
+    assert page(1)[0] == waiting[0], "nothing is changed by what is refused"
+
+
+def test_every_objection_is_on_some_page(people_site):
+    rev, about, store = people_site.browser("Rev"), people_site.ids["bobs"], people_site.engine
+    objections = [people_site.found["objection"]]
+    for one in crowd(store, 9):
+        objections += [moderate.object_to(store, about, one, f"no {number}") for number in range(5)]
+    pattern = r'action="/moderation/objections/(\d+)'
+    pages = [listed(rev.get(f"/moderation?show=objections&page={number}"), pattern) for number in (1, 2, 3)]
+    assert [int(one) for page in pages for one in page] == objections
+    # what is typed wrong on a page comes back on that page, kept
+    kept = "x" * 501
+    wrong = rev.post(f"/moderation/objections/{objections[-1]}?page=3", {"decision": kept, "do": "dismiss"})
+    assert wrong.status_code == 422
+    assert kept in wrong.text
+    assert listed(wrong, pattern) == pages[2]
+    right = rev.post(f"/moderation/objections/{objections[-1]}?page=3", {"decision": "no", "do": "dismiss"})
+    assert right.headers["location"] == "/moderation?show=objections&page=3"
 
 
 def test_an_operator_makes_an_account_and_reads_the_log(people_site):

@@ -43,7 +43,7 @@ def environment() -> Environment:
         cache_size=200,
     )
     found.filters.update(present.FILTERS, plain=plain.plain)
-    found.globals.update(states=present.STATES, shape=present.shape)
+    found.globals.update(states=present.STATES, shape=present.shape, near=present.near)
     return found
 
 

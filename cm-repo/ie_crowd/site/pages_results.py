@@ -78,7 +78,6 @@ def results(request: Request) -> Response:
         metrics=names,
         columns={column.sort: column for column in _columns(wanted, names, rules)},
         first=(wanted.page - 1) * size + 1,
-        pages=_pages(wanted.page, last),
         last=last,
     )
 
@@ -115,17 +114,6 @@ def _columns(wanted: Asked, metrics: list[str], rules: Challenge) -> list[Column
         unit = rules.metrics[sort].unit if sort in rules.metrics else "1"
         to = wanted.query(sort=f"{'-' if turned else ''}{sort}")
         found.append(Column(sort, plain.get(sort, sort), unit, to, aria))
-    return found
-
-
-def _pages(page: int, last: int) -> list[int | None]:
-    """The numbers of pages to lead to; None for a gap."""
-    near = sorted({1, last, *(number for number in range(page - 2, page + 3) if 1 <= number <= last)})
-    found: list[int | None] = []
-    for number in near:
-        if found and number - (found[-1] or 0) > 1:
-            found.append(None)
-        found.append(number)
     return found
 
 

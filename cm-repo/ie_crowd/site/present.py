@@ -110,6 +110,17 @@ def probability(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
+def near(page: int, last: int) -> list[int | None]:
+    """The numbers of pages to lead to from one of them; None for a gap."""
+    kept = sorted({1, last, *(number for number in range(page - 2, page + 3) if 1 <= number <= last)})
+    found: list[int | None] = []
+    for number in kept:
+        if found and number - (found[-1] or 0) > 1:
+            found.append(None)
+        found.append(number)
+    return found
+
+
 def shape(series: int) -> Markup:
     """The marker of a series for a legend."""
     return Markup(svg.marker(series, 8, 8))  # noqa: S704 numbers only

@@ -36,18 +36,28 @@ def _queue(
     request: Request, show: str, typed: Mapping[Any, str] = NO_ERRORS, errors: Mapping[Any, str] = NO_ERRORS
 ) -> Response:
     store, who, page = request.app.state.store, request.state.account, endpoints.page_number(request)
-    values: dict[str, Any] = {}
-    if show in ("valid", "quarantined"):
-        found = desk.waiting(store, who, show, page=page, size=SIZE)
-        values = {"rows": found.rows, "pages": -(-found.total // SIZE)}
-    elif show == "comments":
-        values = {"rows": discuss.comments(store, viewer=who, pending=True, limit=100), "pages": 1}
-    else:
-        values = {"rows": moderate.objections(store, only_open=True)[:100], "pages": 1}
-    counts = desk.counts(store, who)
+    found = _waiting(request, show, page)
+    pages = max(1, -(-found.total // SIZE))
+    if page > pages:  # it was there until the last decision
+        page, found = pages, _waiting(request, show, pages)
+    values: dict[str, Any] = {"show": show, "number": page, "pages": pages, "counts": desk.counts(store, who)}
     status = 422 if errors else 200
-    values |= {"show": show, "number": page, "counts": counts, "typed": typed, "errors": errors}
-    return render(request, "moderation.html.j2", status, **values)
+    return render(request, "moderation.html.j2", status, rows=found.rows, typed=typed, errors=errors, **values)
+
+
+def _waiting(request: Request, show: str, page: int) -> query.Page:
+    store, who = request.app.state.store, request.state.account
+    if show == "comments":
+        return desk.comments(store, who, page=page, size=SIZE)
+    if show == "objections":
+        return desk.objections(store, who, page=page, size=SIZE)
+    return desk.waiting(store, who, show, page=page, size=SIZE)
+
+
+def _back(request: Request, show: str) -> str:
+    """The page of the queue that the form lay on."""
+    page = endpoints.page_number(request)
+    return f"/moderation?show={show}" + (f"&page={page}" if page > 1 else "")
 
 
 def refused_uploads(request: Request) -> Response:
@@ -145,21 +155,21 @@ def judge(request: Request, typed: Typed) -> Response:
     """Show or hide a comment."""
     if typed["do"] not in ("show", "hide"):
         raise HTTPException(400, "do is show or hide.")
-    visible = typed["do"] == "show"
+    visible, back = typed["do"] == "show", _back(request, "comments")
     discuss.judge_comment(request.app.state.store, number(request), request.state.account, visible=visible)
-    return visitor.done(request, "/moderation?show=comments", "comment-visible" if visible else "comment-hidden")
+    return visitor.done(request, back, "comment-visible" if visible else "comment-hidden")
 
 
 def decide(request: Request, typed: Typed) -> Response:
     """Decide an objection, with grounds."""
     if typed["do"] not in ("uphold", "dismiss"):
         raise HTTPException(400, "do is uphold or dismiss.")
-    one, upheld = number(request), typed["do"] == "uphold"
+    one, upheld, back = number(request), typed["do"] == "uphold", _back(request, "objections")
     try:
         moderate.decide(request.app.state.store, one, request.state.account, upheld=upheld, decision=typed["decision"])
     except ValueError as error:
         return _queue(request, "objections", {one: typed["decision"]}, {one: f"{error}"})
-    return visitor.done(request, "/moderation?show=objections", "objection-upheld" if upheld else "objection-dismissed")
+    return visitor.done(request, back, "objection-upheld" if upheld else "objection-dismissed")
 
 
 def _points() -> set[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, Select, func, select
 
-from ie_crowd.store import database, people, tables
-from ie_crowd.store.chosen import MOST_ROWS, rows_of
-from ie_crowd.store.query import Page
+from ie_crowd.store import database, discuss, moderate, people, tables
+from ie_crowd.store.chosen import rows_of
+from ie_crowd.store.query import Page, check_page
 
 
 def uploads(engine: Engine, account: Mapping[str, Any], *, page: int = 1, size: int = 20) -> Page:
@@ -30,6 +30,18 @@ def waiting(engine: Engine, account: Mapping[str, Any], state: str, *, page: int
     return _page(engine, tables.result.c.state == state, tables.result.c.pk, page, size)
 
 
+def comments(engine: Engine, account: Mapping[str, Any], *, page: int = 1, size: int = 20) -> Page:
+    """The comments that wait, on anything, oldest first: rows as ``discuss.listed``. For reviewers."""
+    people.need(account, "reviewer")
+    return _listed(engine, discuss.listed().where(tables.comment.c.state == "pending"), page, size)
+
+
+def objections(engine: Engine, account: Mapping[str, Any], *, page: int = 1, size: int = 20) -> Page:
+    """The objections that are open, oldest first: rows as ``moderate.listed``. For reviewers."""
+    people.need(account, "reviewer")
+    return _listed(engine, moderate.listed().where(tables.objection.c.state == "open"), page, size)
+
+
 def counts(engine: Engine, account: Mapping[str, Any]) -> dict[str, int]:
     """How much waits for a reviewer: results (valid), quarantined, comments, objections."""
     people.need(account, "reviewer")
@@ -47,9 +59,16 @@ def counts(engine: Engine, account: Mapping[str, Any]) -> dict[str, int]:
         }
 
 
+def _listed(engine: Engine, query: Select[Any], page: int, size: int) -> Page:
+    check_page(page, size)
+    with database.reading(engine) as connection:
+        total = connection.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
+        rows = connection.execute(query.limit(size).offset((page - 1) * size)).mappings()
+        return Page([dict(row) for row in rows], total)
+
+
 def _page(engine: Engine, condition: Any, order: Any, page: int, size: int) -> Page:
-    if not 1 <= size <= MOST_ROWS or not 1 <= page <= 10**6:
-        raise ValueError(f"page {page}, size {size}; expected a page from 1 and a size of 1 to {MOST_ROWS}")
+    check_page(page, size)
     result, reason = tables.result.c, tables.reason.c
     with database.reading(engine) as connection:
         total = connection.execute(select(func.count()).select_from(tables.result).where(condition)).scalar_one()

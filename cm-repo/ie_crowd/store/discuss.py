@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Engine, Select, delete, func, insert, select, update
 
 from ie_crowd.store import audit, database, people, tables
 from ie_crowd.store.moderate import _result, _text
@@ -94,15 +94,28 @@ def comments(
     result_id: str | None = None,
     *,
     viewer: Mapping[str, Any] | None = None,
-    pending: bool = False,
     limit: int = 200,
 ) -> list[dict[str, Any]]:
-    """Comments on a result (None: on the paper), oldest first: pk, id, by, role, text, created, state.
+    """Comments on a result (None: on the paper), oldest first: visible ones, and the viewer's own. See ``listed``.
 
-    Visible ones, and the viewer's own. ``pending=True`` is the reviewers' list of all that wait, on anything.
+    Those that wait for a reviewer are in ``desk.comments``.
     """
     table = tables.comment.c
+    shown = table.state == "visible"
     query = (
+        listed()
+        .where(shown | (table.account_pk == viewer["pk"]) if viewer else shown)
+        .where(table.result_pk.is_(None) if result_id is None else tables.result.c.id == result_id)
+        .limit(min(limit, 1000))
+    )
+    with database.reading(engine) as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def listed() -> Select[Any]:
+    """What is listed of comments, oldest first: pk, id (of the result), by, role, text, created, state."""
+    table = tables.comment.c
+    return (
         select(
             table.pk,
             tables.result.c.id,
@@ -116,17 +129,7 @@ def comments(
         .join(tables.account, tables.account.c.pk == table.account_pk)
         .outerjoin(tables.result, tables.result.c.pk == table.result_pk)
         .order_by(table.pk)
-        .limit(min(limit, 1000))
     )
-    if pending:
-        people.need(viewer, "reviewer")
-        query = query.where(table.state == "pending")
-    else:
-        shown = table.state == "visible"
-        query = query.where(shown | (table.account_pk == viewer["pk"]) if viewer else shown)
-        query = query.where(table.result_pk.is_(None) if result_id is None else tables.result.c.id == result_id)
-    with database.reading(engine) as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def sign(

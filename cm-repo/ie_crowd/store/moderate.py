@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, insert, select, update
 
 from ie_crowd.aggregate import mean_sd_ci95
 from ie_crowd.store import audit, database, people, tables, write
@@ -123,10 +123,17 @@ def decide(engine: Engine, number: int, account: Mapping[str, Any], *, upheld: b
             _hide(connection, row, account["name"], f"objection: {found['reason']}"[:LONGEST_REASON])
 
 
-def objections(engine: Engine, result_id: str | None = None, *, only_open: bool = False) -> list[dict[str, Any]]:
-    """Objections, oldest first: pk, id (of the result), by, reason, created, state, decision."""
+def objections(engine: Engine, result_id: str) -> list[dict[str, Any]]:
+    """Objections against a result, oldest first (see ``listed``). Open ones against any are in ``desk.objections``."""
+    query = listed().where(tables.result.c.id == result_id).limit(1000)
+    with database.reading(engine) as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def listed() -> Select[Any]:
+    """What is listed of objections, oldest first: pk, id (of the result), by, reason, created, state, decision."""
     objection = tables.objection.c
-    query = (
+    return (
         select(
             objection.pk,
             tables.result.c.id,
@@ -139,14 +146,7 @@ def objections(engine: Engine, result_id: str | None = None, *, only_open: bool 
         .join(tables.result, tables.result.c.pk == objection.result_pk)
         .join(tables.account, tables.account.c.pk == objection.account_pk)
         .order_by(objection.pk)
-        .limit(1000)
     )
-    if result_id is not None:
-        query = query.where(tables.result.c.id == result_id)
-    if only_open:
-        query = query.where(objection.state == "open")
-    with database.reading(engine) as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def recompute(connection: Connection, keys: Sequence[int]) -> None:

@@ -45,8 +45,7 @@ def results(
     ``sort`` is one of SORTS or the name of a metric: then only results that have it are listed. Raises ValueError for
     a sort, page or size that cannot be.
     """
-    if not 1 <= size <= MOST_ROWS or not 1 <= page <= 10**6:
-        raise ValueError(f"page {page}, size {size}; expected a page from 1 and a size of 1 to {MOST_ROWS}")
+    check_page(page, size)
     if state not in tables.STATES:
         raise ValueError(f"there is no state {state[:40]!r}; expected {', '.join(tables.STATES)}")
     with database.reading(engine) as connection:
@@ -59,6 +58,12 @@ def results(
         keys = keys.limit(size).offset((page - 1) * size)
         rows = rows_of(connection, [row[0] for row in connection.execute(keys)], metrics)
     return Page(rows, total)
+
+
+def check_page(page: int, size: int) -> None:
+    """Raise ValueError for a page or a size that no list has."""
+    if not 1 <= size <= MOST_ROWS or not 1 <= page <= 10**6:
+        raise ValueError(f"page {page}, size {size}; expected a page from 1 and a size of 1 to {MOST_ROWS}")
 
 
 def one(engine: Engine, result_id: str) -> dict[str, Any] | None:
