@@ -113,6 +113,8 @@ def test_lists_show_what_is_published(engine, filled):
     assert query.results(engine).rows[0]["metrics"] == {}
     assert ask(engine, filled, state="quarantined") == ["bad"]
     assert ask(engine, filled, state="valid") == ["waiting"]
+    with pytest.raises(ValueError, match="that are valid are not sorted by a metric"):
+        ask(engine, filled, state="valid", sort="forecast.mae")
 
 
 def test_filters(engine, filled):

@@ -8,6 +8,7 @@ pytest.importorskip("starlette")
 pytest.importorskip("sqlalchemy")
 from ie_crowd.site.plain import plain
 from ie_crowd.store import audit, desk, discuss, moderate, people, query, refusals
+from site_people import Site, fill
 
 ATTACKS = (
     "<script>alert(1)</script>",
@@ -189,6 +190,53 @@ def test_a_reviewer_empties_the_queues(people_site):
         assert rev.post(f"/moderation/objections/{number}", {"do": "dismiss", "decision": "x"}).status_code == 404
     for number in ("x", "-1", "9" * 16):
         assert rev.post(f"/moderation/comments/{number}", {"do": "hide"}).status_code == 404
+
+
+def test_a_list_of_what_is_not_published_is_for_reviewers(people_site):
+    ids = people_site.ids
+    visitor, ada, rev, boss = (people_site.browser(name) for name in (None, "Ada", "Rev", "Boss"))
+    found = r'<th scope="row"><a href="/results/([0-9a-f]{64})"'
+    kinds = {"published": {"published", "bobs"}, "valid": {"valid", "reviewers"}, "quarantined": {"quarantined"}}
+    for status, names in kinds.items():
+        for browser in (rev, boss):
+            page = browser.get(f"/results?status={status}")
+            assert page.headers["cache-control"] == "private, no-store"
+            assert set(listed(page, found)) == {ids[name] for name in names}
+            (chosen,) = re.findall(r'<select name="status">.*?<option value="(\w*)" selected', page.text, re.DOTALL)
+            assert chosen == ("" if status == "published" else status)
+        if status != "published":
+            assert "view=chart" not in page.text, "charts are of published results"
+            assert f"/results?status={status}&amp;sort=-created" in page.text, "the order keeps what is asked for"
+            for query_ in ("view=chart", "sort=forecast.mae"):
+                assert rev.get(f"/results?status={status}&{query_}").status_code == 400
+            assert ada.get(f"/results?status={status}").status_code == 403, "one's own uploads are on /account"
+            away = visitor.get(f"/results?status={status}")
+            assert (away.status_code, away.headers["location"]) == (303, "/login?next=/results")
+    for browser in (visitor, ada):
+        page = browser.get("/results?status=published")
+        assert set(listed(page, found)) == {ids["published"], ids["bobs"]}
+        assert 'name="status"' not in page.text
+    assert 'name="status"' not in rev.get("/results?view=chart").text
+    for status in ("withdrawn", "failed", "Valid"):
+        for browser in (visitor, rev):
+            assert browser.get(f"/results?status={status}").status_code == 400
+    both = rev.get("/results?status=valid&submitter=Rev&sort=created")
+    assert listed(both, found) == [ids["reviewers"]]
+    assert "status=valid" in re.search(r'<nav class="tabs".*?</nav>', both.text, re.DOTALL)[0]
+    assert "Nothing is quarantined that fits" in rev.get("/results?status=quarantined&submitter=Zoe").text
+    # a data set that only waits can be chosen where it is listed
+    assert "Nothing waits" not in rev.get("/results?status=valid&dataset=gauges").text
+
+
+def test_pages_of_what_is_not_published_keep_the_status(engine):
+    site = Site(engine, fill(engine), page_size=1)
+    rev = site.browser("Rev")
+    first = rev.get("/results?status=valid&sort=created")
+    assert 'href="/results?page=2&amp;status=valid&amp;sort=created"' in first.text
+    pages = [first, rev.get("/results?status=valid&sort=created&page=2")]
+    found = [listed(page, r'<th scope="row"><a href="/results/([0-9a-f]{64})"') for page in pages]
+    assert {one for (one,) in found} == {site.ids["valid"], site.ids["reviewers"]}
+    assert "This list ends at page 2" in rev.get("/results?status=valid&page=3").text
 
 
 def crowd(store, size):

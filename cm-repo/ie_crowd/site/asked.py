@@ -10,8 +10,11 @@ from ie_crowd.challenge import Challenge
 from ie_crowd.store.charts import AXES
 from ie_crowd.store.chosen import Filter
 from ie_crowd.store.query import SORTS
+from ie_crowd.store.tables import PUBLISHED, QUARANTINED, VALID
 
 FILTERS = ("dataset", "supervision", "labels", "division", "method", "submitter", "cpu_model", "accelerator")
+# How the results are that a list may be asked for, in words; all but the first are for reviewers.
+STATUSES = {PUBLISHED: "published", VALID: "waits for a reviewer", QUARANTINED: "quarantined"}
 VIEWS = ("table", "chart")
 LONGEST = 200
 LAST_PAGE = 10**6
@@ -29,6 +32,7 @@ class Asked:
     view: str
     x: str
     y: str
+    status: str = PUBLISHED
 
     def filter(self, challenge: str | None) -> Filter:
         """For the store. ``challenge``: None where the store holds no other."""
@@ -41,6 +45,8 @@ class Asked:
         """The query of a link that keeps what is asked and changes what is given (None: takes it out)."""
         sort = f"{'-' if self.descending else ''}{self.sort}"
         now: dict[str, Any] = {**self.chosen}
+        if self.status != PUBLISHED:
+            now["status"] = self.status
         if self.view == "chart":
             now |= {"view": "chart", "x": self.x, "y": self.y}
         elif sort != DEFAULT_SORT:
@@ -67,12 +73,17 @@ def read(query: Mapping[str, str], rules: Challenge) -> Asked:
     view = query.get("view") or "table"
     if view not in VIEWS:
         raise ValueError(f"view is {view[:40]!r}; expected {' or '.join(VIEWS)}")
+    status = query.get("status") or PUBLISHED
+    if status not in STATUSES:
+        raise ValueError(f"status is {status[:40]!r}; expected {', '.join(STATUSES)}")
+    if status != PUBLISHED and (view == "chart" or order not in SORTS):
+        raise ValueError(f"charts and orders by a metric are of published results; expected no status={status} there")
     metrics = columns(rules, chosen)
     x, y = query.get("x") or "labels", query.get("y") or metrics[0]
     for axis, name in ((x, "x"), (y, "y")):
         if axis not in AXES and axis not in rules.metrics:
             raise ValueError(f"{name} is {axis[:64]!r}; expected {', '.join(AXES)} or a metric")
-    return Asked(chosen, order, sort.startswith("-"), int(page), view, x, y)
+    return Asked(chosen, order, sort.startswith("-"), int(page), view, x, y, status)
 
 
 def columns(rules: Challenge, chosen: Mapping[str, str], sort: str = "", most: int = 3) -> list[str]:

@@ -10,10 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd.challenge import Challenge
-from ie_crowd.site import asked, chart_labels, chart_points
+from ie_crowd.site import asked, chart_labels, chart_points, endpoints, rights
 from ie_crowd.site.asked import Asked
 from ie_crowd.site.context import render
 from ie_crowd.store import audit, charts, query, standings
+from ie_crowd.store.tables import PUBLISHED
 
 MOST_SUGGESTED = 200  # submitters in the list of suggestions of the filter
 X_AXES = ("labels", "created", "wall_seconds", "cores", "memory_bytes")
@@ -39,34 +40,46 @@ def only(request: Request, revision: int) -> str | None:
 
 
 def results(request: Request) -> Response:
-    """A page of the list, or its chart."""
+    """A page of the list, or its chart. What is not published is listed for those who may review it."""
     state = request.app.state
     rules: Challenge = state.content.rules
     wanted = asked.read(request.query_params, rules)
+    account = getattr(request.state, "account", None)
+    published = wanted.status == PUBLISHED
+    if not published:
+        if account is None:
+            return endpoints.to_login(request)
+        endpoints.need(request, "review")
     revision = audit.revision(state.store)
-    facets = state.cached.get("facets", lambda: query.facets(state.store, rules.id), revision)
+    facets = state.cached.get(
+        ("facets", wanted.status), lambda: query.facets(state.store, rules.id, wanted.status), revision
+    )
+    kept = wanted.query(sort=None, view=None, x=None, y=None)
     values: dict[str, Any] = {
         "asked": wanted,
         "facets": facets,
         "suggested": facets["submitter"][:MOST_SUGGESTED],
         "cpu_only": asked.CPU_ONLY,
         "headline": headline(wanted),
-        "views": {view: {**wanted.chosen, **({"view": view} if view != "table" else {})} for view in asked.VIEWS},
+        "published": published,
+        "statuses": asked.STATUSES if rights.may(account, "review") else {},
+        "views": {"table": kept, **({"chart": {**kept, "view": "chart"}} if published else {})},
     }
     if state.settings.static:
         values["contests"] = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision)
     if wanted.view == "chart":
         return _chart(request, wanted, values)
-    names = asked.columns(rules, wanted.chosen, wanted.sort)
+    names = asked.columns(rules, wanted.chosen, wanted.sort) if published else []
     size = state.settings.page_size
     page = query.results(
         state.store,
-        wanted.filter(only(request, revision)),
+        wanted.filter(only(request, revision) if published else rules.id),
         sort=wanted.sort,
         descending=wanted.descending,
         page=wanted.page,
         size=size,
         metrics=names,
+        state=wanted.status,
     )
     last = max(1, -(-page.total // size))
     return render(
@@ -98,7 +111,8 @@ def headline(wanted: Asked) -> str:
     if said.get("accelerator") == asked.CPU_ONLY:
         said.pop("accelerator")
         parts.append("without an accelerator")
-    return ", ".join([*parts, *said.values()])
+    parts += said.values()
+    return ", ".join(parts if wanted.status == PUBLISHED else [asked.STATUSES[wanted.status], *parts])
 
 
 def _columns(wanted: Asked, metrics: list[str], rules: Challenge) -> list[Column]:

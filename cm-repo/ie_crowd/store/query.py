@@ -42,12 +42,14 @@ def results(
     method, submitter, cpu_model, architecture, cores, memory_bytes, accelerator, os, variant, runs, completed,
     wall_seconds, place, and metrics: {name: {mean, sd, n, ci95}} of those asked for.
 
-    ``sort`` is one of SORTS or the name of a metric: then only results that have it are listed. Raises ValueError for
-    a sort, page or size that cannot be.
+    ``sort`` is one of SORTS or the name of a metric: then only results that have it are listed. What is not published
+    has no summary: no metrics, and no order by one. Raises ValueError for a sort, page, size or state that cannot be.
     """
     check_page(page, size)
     if state not in tables.STATES:
         raise ValueError(f"there is no state {state[:40]!r}; expected {', '.join(tables.STATES)}")
+    if sort not in SORTS and state != tables.PUBLISHED:
+        raise ValueError(f"results that are {state} are not sorted by a metric; expected {', '.join(SORTS)}")
     with database.reading(engine) as connection:
         chosen = Chosen(connection, asked, state)
         if sort in SORTS:
@@ -134,11 +136,11 @@ def runs(engine: Engine, result_id: str) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def facets(engine: Engine, challenge: str | None = None) -> dict[str, list[Any]]:
-    """What published results can be filtered by: dataset, supervision, labels, division, method, submitter, cpu_model,
-    accelerator, each a sorted list of the first thousand."""
+def facets(engine: Engine, challenge: str | None = None, state: str = tables.PUBLISHED) -> dict[str, list[Any]]:
+    """What the results in a state can be filtered by: dataset, supervision, labels, division, method, submitter,
+    cpu_model, accelerator, each a sorted list of the first thousand."""
     result = tables.result.c
-    shown = result.state == tables.PUBLISHED
+    shown = result.state == state
 
     def of(column: Any, key: Any, table: Any) -> Select[Any]:
         used = exists().where(key == table.c.pk, shown)
