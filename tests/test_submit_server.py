@@ -328,8 +328,48 @@ def test_a_token_follows_no_redirect(capsys, status):
         assert thief.asked == []
     error = capsys.readouterr().err
     assert "sends us on to http://127.0.0.1" in error
+    assert "ask whoever runs the site for its address" in error
     assert "\x1b" not in error
     assert len(unsent()) == 1
+
+
+def test_a_server_that_has_moved_is_named_and_not_followed(capsys):
+    with Hostile(ACCOUNT, js(201, {"id": result_id(), "state": "valid", "reasons": []})) as new:
+        with Hostile(http(301, Location=f"{new.url}/api/v1/account")) as old:
+            assert submit(old.url) == 1
+        assert new.asked == []
+        error = capsys.readouterr().err
+        assert f"it has moved to {new.url}; if you trust that address, send to it: --server={new.url}." in error
+        assert len(error.splitlines()) == 1
+        (kept,) = unsent()
+        assert submit(new.url, f"--resume={kept}", folder=None) == 0, "what it says to do works"
+        assert len(new.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        ("https://crowd.example/api/v1/results", "moved to https://crowd.example; if you trust that address"),
+        ("https://crowd.example:8443/x/api/v1/results", "--server=https://crowd.example:8443/x"),
+        ("//crowd.example/api/v1/results", "sends us on to http://crowd.example/api/v1/results"),  # the token in clear
+        ("http://crowd.example/api/v1/results", "sends us on to http://crowd.example/"),
+        ("/new/api/v1/results", "moved to http://127.0.0.1:9/new; if"),
+        ("/api/v1/results", "sends us on to http://127.0.0.1:9/api/v1/results"),  # to itself
+        ("https://me:word@crowd.example/api/v1/results", "sends us on to"),
+        ("https://crowd.example/login", "sends us on to https://crowd.example/login; that is not followed"),
+        ("https://[crowd/api/v1/results", "sends us on to https://[crowd/"),
+        ("javascript:alert(1)", "sends us on to javascript:alert(1); that is not followed"),
+        ("https://crowd.example/\x1b[2J\u202e" + "x" * 9000, "sends us on to https://crowd.example/ [2J xxx"),
+        ("", "sends us on, but not where to"),
+        ("  ", "sends us on, but not where to"),
+    ],
+)
+def test_what_is_said_of_a_redirect(location, says):
+    said = submit_server._moved("http://127.0.0.1:9", "/api/v1/results", location)
+    assert says in said
+    assert said.isprintable()
+    assert len(said) < 600
+    assert ("moved" in said) is ("--server=" in said)
 
 
 @pytest.mark.parametrize("bad", [500, 502, 503, 504, 429, 408, 425])

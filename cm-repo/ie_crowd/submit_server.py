@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ie_crowd import document
 
@@ -131,9 +131,22 @@ def _request(server: Server, path: str, content: bytes | None) -> Answer:
     except (OSError, http.client.HTTPException) as error:
         raise UnreachableError(_reason(error)) from None
     if 300 <= status < 400:
-        to = shown(said.get("Location", "another address"), 200)
-        raise UnreachableError(f"it sends us on to {to}, which is not followed; give the right --server", again=False)
+        raise UnreachableError(_moved(server.url, path, said.get("Location", "")), again=False)
     return Answer(status, _object(body, said.get("Content-Type", "")), _retry_after(said.get("Retry-After")))
+
+
+def _moved(url: str, path: str, location: str) -> str:
+    """What to say of a redirect from ``url`` + ``path``: where to, and what to do."""
+    to, server = location.strip(), ""
+    try:
+        to = urljoin(url + path, to) if to else ""
+        server = shown(address(to.removesuffix(path)), 200) if to.endswith(path) else ""
+    except ValueError:  # no address, or one that no token is sent to
+        pass
+    if server and server != url:
+        return f"it has moved to {server}; if you trust that address, send to it: --server={server}"
+    where = f"sends us on to {shown(to, 200)}" if to else "sends us on, but not where to"
+    return f"it {where}; that is not followed, as no API is known there: ask whoever runs the site for its address"
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
