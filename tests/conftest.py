@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from browsers import axe, chromium, served, world  # noqa: F401 fixtures
 from databases import empty_url, engine, postgresql, postgresql_template, store_url  # noqa: F401 fixtures
-from site_people import copied_site, filled, people_site  # noqa: F401 fixtures
+from site_people import copied_site, either_site, filled, filled_postgresql, people_site  # noqa: F401 fixtures
 from sites import site, site_store  # noqa: F401 fixtures
 
 ROOT = Path(__file__).resolve().parents[1]

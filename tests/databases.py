@@ -5,6 +5,7 @@ another user where the tests run as root. Where there are none the tests on it a
 IE_TEST_POSTGRESQL=required (as .ci/run sets) they fail.
 """
 
+import contextlib
 import importlib
 import itertools
 import os
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,19 +91,29 @@ def postgresql_template(postgresql):
     import sqlalchemy
     from ie_crowd.store import database
 
-    _execute(postgresql, "CREATE DATABASE template_store")
+    execute(postgresql, "CREATE DATABASE template_store")
     engine = database.connect(postgresql.format("template_store"))
     assert isinstance(engine, sqlalchemy.Engine)
     engine.dispose()
     return postgresql
 
 
-def _execute(pattern: str, statement: str) -> None:
+def execute(pattern: str, statement: str) -> None:
+    """One statement of the server's own."""
     import psycopg
 
     url = pattern.format("postgres")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)
+
+
+@contextlib.contextmanager
+def copied(pattern: str, template: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database that is a copy of another one, to which nobody is connected."""
+    name = f"store_{next(numbers)}"
+    execute(pattern, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield pattern.format(name)
+    execute(pattern, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -111,11 +123,8 @@ def store_url(request, tmp_path):
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'a store.sqlite3'}"
         return
-    pattern = request.getfixturevalue("postgresql_template")
-    name = f"store_{next(numbers)}"
-    _execute(pattern, f"CREATE DATABASE {name} TEMPLATE template_store")
-    yield pattern.format(name)
-    _execute(pattern, f"DROP DATABASE {name} WITH (FORCE)")
+    with copied(request.getfixturevalue("postgresql_template"), "template_store") as url:
+        yield url
 
 
 @pytest.fixture
@@ -126,9 +135,9 @@ def empty_url(request, tmp_path, store_url):
         return
     pattern = request.getfixturevalue("postgresql")
     name = f"empty_{next(numbers)}"
-    _execute(pattern, f"CREATE DATABASE {name}")
+    execute(pattern, f"CREATE DATABASE {name}")
     yield pattern.format(name)
-    _execute(pattern, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(pattern, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """People of a site under test: a store with accounts, results in every state, words; and browsers for each of them."""
 
+import contextlib
 import re
 
 import pytest
+from databases import copied, execute
 
 ORIGIN = {"origin": "http://localhost"}
 TOKEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
@@ -111,14 +113,50 @@ def filled(tmp_path_factory):
     return path, found
 
 
-@pytest.fixture
-def copied_site(filled, tmp_path):
+@pytest.fixture(scope="session")
+def filled_postgresql(postgresql_template):
+    """A filled store on PostgreSQL to copy: (URL pattern, its name, what ``fill`` returned)."""
+    from ie_crowd.store import database
+
+    execute(postgresql_template, "CREATE DATABASE filled_store TEMPLATE template_store")
+    engine = database.connect(postgresql_template.format("filled_store"))
+    found = fill(engine)
+    engine.dispose()
+    return postgresql_template, "filled_store", found
+
+
+@contextlib.contextmanager
+def on_sqlite(filled, folder):
     """The site over a copy of ``filled``."""
     pytest.importorskip("starlette")
     from ie_crowd.store import database
 
     path, found = filled
-    (tmp_path / "copy.sqlite3").write_bytes(path.read_bytes())
-    engine = database.connect(tmp_path / "copy.sqlite3")
+    (folder / "copy.sqlite3").write_bytes(path.read_bytes())
+    engine = database.connect(folder / "copy.sqlite3")
     yield Site(engine, found)
     engine.dispose()
+
+
+@pytest.fixture
+def copied_site(filled, tmp_path):
+    """The site over a copy of ``filled``."""
+    with on_sqlite(filled, tmp_path) as site:
+        yield site
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_site(request, tmp_path):
+    """The site over a copy of a filled store, on either database."""
+    if request.param == "sqlite":
+        with on_sqlite(request.getfixturevalue("filled"), tmp_path) as site:
+            yield site
+        return
+    pytest.importorskip("starlette")
+    from ie_crowd.store import database
+
+    pattern, template, found = request.getfixturevalue("filled_postgresql")
+    with copied(pattern, template) as url:
+        engine = database.connect(url)
+        yield Site(engine, found)
+        engine.dispose()

@@ -1,4 +1,4 @@
-"""Who may do what on the site, cell by cell: every route that changes something, for everybody."""
+"""Who may do what on the site, cell by cell: every route that changes something, for everybody, on either database."""
 
 import re
 
@@ -92,22 +92,22 @@ def test_the_table_names_every_route_that_changes_something(copied_site):
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("name", CELLS)
-def test_a_cell(copied_site, name, who):
+def test_a_cell(either_site, name, who):
     path, fields, expected = CELLS[name]
-    path, fields = filled_in(copied_site, path), {key: filled_in(copied_site, one) for key, one in fields.items()}
-    one = browser(copied_site, who)
-    before = audit.revision(copied_site.engine)
+    path, fields = filled_in(either_site, path), {key: filled_in(either_site, one) for key, one in fields.items()}
+    one = browser(either_site, who)
+    before = audit.revision(either_site.engine)
     status = expected[WHO.index(who)]
     # without the form's token, with one that is made up, with another session's: nothing happens, to nobody
-    other = copied_site.browser("Eve").csrf()
+    other = either_site.browser("Eve").csrf()
     for token in ({"csrf": ""}, {"csrf": "0" * 64}, {"csrf": other}):
         refused = one.client.post(path, data={**fields, **token}, headers=one.origin)
         assert refused.status_code == (401 if status == 401 else 403)
-    assert audit.revision(copied_site.engine) == before
+    assert audit.revision(either_site.engine) == before
     answer = one.post(path, fields)
     assert answer.status_code == status, answer.text
     changed = status in (200, 303) and name not in ("log in", "log out")
-    assert (audit.revision(copied_site.engine) > before) is changed
+    assert (audit.revision(either_site.engine) > before) is changed
     assert one.get(path).status_code in (200, 303, 403, 404, 405)
     if status >= 400:
         assert "set-cookie" not in answer.headers
@@ -115,10 +115,10 @@ def test_a_cell(copied_site, name, who):
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page(copied_site, name, who):
+def test_a_page(either_site, name, who):
     path, expected = PAGES[name]
-    path = filled_in(copied_site, path)
-    answer = browser(copied_site, who).get(path)
+    path = filled_in(either_site, path)
+    answer = browser(either_site, who).get(path)
     assert answer.status_code == expected[WHO.index(who)]
     if answer.status_code == 303:
         assert answer.headers["location"] == f"/login?next={path}"
@@ -126,30 +126,30 @@ def test_a_page(copied_site, name, who):
         assert answer.headers["cache-control"] == "private, no-store"
 
 
-def test_nobody_judges_what_is_their_own(copied_site):
+def test_nobody_judges_what_is_their_own(either_site):
     from ie_crowd.store import moderate
 
-    rev, boss, ids = copied_site.browser("Rev"), copied_site.browser("Boss"), copied_site.ids
+    rev, boss, ids = either_site.browser("Rev"), either_site.browser("Boss"), either_site.ids
     own = f"/moderation/results/{ids['reviewers']}"
     assert rev.post(f"{own}/publish").status_code == 403
     signed = rev.post(f"{own}/sign", {"item": "acm-badges/archive", "state": "pass"})
     assert signed.status_code == 403
     assert "somebody else signs a result of your own" in signed.text
-    number = moderate.object_to(copied_site.engine, ids["published"], copied_site.accounts["Rev"], "no")
+    number = moderate.object_to(either_site.engine, ids["published"], either_site.accounts["Rev"], "no")
     decided = rev.post(f"/moderation/objections/{number}", {"decision": "yes", "do": "uphold"})
     assert decided.status_code == 403
-    assert copied_site.browser("Eve").post(f"{own}/publish").status_code == 303
+    assert either_site.browser("Eve").post(f"{own}/publish").status_code == 303
     for to in ("role", "disable"):
         fields = {"name": "Boss", **({"role": "contributor"} if to == "role" else {})}
         assert boss.post(f"/operator/accounts/{to}", fields).status_code == 403
     assert boss.get("/operator/accounts").status_code == 200
 
 
-def test_a_role_that_is_taken_away_ends_at_once(copied_site):
-    rev, boss = copied_site.browser("Rev"), copied_site.browser("Boss")
+def test_a_role_that_is_taken_away_ends_at_once(either_site):
+    rev, boss = either_site.browser("Rev"), either_site.browser("Boss")
     assert rev.get("/moderation").status_code == 200
     assert boss.post("/operator/accounts/role", {"name": "Rev", "role": "contributor"}).status_code == 303
     assert rev.get("/moderation").status_code == 403
     assert boss.post("/operator/accounts/disable", {"name": "Rev"}).status_code == 303
     assert rev.get("/moderation").status_code == 303
-    assert copied_site.browser().log_in("Rev", copied_site.tokens["Rev"]).status_code == 403
+    assert either_site.browser().log_in("Rev", either_site.tokens["Rev"]).status_code == 403
