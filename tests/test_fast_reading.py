@@ -75,6 +75,16 @@ def test_limits_are_exact_whatever_the_strings_hold(value, ascii_only):
             document.parse_json(content, tight)
 
 
+@pytest.mark.parametrize("brackets", ["", "[]", "[[][[]]]", "[[", "]][[", "][", "[]" * 99 + "[[]]", "[" * 40, "]" * 40])
+def test_nesting_is_counted_exactly(brackets):
+    depth = deepest = 0
+    for bracket in brackets:
+        depth += 1 if bracket == "[" else -1
+        deepest = max(deepest, depth)
+    for most in range(45):
+        assert document._nested_more(brackets.encode(), most) is (deepest > most)
+
+
 @pytest.mark.parametrize("text", ['"', '{"a": "x}', '"\\', '"\\"', "\\", '{"a": 1}"', '[1,2\\"]'])
 def test_what_is_cut_off_stays_refused(text):
     with pytest.raises(ValueError, match="is not JSON"):
@@ -115,6 +125,10 @@ def said(read):
 @given(TEXTS)
 @example('{"a":1,"a":2}')
 @example('[{"a":1},{"a":{"b":1,"b":1}}]')
+@example('{"a\\"":1,"a\\"":2}')
+@example('{"a":"\\\\","b":{"c":"x","c":"x"}}')
+@example('[true,"false",null,0.1,123456789012345,1234567890123456,1234567890.123456]')
+@example("[truefalse]")
 @example("[-0,1e400,12345678901234567]")
 @example("[0.1e-400, 1.0, -0.0]")
 def test_the_quick_reader_says_what_the_plain_one_says(content):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from ie_crowd import canonical, challenge, document, result, schema
+from ie_crowd import aggregate, canonical, challenge, document, result, schema
 from ie_crowd.aggregate import mean_sd_ci95
 from toy_challenge.make import CONFIG, FACTS, RULES, failed_run, run_document, write_folder, write_run
 
@@ -22,6 +22,13 @@ def completed(*values):
 
 
 # Aggregates
+
+
+def test_the_quantiles_of_t_are_those_of_scipy():
+    from scipy.special import stdtrit
+
+    for freedom in (*range(1, 40), 999):
+        assert aggregate._t95(freedom) == stdtrit(freedom, 0.975)  # to the last bit: results made before have these
 
 
 def test_aggregate_by_hand():

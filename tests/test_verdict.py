@@ -360,7 +360,7 @@ HOSTILE = "<img src=x onerror=alert(1)> | `x` [red]*b*[/red] {{7*7}} \"'&"
 def hostile(folder):
     """A verdict whose texts are written to break out. The schema lets none of them in: this is the second line."""
     found = verdict.judge(folder, RULES)
-    items = tuple(dataclasses.replace(item, detail=HOSTILE) for item in found.groups[2].items)
+    items = tuple(item._replace(detail=HOSTILE) for item in found.groups[2].items)
     evil = dataclasses.replace(found.groups[2], items=items, title=HOSTILE, about=HOSTILE)
     about = {**found.about, "submitter": HOSTILE, "paper": HOSTILE, "dataset": HOSTILE}
     return dataclasses.replace(found, about=about, groups=(*found.groups[:2], evil, *found.groups[3:]))

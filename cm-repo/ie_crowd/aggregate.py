@@ -9,6 +9,16 @@ from typing import Any
 
 from ie_crowd.challenge import Metric
 
+# scipy.special.stdtrit(freedom, 0.975) for 1, 2, 3, … degrees of freedom, to the last bit.
+_T95 = (
+    12.706204736174694, 4.302652729749462, 3.1824463052837078, 2.7764451051977934, 2.5705818356363146,
+    2.4469118511449786, 2.364624251592784, 2.306004135204166, 2.262157162798205, 2.228138851986274,
+    2.200985160091639, 2.1788128296672284, 2.1603686564627913, 2.144786687917804, 2.131449545559776,
+    2.1199052992212546, 2.1098155778333156, 2.1009220402410382, 2.0930240544083087, 2.085963447265864,
+    2.0796138447276795, 2.0738730679040254, 2.0686576104190486, 2.0638985616280245, 2.0595385527532972,
+    2.0555294386428735, 2.0518305164802846, 2.0484071417952454, 2.045229642132703, 2.0422724563012378,
+)  # fmt: skip
+
 
 def aggregate(runs: Iterable[Mapping[str, Any]], metrics: Mapping[str, Metric]) -> dict[str, dict[str, Any]]:
     """``metrics`` of a result: for each metric that a completed run has, in the order of the rules.
@@ -37,13 +47,17 @@ def mean_sd_ci95(values: Sequence[float]) -> tuple[float, float | None, float | 
     mean = math.fsum(values) / n  # fsum rounds once: the order of the runs does not matter
     if n < 2:
         return mean, None, None
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    sd = math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (n - 1))
     return mean, sd, _t95(n - 1) * sd / math.sqrt(n)
 
 
-@functools.cache
 def _t95(freedom: int) -> float:
     """The 97.5 % quantile of Student's t."""
-    from scipy.special import stdtrit  # 0.1 s to import, and needed for several runs only
+    return _T95[freedom - 1] if freedom <= len(_T95) else _computed(freedom)
+
+
+@functools.cache
+def _computed(freedom: int) -> float:
+    from scipy.special import stdtrit  # 0.4 s to import: for hardly anybody has so many runs
 
     return float(stdtrit(freedom, 0.975))

@@ -68,20 +68,27 @@ def check(result: Mapping[str, Any], rules: Challenge) -> list[Item]:
     The open division may be worse than any method, so there only the implausible end is looked at.
     """
     task = rules.task(result["task"]["dataset"], result["task"]["supervision"])
-    return [_item(result, name, rules.metrics[name], task) for name in task.metrics] if task else []
+    if task is None:
+        return []
+    runs = [(index, run["metrics"]) for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
+    closed, labels = result["challenge"]["division"] == "closed", result["task"]["labels"]
+    return [_item(name, rules.metrics[name], _band_of(task, name, labels), runs, closed) for name in task.metrics]
 
 
-def _item(result: Mapping[str, Any], name: str, metric: Metric, task: Task) -> Item:
+def _band_of(task: Task, name: str, labels: int | str) -> Band | None:
+    for band in task.bands.get(name, ()):
+        if not band.labels or labels in band.labels:
+            return band
+    return None
+
+
+def _item(
+    name: str, metric: Metric, band: Band | None, runs: Sequence[tuple[int, Mapping[str, float]]], closed: bool
+) -> Item:
     item, pointer = f"band.{name}", f"/metrics/{name}"
-    labels = result["task"]["labels"]
-    band = next((band for band in task.bands.get(name, ()) if not band.labels or labels in band.labels), None)
     if band is None:
         return Item(item, "not evidenced", pointer, "the rules pin no reference band yet")
-    values = [
-        (index, run["metrics"][name])
-        for index, run in enumerate(result["runs"])
-        if run["status"] == "completed" and name in run["metrics"]
-    ]
+    values = [(index, metrics[name]) for index, metrics in runs if name in metrics]
     if not values:
         return Item(item, "not evidenced", pointer, "no completed run has it")
     sign = 1 if metric.direction == "higher" else -1
@@ -91,7 +98,6 @@ def _item(result: Mapping[str, Any], name: str, metric: Metric, task: Task) -> I
         if band.implausible is not None and sign * value > sign * band.implausible
     ]
     mean = sum(value for _, value in values) / len(values)
-    closed = result["challenge"]["division"] == "closed"
     if closed and band.worse is not None and sign * mean < sign * band.worse:
         problems.append(f"{mean:g} {metric.unit} is worse than the band, which ends at {band.worse:g}")
     ends = [f"no worse than {band.worse:g}"] if closed and band.worse is not None else []

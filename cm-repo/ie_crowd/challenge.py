@@ -54,7 +54,10 @@ class Pin:
     def holds(self, value: Any) -> bool:
         """Whether ``value`` is what the rules pin."""
         if self.values:
-            return any(same(value, allowed) for allowed in self.values)
+            for allowed in self.values:  # noqa: SIM110 any() takes thrice as long, for each key of each result
+                if same(value, allowed):
+                    return True
+            return False
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)

@@ -42,6 +42,7 @@ RUN = Limits(size=256 * 2**10, depth=8, values=5_000)
 RULES = Limits(size=256 * 2**10, depth=12, values=20_000)
 
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_ALL_SQUARE = bytes.maketrans(b"{}", b"[]")
 _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 
 
@@ -220,19 +221,28 @@ def _refuse_structure(text: str, limits: Limits, name: str) -> tuple[bool, str]:
     marked = text.replace("\\\\", "x").replace('\\"', "x") if "\\" in text else text
     parts = marked.split('"')
     outside = "".join(parts[::2])
-    depth = 0
-    for bracket in outside.encode().translate(None, _NO_BRACKETS):
-        if bracket in b"[{":
-            depth += 1
-            if depth > limits.depth:
-                raise ValueError(f"{name}: is nested more than {limits.depth} levels deep")
-        else:
-            depth -= 1
+    if _nested_more(outside.encode().translate(_ALL_SQUARE, _NO_BRACKETS), limits.depth):
+        raise ValueError(f"{name}: is nested more than {limits.depth} levels deep")
     if outside.count(",") + outside.count("[") + outside.count("{") > limits.values:
         raise ValueError(f"{name}: holds more than {limits.values:,} values")
     # Raw control characters below U+0020 are refused by the parser.
     plain = text.isascii() and "\\" not in marked and "\x7f" not in text
     return plain and max(map(len, parts[1::2]), default=0) <= limits.string, outside
+
+
+def _nested_more(brackets: bytes, most: int) -> bool:
+    """Whether brackets, all written [ and ], open more than ``most`` levels anywhere."""
+    left = brackets
+    for _ in range(most):
+        left = left.replace(b"[]", b"")  # takes out the innermost level of whatever is closed
+        if not left:
+            return False
+    depth = 0
+    for bracket in brackets:  # too deep, or not closed as it should be: the parser will say so
+        depth += 1 if bracket == 91 else -1
+        if depth > most:
+            return True
+    return False
 
 
 def _refuse_strings(value: Any, limits: Limits, name: str) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 State = Literal["pass", "fail", "not evidenced", "needs a person", "not applicable"]
 # From what most needs a look to what least does.
 STATES: tuple[State, ...] = ("fail", "not evidenced", "needs a person", "pass", "not applicable")
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """A checked statement.
 
     ``evidence`` is a JSON pointer into result.json (``/metrics/…``) or a path in the results folder; ``detail`` is one
@@ -37,4 +35,4 @@ def judge(name: str, evidence: str, problems: list[str], passed: str) -> Item:
 
 def grouped(group: str, items: Iterable[Item]) -> list[Item]:
     """The same Items as members of ``group``."""
-    return [Item(item.name, item.state, item.evidence, item.detail, group) for item in items]
+    return [Item(*item[:4], group) for item in items]

@@ -99,7 +99,7 @@ def _of_the_page(item: Item) -> Item:
     if item.evidence not in NOT_OF_THE_PAGE:
         return item
     detail = "not for this page to say, which is one of these files; python -m ie_crowd check does"
-    return replace(item, state="not applicable", evidence=sums.SUMS, detail=detail)
+    return item._replace(state="not applicable", evidence=sums.SUMS, detail=detail)
 
 
 def _regrouped(group: Group, items: Iterable[Item]) -> Group:

@@ -65,7 +65,7 @@ def _config(result: dict[str, Any], rules: Challenge) -> Item:
     problems += [f"no key {key!r}" for key in rules.config if key not in result["config"]]
     for key, value in result["config"].items():
         kind = rules.config.get(key)
-        if kind is not None and not is_of(value, kind):
+        if kind is not None and type(value) not in _kinds(kind)[1] and not is_of(value, kind):
             problems.append(f"{key} is {value!r}, expected {kind}")
     task = result["task"]
     for key in ("dataset", "supervision", "labels"):

@@ -54,7 +54,7 @@ class Verdict:
             "about": dict(self.about),
             "depth": self.depth,
             "summary": {group.id: dict(group.counts) for group in self.groups},
-            "items": [dataclasses.asdict(item) for item in self.items],
+            "items": [item._asdict() for item in self.items],
             "conclusions": [dataclasses.asdict(conclusion) for conclusion in self.conclusions],
         }
 

@@ -82,7 +82,11 @@ def prepare(content: bytes, rules: Mapping[str, Challenge] | None = None) -> Pre
     by = known(asked) if rules is None else rules.get(asked)
     if by is None:
         raise ValueError(f"result.json: is of the challenge {asked}, which is not known here")
-    items = verify.check_document(found, by)
+    try:
+        metrics = aggregate(found["runs"], by.metrics)
+    except ValueError:  # a metric without rules: the check says so
+        metrics = None
+    items = verify.check_document(found, by, metrics)
     failed = [Reason(item.name, item.evidence, item.detail) for item in items if item.state == "fail"]
     wrong = next((reason for reason in failed if reason.name == "id"), None)
     if wrong:
@@ -91,7 +95,7 @@ def prepare(content: bytes, rules: Mapping[str, Challenge] | None = None) -> Pre
     odd = names.problem(name) if name is not None else None
     if odd:
         failed.append(Reason("submitter", "/submitter/name", f"the name {odd}"))
-    return _rows(found, by, failed, content)
+    return _rows(found, by, failed, content, metrics or {})
 
 
 @functools.lru_cache(maxsize=64)
@@ -103,14 +107,12 @@ def known(challenge_id: str) -> Challenge | None:
         return None
 
 
-def _rows(found: dict[str, Any], by: Challenge, reasons: list[Reason], content: bytes) -> Prepared:
+def _rows(
+    found: dict[str, Any], by: Challenge, reasons: list[Reason], content: bytes, metrics: Mapping[str, dict[str, Any]]
+) -> Prepared:
     task, stated = found["task"], found["challenge"]
     labels = ALL_LABELS if task["labels"] == "all" else int(task["labels"])
     name = found["submitter"]["name"]
-    try:
-        metrics = aggregate(found["runs"], by.metrics)
-    except ValueError:  # a metric without rules: among the reasons already
-        metrics = {}
     return Prepared(
         id=found["id"],
         created=found["created"],
