@@ -50,7 +50,7 @@ SUPERVISIONS = ("semi-supervised", "supervised")
 METHODS = ("equivae", "m2")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
 COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
-MOVED_WEIGHT = 30.0  # nats
+MOVED_WEIGHT = 100.0  # nats
 OPEN_KL_START = 2.0  # where moved copies hold q(y|x), v need not be as dear at first
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
@@ -123,7 +123,7 @@ class Config:
     moved_weight: float = setting(0.0, "weight of KL(q(y|x) || q(y|x')), x' a moved copy of x", "nats", 0, 1e6)
     moved_sharpness: float = setting(2.0, "power of q(y|x) that moved copies are to agree with", "", 0, 100)
     moved_amount: float = setting(
-        1.0, "how far copies are moved; 1: up to 20°, 3 pixels, 15 % in size, 0.3 in shear", "", 0, 3
+        1.0, "how far copies are moved; 1: to 20°, 3 px, 15 % in size, 0.3 in shear, and bent by 1 px", "", 0, 3
     )
 
     # Evaluation

@@ -21,6 +21,9 @@ AMOUNTS = (("rotation", math.radians(20), "rad"), ("shift_x", 2.0, "px"), ("shif
 # The largest draws of `distort`: angle (rad), shifts (px), stretch along each axis, shear.
 DISTORTION = (math.radians(20), 3.0, 3.0, 0.15, 0.15, 0.3)
 
+BENDS = (5, 5)  # points of the coarse grid that bends: on 28 pixels they are 7 apart, as far as a digit's own bends
+BENT = 1.0  # how far they are moved (standard deviation), px
+
 # A turned ring is the same ring; a bar that is sheared is a bar that is turned.
 UNSEEN = {"rotation": ("ring", "bar"), "shear": ("bar",)}
 
@@ -47,9 +50,10 @@ def apply(images: Tensor, amounts: Tensor) -> Tensor:
 
 
 def distort(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Turns, shifts, stretches and shears each image by independent, uniform draws: augmentation, not measurement.
+    """Turns, shifts, stretches, shears and bends each image by independent draws: augmentation, not measurement.
 
-    images: (n, channels, side, side); amount: 1 for up to ±20°, ±3 pixels, ±15 % along each axis and a shear of ±0.3.
+    images: (n, channels, side, side); amount: 1 for up to ±20°, ±3 pixels, ±15 % along each axis and a shear of ±0.3,
+    uniform, and for points on a coarse grid that are moved by 1 pixel (standard deviation), all others in between.
     What comes in from outside is 0. Draws come from ``generator``, on the images' device. Returns the same shape.
     """
     draws = 2 * torch.rand(len(images), 6, generator=generator, device=images.device) - 1
@@ -61,7 +65,9 @@ def distort(images: Tensor, amount: float, generator: torch.Generator) -> Tensor
         torch.stack([(1 + high) * sin, (1 + high) * (shear * sin + cos), shift_y / half], dim=1),
     ]
     grid = F.affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
-    return F.grid_sample(images.contiguous(), grid, align_corners=False)
+    bends = torch.randn(len(images), 2, *BENDS, generator=generator, device=images.device) * (amount * BENT / half)
+    smooth = F.interpolate(bends, size=images.shape[-2:], mode="bicubic", align_corners=True)
+    return F.grid_sample(images.contiguous(), grid + smooth.permute(0, 2, 3, 1), align_corners=False)
 
 
 def redraw_glyphs(labels: Tensor, generator: torch.Generator) -> Tensor:

@@ -156,10 +156,25 @@ def test_distortion_moves_ink_no_further_than_it_says():
     places = torch.arange(29.0) - 14
     x, y = (moved.sum(1) * places).sum(1) / mass, (moved.sum(2) * places).sum(1) / mass
     assert float(mass.min()) > 0
-    # the image is stretched by up to 15 % and sheared by up to 0.3, and turned by up to 20 degrees, after the shift
-    furthest = 3 * math.sqrt(2) * 1.5 + 1
+    # the image is stretched by up to 15 % and sheared by up to 0.3, and turned by up to 20 degrees, after the shift; and
+    # bent there by four standard deviations at most
+    furthest = 3 * math.sqrt(2) * 1.5 + 4 * transforms.BENT + 1
     assert float(torch.hypot(x, y).max()) < furthest
     assert float(torch.hypot(x, y).max()) > 2
+
+
+def test_distortion_bends_what_a_shift_and_a_turn_keep_straight(monkeypatch):
+    """Without the other movements a straight line is no line any more, and is where it was on average."""
+    monkeypatch.setattr(transforms, "DISTORTION", (0.0,) * 6)
+    line = torch.zeros(400, 1, 28, 28)
+    line[:, 0, :, 13:15] = 1
+    places = torch.arange(28.0) - 13.5
+    bent = transforms.distort(line, 1.0, generator()).squeeze(1)[:, 4:-4]
+    columns = (bent * places).sum(2) / bent.sum(2).clamp_min(1e-6)  # (image, row): where the ink of a row lies
+    assert 0.4 < float(columns.std(dim=1).mean()) < 1.5
+    assert abs(float(columns.mean())) < 0.15
+    straight = transforms.distort(line, 0.0, generator())
+    torch.testing.assert_close(straight, line, rtol=1e-4, atol=1e-4)
 
 
 def test_the_recipe_of_the_open_division_learns_from_moved_copies():

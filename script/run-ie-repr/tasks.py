@@ -1,0 +1,180 @@
+"""Several tasks in one command (`_full`, `_references`): a results folder for each below --outdir, and a page of them.
+
+Started by customize.py as workflow.py is, which does each task. A task that fails is reported and the next one runs; a
+task that is complete is left as it is. `incomplete.json` lies in --outdir until all are complete.
+"""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import at_once
+import curve
+import flags
+import plan
+import results_folder
+import workflow
+from ie_crowd import document, result
+
+INDEX = "index.html"
+CURVE = ("error_by_labels.svg", "error_by_labels.png")
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
+    "table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ccc}"
+    "th:first-child,td:first-child{text-align:left}caption{text-align:left;padding:.5rem 0}"
+    "img{max-width:100%}"
+)
+
+
+class Tasks:
+    """The folder of a request that covers several tasks."""
+
+    def __init__(self, request: flags.Request, folder: Path, **found: Any) -> None:
+        self.request, self.folder, self.found = request, folder, found
+        self.command = shlex.join(replace(request, outdir=str(folder)).command())
+        self.parts = {part.task(): part for part in request.parts()}
+
+    def run(self) -> None:
+        """Do every task that is not complete; raises StopError when one failed or the work was stopped."""
+        results_folder.check(self.folder, self.request.identity(), parts=self.parts)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        failed: dict[str, str] = {}
+        with workflow.only_one(self.folder):
+            results_folder.check(self.folder, self.request.identity(), parts=self.parts)
+            for name, part in self.parts.items():
+                self._mark()
+                if self.complete(name):
+                    print(f"ie-repr: {name} is complete", flush=True)
+                    continue
+                print(self.outlook(), flush=True)
+                try:
+                    workflow.Flow(part, self.folder / name, **self.found, command=self.command).run()
+                except workflow.StopError as stop:
+                    if stop.code != 1:  # told to stop, or asked for what cannot be: the next task would not fare better
+                        raise
+                    failed[name] = str(stop)
+                    print(f"ie-repr: {name}: {stop}", file=sys.stderr, flush=True)
+                self.found["downloaded"] = 0  # the data came once, for the first task
+            documents = {name: self.read(name) for name in self.parts if self.complete(name)}
+            drawn = any(read["task"]["supervision"] == "semi-supervised" for read in documents.values())
+            if drawn:
+                code = curve.draw(
+                    [(curve.method(read), read) for read in documents.values()], [self.folder / name for name in CURVE]
+                )
+                if code:
+                    raise workflow.StopError(code, f"drawing ended with exit code {code}; go on with: {self.command}")
+            document.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=drawn))
+            self._mark()
+            if len(documents) == len(self.parts):
+                results_folder.finish(self.folder)
+        print(f"results: {self.folder / INDEX}", flush=True)
+        if failed:
+            name, reason = next(iter(failed.items()))
+            raise workflow.StopError(1, f"{len(failed)} of {len(self.parts)} tasks had failures ({name}: {reason})")
+
+    def outlook(self) -> str:
+        """How many tasks are complete, and about how long the others take: by this machine's pace once it has one."""
+        left = [part for name, part in self.parts.items() if not self.complete(name)]
+        head = f"ie-repr: {len(self.parts) - len(left)} of {len(self.parts)} tasks are complete"
+        took, planned = 0.0, 0.0
+        for name, part in self.parts.items():
+            if self.complete(name):
+                took += self.read(name)["cost"]["wall_seconds"] or 0.0  # of all its runs, one after another
+                planned += part.seeds * plan.seconds(part.method, part.dataset, part.supervision, part.open)
+        device = self.found["device"]
+        if not took and device != "cpu":
+            return f"{head}; how long this device takes shows after the first"
+        pace, source = (
+            (took / planned, "as this machine has shown") if took else (1.0, "on cores like those of the plan")
+        )
+        seconds = 0.0
+        for part in left:
+            run = plan.seconds(part.method, part.dataset, part.supervision, part.open)
+            together = at_once.how_many(part.seeds, part.config()["threads"], device, part.image_bytes())
+            seconds += pace * run * part.seeds / together
+        return f"{head}; about {duration(seconds)} left, {source}; stopped at any time, the same command goes on"
+
+    def complete(self, name: str) -> bool:
+        """Whether the task's folder holds a result and no marker of what is missing."""
+        folder = self.folder / name
+        return (folder / result.RESULT).is_file() and not (folder / results_folder.MARKER).exists()
+
+    def read(self, name: str) -> dict[str, Any]:
+        """The task's result.json."""
+        read: dict[str, Any] = document.read_json(self.folder / name / result.RESULT)
+        return read
+
+    def _mark(self) -> None:
+        done = [name for name in self.parts if self.complete(name)]
+        marker = {
+            "what": "several tasks of ie-repr, not all complete; this file goes when they are",
+            "task": self.request.task(),
+            "identity": self.request.identity(),
+            "go_on_with": self.command,
+            "done": done,
+            "missing": [name for name in self.parts if name not in done],
+        }
+        results_folder.write_marker(self.folder, marker)
+
+
+def duration(seconds: float) -> str:
+    """In whole minutes, at least one: "7 min", "2 h 05 min"."""
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def page(
+    request: flags.Request, documents: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str], *, curve: bool
+) -> str:
+    """The index: one column for each task, one row for each metric, the curve, and what failed. All text is escaped."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for name, read in documents.items():
+        for row in result.table(read):
+            rows.setdefault((row.metric, row.unit), {})[name] = f"{row.value} (n = {row.n})"
+    head = "".join(
+        f'<th scope="col"><a href="{escape(name)}/report.html">'
+        f"{escape(name if request.references else str(read['task']['labels']))}</a></th>"
+        for name, read in documents.items()
+    )
+    body = "".join(
+        f'<tr><th scope="row">{escape(metric)}, {escape(unit)}</th>'
+        + "".join(f"<td>{escape(cells.get(name, '–'))}</td>" for name in documents)
+        + "</tr>"
+        for (metric, unit), cells in rows.items()
+    )
+    runs = "".join(
+        f"<li>{escape(name)}: run {run['seed']} failed: {escape(str(run['error']))}</li>"
+        for name, read in documents.items()
+        for run in read["runs"]
+        if run["status"] == "failed"
+    )
+    tasks = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in failed.items() if name not in documents)
+    failures = f"<h2>Failed</h2><ul>{runs}{tasks}</ul>" if runs or tasks else ""
+    picture = f'<p><img src="{CURVE[0]}" alt="Test error against the number of labels"></p>' if curve else ""
+    method = "" if request.method == "equivae" else f"{request.method}: "
+    title = f"{method}{request.dataset}, {request.supervision}: every label count"
+    by = "number of labelled images"
+    if request.references:
+        title, by = f"{request.dataset}: reference results", "task"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+        f"<h1>{escape(title)}</h1><table><caption>Mean ± half-width of the 95 % interval over the runs that completed, "
+        f"by {by}.</caption><thead><tr><th>metric</th>{head}</tr></thead><tbody>{body}</tbody>"
+        f"</table>{picture}{failures}<p>Each task is a folder of its own, to be checked and submitted by itself: "
+        f"{', '.join(map(escape, documents))}.</p></html>\n"
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run all tasks; every foreseeable end is an exit code and one line."""
+    arguments = workflow.parse(argv)
+    found = {key: getattr(arguments, key) for key in ("device", "reason", "data", "downloaded")}
+    return workflow.ended(lambda: Tasks(arguments.request, arguments.folder, **found).run(), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
