@@ -27,21 +27,6 @@ def table(entries):
     return [(entry.submitter, entry.rank) for entry in entries]
 
 
-def entry(submitter, machines, method="", variant=""):
-    return rank.Entry(submitter, method, variant, 1.0, 0.1, 0.2, 3, 0, [], machines, [1.0, 1.1, 0.9])
-
-
-def test_who_is_independent_of_whom():
-    ada = entry("Ada", ["A"])
-    assert rank.independent(ada, entry("Bob", ["B"]), {})
-    assert not rank.independent(ada, entry("Ada", ["B"]), {}), "nobody confirms oneself"
-    assert not rank.independent(ada, entry("Bob", ["A"]), {}), "the same machine"
-    assert not rank.independent(ada, entry("Bob", ["B"], "another"), {}), "another method"
-    assert not rank.independent(ada, entry("Bob", ["B"], "", "another"), {}), "another variant"
-    shared = {("Ada", "", ""): {"w1", "w2"}, ("Bob", "", ""): {"w2"}}
-    assert not rank.independent(ada, entry("Bob", ["B"]), shared), "the same weights"
-
-
 # The statistics
 
 
@@ -216,3 +201,54 @@ def test_what_is_not_independent_does_not():
     assert reproduced(a, copied) == {"a": [], "b": []}  # the same weights
     other = draws("b", [3.0, 3.1, 3.2], machine="B", method="x")
     assert reproduced(a, other) == {"a": [], "b": []}  # another method
+    variant = draws("b", [3.0, 3.1, 3.2], machine="B", variant="x")
+    assert reproduced(a, variant) == {"a": [], "b": []}  # another variant
+    moved = [*draws("b", [3.0, 3.1, 3.3]), *draws("b", [3.2], machine="B", start=3)]
+    assert reproduced(a, moved) == {"a": ["b"], "b": ["a"]}  # on the same machine, and on another
+
+
+GROUPS = st.lists(
+    st.tuples(
+        st.sampled_from("abcdef"),  # submitter
+        st.sampled_from(["", "x"]),  # method
+        st.sampled_from("ABC"),  # machine
+        st.lists(st.integers(0, 40).map(lambda number: number / 8), min_size=2, max_size=5),
+        st.sampled_from("pqrst"),  # weights, which some share
+    ),
+    max_size=9,
+)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, rank.AT_ONCE])
+@given(groups=GROUPS, tolerance=st.sampled_from([None, 0.0, 0.5]))
+def test_reproduced_is_what_its_definition_says(at_once, groups, tolerance):
+    told = [
+        Draw(who, method, machine, seed, place, value, f"{weights}{seed}")
+        for place, (who, method, machine, values, weights) in enumerate(groups)
+        for seed, value in enumerate(values)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rank, "AT_ONCE", at_once)
+        entries = [entry for entry in rank.standings(told, LOWER, tolerance) if entry.n >= rank.FEWEST]
+    for one in entries:
+        expected = []
+        for other in entries:
+            weights = [
+                {draw.model_sha256 for draw in told if (draw.submitter, draw.method) == (each.submitter, each.method)}
+                for each in (one, other)
+            ]
+            agree = (
+                rank.welch([one.values], [other.values])[0] > rank.ALPHA
+                if tolerance is None
+                else abs(one.mean - other.mean) <= tolerance
+            )
+            same_place = len(one.machines) == 1 and one.machines == other.machines
+            others = one.submitter != other.submitter and one.method == other.method
+            if others and agree and not same_place and not weights[0] & weights[1]:
+                expected.append(other.submitter)
+        assert one.reproduced_by == sorted(expected)
+
+
+def test_the_ends_between_which_a_test_is_asked():
+    assert rank.NORMAL < stats.norm.ppf(0.975) < rank.TWO_FREEDOMS
+    assert stats.t.ppf(0.975, rank.FEWEST - 1) < rank.TWO_FREEDOMS

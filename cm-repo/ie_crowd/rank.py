@@ -21,20 +21,29 @@ test finds no difference at 5 %.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ie_crowd.aggregate import mean_sd_ci95
 from ie_crowd.challenge import Metric
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 FEWEST = 3
 ALPHA = 0.05
+AT_ONCE = 200_000  # pairs that are compared at once: what bounds the memory of it
+NORMAL, TWO_FREEDOMS = (
+    1.9599,
+    4.3027,
+)  # 97.5 % quantiles of Student's t, of infinitely many and of two, rounded outwards
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """One run of one submitter; ``value`` is None for a failed run.
 
     ``method``: "" where the rules tell none apart; ``variant``: of the method, "" in the closed division.
@@ -149,12 +158,12 @@ def scored(values: Sequence[float], metric: Metric) -> list[float]:
 def ranks(groups: Sequence[Sequence[float]], alpha: float = ALPHA) -> list[int]:
     """The rank of each sample, given in the order of their means, best first. Each holds at least two values."""
     found: list[int] = []
-    moments = list(map(_moments, groups))
+    moments = _moments(groups)
     while len(found) < len(groups):
         first = len(found)
-        behind = moments[first + 1 :]
-        differ = holm(_compared([(moments[first], other) for other in behind]), alpha)
-        size = 1 + (differ.index(True) if True in differ else len(behind))
+        behind = moments[:, first + 1 :]
+        differ = holm(_compared(moments[:, first : first + 1], behind).tolist(), alpha)
+        size = 1 + (differ.index(True) if True in differ else len(differ))
         found += [first + 1] * size
     return found
 
@@ -174,66 +183,111 @@ def welch(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> 
 
     Where neither sample varies, equal means give 1 and different ones 0.
     """
-    return _compared([(_moments(one), _moments(other)) for one, other in zip(left, right, strict=True)])
+    return _compared(_moments(left), _moments(right)).tolist()
 
 
-_Moments = tuple[float, float, int]  # mean, squared standard error of the mean, number
-
-
-def _compared(pairs: Sequence[tuple[_Moments, _Moments]]) -> list[float]:
+def _compared(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """The p-values of samples given by their moments, column by column; one column is compared with all of many."""
+    import numpy as np
     from scipy.special import stdtr
 
-    statistics, freedoms, known = [], [], {}
-    for index, ((mean, a, n), (other_mean, b, other_n)) in enumerate(pairs):
-        if a + b == 0:
-            known[index] = 1.0 if mean == other_mean else 0.0
-            statistics.append(0.0)
-            freedoms.append(1.0)
-            continue
-        statistics.append(-abs(mean - other_mean) / math.sqrt(a + b))
-        freedoms.append((a + b) ** 2 / (a * a / (n - 1) + b * b / (other_n - 1)))
-    p_values = 2 * stdtr(freedoms, statistics)
-    return [known.get(index, float(value)) for index, value in enumerate(p_values)]
+    (mean, a, n), (other_mean, b, other_n) = left, right
+    both = a + b
+    with np.errstate(divide="ignore", invalid="ignore"):  # where neither varies, which comes below
+        statistics = -np.abs(mean - other_mean) / np.sqrt(both)
+        freedoms = 1 / ((a / both) ** 2 / (n - 1) + (b / both) ** 2 / (other_n - 1))
+        p_values = 2 * stdtr(freedoms, statistics)
+    return np.where(both == 0, np.where(mean == other_mean, 1.0, 0.0), p_values)
 
 
-def _moments(values: Sequence[float]) -> _Moments:
-    n = len(values)
-    mean = math.fsum(values) / n
-    return mean, math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n, n
+def _moments(samples: Sequence[Sequence[float]]) -> NDArray[Any]:
+    """(3, samples): mean, squared standard error of the mean, number."""
+    import numpy as np
+
+    found = np.empty((3, len(samples)))
+    for index, values in enumerate(samples):
+        n = len(values)
+        mean = math.fsum(values) / n
+        found[:, index] = mean, math.fsum([(value - mean) ** 2 for value in values]) / (n - 1) / n, n
+    return found
 
 
 def mark_reproduced(entries: Sequence[Entry], draws: Iterable[Draw], tolerance: float | None) -> None:
-    """Fill ``reproduced_by`` of each entry with the submitters who agree with it independently."""
-    weights: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for draw in draws:
-        if draw.model_sha256 is not None:
-            weights[draw.submitter, draw.method, draw.variant].add(draw.model_sha256)
-    enough = [entry for entry in entries if entry.n >= FEWEST]
-    pairs = [
-        (one, other)
-        for index, one in enumerate(enough)
-        for other in enough[index + 1 :]
-        if independent(one, other, weights)
-    ]
-    if tolerance is None:
-        moments = {id(entry): _moments(entry.values) for entry in enough}
-        agree = [p > ALPHA for p in _compared([(moments[id(one)], moments[id(other)]) for one, other in pairs])]
-    else:
-        agree = [abs(one.mean - other.mean) <= tolerance for one, other in pairs]
-    for (one, other), agrees in zip(pairs, agree, strict=True):
-        if agrees:
-            one.reproduced_by.append(other.submitter)
-            other.reproduced_by.append(one.submitter)
-    for entry in enough:
-        entry.reproduced_by.sort()
+    """Fill ``reproduced_by`` of each entry with the submitters who agree with it independently.
+
+    Two are independent if they come from different people, on different machines, with weights of their own, by the
+    same method and variant.
+    """
+    groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.n >= FEWEST:
+            groups[entry.method, entry.variant].append(entry)
+    alike = _same_weights(draws)
+    for key, group in groups.items():
+        _mark(sorted(group, key=lambda entry: entry.submitter), alike.get(key, set()), tolerance)
 
 
-def independent(one: Entry, other: Entry, weights: Mapping[tuple[str, str, str], set[str]]) -> bool:
-    """Whether two entries of the same method come from different people, on different machines, with own weights."""
-    left, right = ((each.submitter, each.method, each.variant) for each in (one, other))
-    return (
-        one.submitter != other.submitter
-        and left[1:] == right[1:]
-        and (set(one.machines) != set(other.machines) or len(set(one.machines)) > 1)
-        and not weights.get(left, set()) & weights.get(right, set())
+def _mark(group: Sequence[Entry], barred: set[tuple[str, str]], tolerance: float | None) -> None:
+    """As ``mark_reproduced``, for one method and variant, by submitter; ``barred``: who shares weights."""
+    import numpy as np
+
+    moments = _moments([entry.values for entry in group])
+    names = np.array([entry.submitter for entry in group], dtype=object)
+    people = _numbered(names.tolist())
+    # Who used one machine only was on the same one as somebody else who did; who used several was elsewhere, too.
+    places = _numbered(
+        [tuple(entry.machines) if len(set(entry.machines)) < 2 else index for index, entry in enumerate(group)]
     )
+    size = max(1, AT_ONCE // len(group))
+    for start in range(0, len(group), size):
+        here = np.arange(start, min(len(group), start + size))
+        apart = (people[here, None] != people[None, :]) & (places[here, None] != places[None, :])
+        one, other = np.nonzero(apart)
+        agree = _agree(moments[:, one + start], moments[:, other], tolerance)
+        one, other = one[agree], other[agree]
+        ends = np.searchsorted(one, np.arange(len(here) + 1)).tolist()
+        for index, entry in enumerate(group[start : start + size]):
+            found = names[other[ends[index] : ends[index + 1]]].tolist()
+            if barred:
+                found = [name for name in found if (entry.submitter, name) not in barred]
+            entry.reproduced_by = found
+
+
+def _agree(left: NDArray[Any], right: NDArray[Any], tolerance: float | None) -> NDArray[Any]:
+    """Which pairs of samples, given by their moments, agree."""
+    import numpy as np
+
+    apart = np.abs(left[0] - right[0])
+    if tolerance is not None:
+        found: NDArray[Any] = apart <= tolerance
+        return found
+    # Most pairs need no distribution: the quantile of Student's t lies between those of 2 (samples are of three at
+    # least) and of infinitely many degrees of freedom.
+    error = np.sqrt(left[1] + right[1])
+    found = apart <= NORMAL * error
+    open_ = np.flatnonzero(~found & (apart <= TWO_FREEDOMS * error))
+    found[open_] = _compared(left[:, open_], right[:, open_]) > ALPHA
+    return found
+
+
+def _numbered(names: Sequence[Hashable]) -> NDArray[Any]:
+    """Equal numbers for equal names."""
+    import numpy as np
+
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(name, len(known)) for name in names])
+
+
+def _same_weights(draws: Iterable[Draw]) -> dict[tuple[str, str], set[tuple[str, str]]]:
+    """By method and variant, the pairs (in both orders) of submitters who name the same weights."""
+    first: dict[tuple[str, str, str], str] = {}
+    several: dict[tuple[str, str, str], set[str]] = {}
+    for submitter, method, _, _, _, _, weights, _, variant in draws:
+        if weights is not None:
+            owner = first.setdefault((weights, method, variant), submitter)
+            if owner != submitter:
+                several.setdefault((weights, method, variant), {owner}).add(submitter)
+    found: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+    for (_, method, variant), owners in several.items():
+        found[method, variant].update(itertools.permutations(owners, 2))
+    return found

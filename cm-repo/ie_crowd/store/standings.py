@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, and_, func, select
+from sqlalchemy import Engine, and_, func, or_, select
 
 from ie_crowd import rank
 from ie_crowd.challenge import Metric
@@ -26,22 +26,35 @@ def contests(engine: Engine, challenge: str | None = None) -> list[dict[str, Any
     """Contests with published results: the fields of Contest, results, submitters. By data set, labels, division."""
     contest, result = tables.contest.c, tables.result.c
     compared = (contest.challenge, contest.dataset, contest.supervision, contest.labels, contest.division)
+    # Two statements that an index each answers, where one would look at every result.
     counted = (
-        select(result.contest_pk, result.submitter_pk, func.count().label("results"))
+        select(*compared, func.count().label("results"))
+        .join(tables.result, result.contest_pk == contest.pk)
         .where(result.state == tables.PUBLISHED)
-        .group_by(result.contest_pk, result.submitter_pk)
+        .group_by(*compared)
+        .order_by(*compared)
+    )
+    named = (
+        select(result.submitter_pk, result.contest_pk)
+        .where(result.state == tables.PUBLISHED, result.submitter_pk.is_not(None))
+        .distinct()
         .subquery()
     )
-    query = select(
-        *compared,
-        func.sum(counted.c.results).label("results"),
-        func.count(func.distinct(counted.c.submitter_pk)).label("submitters"),  # who has several methods counts once
-    ).join(counted, counted.c.contest_pk == contest.pk)
+    people = (  # who has several methods counts once
+        select(*compared, func.count(func.distinct(named.c.submitter_pk)))
+        .join(named, named.c.contest_pk == contest.pk)
+        .group_by(*compared)
+    )
     if challenge is not None:
-        query = query.where(contest.challenge == challenge)
+        counted, people = (query.where(contest.challenge == challenge) for query in (counted, people))
     with database.reading(engine) as connection:
-        rows = connection.execute(query.group_by(*compared).order_by(*compared)).mappings().all()
-    return [{**row, "labels": shown_labels(row["labels"]), "results": int(row["results"])} for row in rows]
+        rows = connection.execute(counted).mappings().all()
+        submitters = {tuple(key): count for *key, count in connection.execute(people)}
+    found = []
+    for row in rows:
+        key = tuple(row[column.name] for column in compared)
+        found.append({**row, "labels": shown_labels(row["labels"]), "submitters": submitters.get(key, 0)})
+    return found
 
 
 def shown_labels(labels: int) -> int | str:
@@ -53,29 +66,13 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
     """Every run of the published results of a contest whose submitter is named."""
     c, result, run, value = tables.contest.c, tables.result.c, tables.run.c, tables.run_value.c
     labels = ALL_LABELS if contest.labels == "all" else int(contest.labels)
-    number = select(tables.metric.c.pk).where(tables.metric.c.name == metric).scalar_subquery()
-    query = (
-        select(
-            tables.submitter.c.name,
-            c.method,
-            tables.machine.c.fingerprint,
-            run.seed,
-            run.label_seed,
-            value.value,
-            run.status,
-            run.model_sha256,
-            result.id,
-            result.variant,
-        )
+    # Names and machines once for each result, and then the many runs by its key: half of what one join takes.
+    results = (
+        select(result.pk, tables.submitter.c.name, c.method, tables.machine.c.fingerprint, result.id, result.variant)
         .select_from(tables.result)
         .join(tables.contest, c.pk == result.contest_pk)
         .join(tables.submitter, tables.submitter.c.pk == result.submitter_pk)
         .join(tables.machine, tables.machine.c.pk == result.machine_pk)
-        .join(tables.run, run.result_pk == result.pk)
-        .outerjoin(
-            tables.run_value,
-            and_(value.result_pk == run.result_pk, value.number == run.number, value.metric_pk == number),
-        )
         .where(
             result.state == tables.PUBLISHED,
             c.challenge == contest.challenge,
@@ -85,12 +82,35 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
             c.division == contest.division,
         )
     )
+    number = select(tables.metric.c.pk).where(tables.metric.c.name == metric).scalar_subquery()
+    runs = (
+        select(run.result_pk, run.seed, run.label_seed, value.value, run.model_sha256)
+        .select_from(tables.run)
+        .join(tables.result, result.pk == run.result_pk)
+        .join(tables.contest, c.pk == result.contest_pk)
+        .outerjoin(
+            tables.run_value,
+            and_(value.result_pk == run.result_pk, value.number == run.number, value.metric_pk == number),
+        )
+        .where(
+            result.state == tables.PUBLISHED,
+            result.submitter_pk.is_not(None),
+            c.challenge == contest.challenge,
+            c.dataset == contest.dataset,
+            c.supervision == contest.supervision,
+            c.labels == labels,
+            c.division == contest.division,
+            # a completed run without this metric says nothing
+            or_(value.value.is_not(None), run.status == "failed"),
+        )
+    )
     with database.reading(engine) as connection:
-        return [
-            rank.Draw(*row[:5], value=row.value, model_sha256=row.model_sha256, result=row.id, variant=row.variant)
-            for row in connection.execute(query)
-            if row.value is not None or row.status == "failed"  # a completed run without this metric says nothing
-        ]
+        of = {key: rest for key, *rest in connection.execute(results).all()}
+        found = []
+        for key, seed, label_seed, measured, weights in connection.execute(runs).all():
+            name, method, machine, result_id, variant = of[key]
+            found.append(rank.Draw(name, method, machine, seed, label_seed, measured, weights, result_id, variant))
+    return found
 
 
 def standings(
