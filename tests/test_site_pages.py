@@ -67,14 +67,16 @@ def test_pages_of_a_list(site_store):
 
 def test_lists_without_results_say_so(site, tmp_path):
     assert "No published result fits" in site.get("/results?submitter=Zoe").text
+    for axes, says in (("", "No published result has <code>"), (f"&x=cores&y={MAE}", "No published result has both")):
+        assert says in site.get(f"/results?view=chart&submitter=Zoe{axes}").text
     from ie_crowd.store import database
 
     engine = database.connect(tmp_path / "empty.sqlite3")
     with client(engine) as empty:
         for path, says in (
             ("/results", "No results are published here yet"),
-            ("/results?view=chart", "No published result has"),
-            (f"/results?view=chart&x=cores&y={MAE}", "No published result has both"),
+            ("/results?view=chart", "No results are published here yet"),
+            (f"/results?view=chart&x=cores&y={MAE}", "No results are published here yet"),
             ("/ranking", "Nothing is ranked yet"),
             ("/comments", "No comments yet"),
         ):
