@@ -182,6 +182,12 @@ def test_formulas_are_escaped_before_they_are_set():
     assert present.formula("_{<script>}") == "<sub>&lt;script&gt;</sub>"
 
 
+def test_options_of_commands_are_not_broken():
+    assert present.command('cm run "x" --seeds=3 a--b <--c') == (
+        'cm run &#34;x&#34; <span class="nowrap">--seeds</span>=3 a--b &lt;--c'
+    )
+
+
 def test_values_as_people_read_them():
     assert present.scalar(None) == present.scalar([]) == "–"
     assert (present.scalar(True), present.scalar(12345), present.scalar(0.003)) == ("yes", "12,345", "0.003")

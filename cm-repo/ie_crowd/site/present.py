@@ -19,6 +19,7 @@ STATES = {
     "not applicable": ("–", "not applicable"),
 }
 DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "toward-chance": "toward chance is better"}
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]{0,30}")
 _MARKS = re.compile(r"([_^])\{([^{}]*)\}")
 
 
@@ -65,6 +66,12 @@ def direction(name: str) -> str:
 def formula(text: str) -> Markup:
     """A formula with its subscripts and superscripts: r_{y} becomes r<sub>y</sub>. All of it is escaped first."""
     marked = _MARKS.sub(lambda match: f"<{_TAGS[match[1]]}>{match[2]}</{_TAGS[match[1]]}>", str(escape(text)))
+    return Markup(marked)  # noqa: S704 escaped above
+
+
+def command(text: str) -> Markup:
+    """A command whose options are not broken after their hyphens. All of it is escaped first."""
+    marked = _OPTION.sub(r'<span class="nowrap">\g<0></span>', str(escape(text)))
     return Markup(marked)  # noqa: S704 escaped above
 
 
@@ -142,5 +149,6 @@ FILTERS = {
     "scalar": scalar,
     "axis_value": axis_value,
     "cell": cell,
+    "command": command,
     "probability": probability,
 }
