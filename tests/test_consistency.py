@@ -156,8 +156,8 @@ def test_distortion_moves_ink_no_further_than_it_says():
     places = torch.arange(29.0) - 14
     x, y = (moved.sum(1) * places).sum(1) / mass, (moved.sum(2) * places).sum(1) / mass
     assert float(mass.min()) > 0
-    # the image is stretched by up to 15 %, sheared by up to 0.3 and turned by up to 20 degrees after the shift, and bent
-    # there by four standard deviations at most
+    # the image is stretched by up to 15 %, sheared by up to 0.3 and turned by up to 20 degrees after the shift, and
+    # bent there by four standard deviations at most
     furthest = 3 * math.sqrt(2) * 1.5 + 4 * transforms.BENT + 1
     assert float(torch.hypot(x, y).max()) < furthest
     assert float(torch.hypot(x, y).max()) > 2
