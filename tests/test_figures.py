@@ -136,6 +136,7 @@ def test_a_result_names_its_method():
     assert curve.method({"config": {"method": "m2"}}) == "M2"
     assert curve.method({"config": {"method": "equivae"}}) == "EquiVAE"
     assert curve.method({"config": {}}) == "EquiVAE"
+    assert curve.method({"config": {"method": "equivae", "open": True}}) == "EquiVAE, open recipe"
     assert curve.method({"config": {"method": "mine"}}) == "mine"
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import flags
+import plan
 import pytest
 from conftest import RECIPES, ROOT
 
@@ -263,6 +264,48 @@ def test_full_of_a_supervised_task_is_one_task(tmp_path):
     request = flags.from_env(env)
     assert [part.task() for part in request.parts()] == ["mnist-supervised-all"]
     assert "--seeds=2" in request.command()
+
+
+def test_references_are_the_planned_tasks_of_the_data_set(tmp_path):
+    answer, env, _ = ask(tmp_path, CM_IE_REFERENCES="yes")
+    assert answer == {"return": 0}
+    request = flags.from_env(env)
+    names = [part.task() for part in request.parts()]
+    assert names[:4] == [
+        "mnist-semi-supervised-100",
+        "m2-mnist-semi-supervised-100",
+        "mnist-semi-supervised-100-open",
+        "mnist-supervised-all",
+    ]
+    assert len(set(names)) == len(names), "each has a folder of its own"
+    assert [part.seeds for part in request.parts()[:3]] == [5, 5, 5]
+    assert request.task() == "mnist-references"
+    assert request.command()[3:] == ["reproduce ie-repr mnist _references"]
+    assert flags.from_text(request.text()) == request
+
+
+@pytest.mark.parametrize("dataset", sorted(plan.REFERENCES))
+def test_every_reference_has_a_task_in_the_challenge_and_an_estimate(dataset):
+    for part in flags.Request(dataset, "semi-supervised", references=True).parts():
+        flags.check_task(part)
+        assert (plan.seconds(part.method, part.dataset, part.supervision, part.open) or 0) > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "env", "named"),
+    [
+        ({"labels": "600"}, {}, "--labels=600"),
+        ({"seeds": "2"}, {}, "--seeds=2"),
+        ({}, {"CM_IE_METHOD": "m2"}, "_m2"),
+        ({}, {"CM_IE_OPEN": "yes"}, "_open"),
+        ({}, {"CM_IE_SUPERVISION": "supervised"}, "_supervised"),
+        ({}, {"CM_IE_DATASET": "svhn"}, "svhn has none, expected one of mnist"),
+    ],
+)
+def test_references_leave_no_choice_of_task(tmp_path, given, env, named):
+    line = refused(tmp_path, given, CM_IE_REFERENCES="yes", **env)
+    assert named in line
+    assert "_references" in line
 
 
 def test_full_and_a_label_count_contradict_each_other(tmp_path):

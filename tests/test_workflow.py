@@ -58,10 +58,10 @@ class Place:
         return [" ".join(entry["argv"][:1]) for entry in self.log() if "argv" in entry]
 
     def argv(self, folder=None, data=None, downloaded=None, **asked):
-        request = flags.Request("mnist", "semi-supervised", **{"smoke": True, **asked})
+        request = flags.Request(**{"dataset": "mnist", "supervision": "semi-supervised", "smoke": True, **asked})
         extra = [f"--data={data}"] if data else []
         extra += [f"--downloaded={downloaded}"] if downloaded is not None else []
-        name = "full.py" if request.full else "workflow.py"
+        name = "tasks.py" if request.several else "workflow.py"
         program = str(ROOT / "script" / "run-ie-repr" / name)
         return [sys.executable, program, f"--request={request.text()}", f"--folder={folder or self.out}", *extra]
 

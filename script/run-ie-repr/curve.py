@@ -3,7 +3,7 @@
     python script/run-ie-repr/curve.py mnist-100 mnist-600 m2-mnist-100 ours=mnist-100-of-another --out error.png
 
 A folder counts for the method named before it, by default the one that its result names; the labels-only control
-is read from the same results. `full.py` draws the same for its own tasks. The figure itself is ie_model's.
+is read from the same results. `tasks.py` draws the same for its own tasks. The figure itself is ie_model's.
 """
 
 import argparse
@@ -63,9 +63,10 @@ def series(results: Iterable[tuple[str, Mapping[str, Any]]], published: Iterable
 
 
 def method(document: Mapping[str, Any]) -> str:
-    """The name of a result's method; results from before there was a choice are the paper's."""
+    """The name of a result's method; results from before there was a choice are the paper's, and closed."""
     key = document["config"].get("method", "equivae")
-    return NAMES.get(key, str(key))
+    recipe = ", open recipe" if document["config"].get("open") else ""
+    return NAMES.get(key, str(key)) + recipe
 
 
 def published() -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def preprocess(i):
         key = "CM_IE_DATA_" + request.dataset.upper().replace("-", "_")
         data = env.get(key)
         downloaded = env.get(key + "_DOWNLOADED", "") if data else "0"  # what is drawn is not downloaded
-        program = HERE / ("full.py" if request.full else "workflow.py")
+        program = HERE / ("tasks.py" if request.several else "workflow.py")
         argv = [sys.executable, str(program), f"--request={request.text()}", f"--folder={folder}"]
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
         argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import plan
 import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
@@ -61,6 +62,7 @@ class Request:
     quiet: bool = False
     full: bool = False  # every label count of the data set, each a task of its own
     open: bool = False  # the recipe of the open division
+    references: bool = False  # the reference results of the data set: the tasks of plan.REFERENCES
 
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
@@ -95,12 +97,19 @@ class Request:
     def identity(self) -> dict[str, Any]:
         """What must be the same to go on with an unfinished run (the device is checked by the run itself)."""
         config = {key: value for key, value in self.config().items() if key not in ("seed", "label_seed", "device")}
-        if self.full:
+        if self.several:
             return {"seeds": self.seeds, "tasks": [part.task() for part in self.parts()], "config": config}
         return {"seeds": self.seeds, "config": config}
 
+    @property
+    def several(self) -> bool:
+        """Whether it covers several tasks, each with a results folder of its own."""
+        return self.full or self.references
+
     def parts(self) -> list["Request"]:
-        """The requests that this one covers, one for each task: itself, or one for each label count."""
+        """The requests that this one covers: itself, one for each label count, or the data set's reference results."""
+        if self.references:
+            return [replace(self, references=False, **asked) for asked in plan.REFERENCES[self.dataset]]
         if not self.full:
             return [self]
         grid = _import("ie_model.config").DATASETS[self.dataset].label_grid
@@ -109,6 +118,8 @@ class Request:
 
     def task(self) -> str:
         """Short name of the task, for folders and lines: mnist-semi-supervised-100, m2-mnist-semi-supervised-100."""
+        if self.references:
+            return f"{self.dataset}-references"
         labels = "full" if self.full else self.config()["labels"]
         method = "" if self.method == "equivae" else f"{self.method}-"
         kinds = ("-open" if self.open else "") + ("-smoke" if self.smoke else "")
@@ -116,10 +127,11 @@ class Request:
 
     def command(self) -> list[str]:
         """The cm command that asks for exactly this."""
-        size = ["_smoke"] if self.smoke else ["_full"] if self.full else []
+        size = [f"_{name}" for name in ("smoke", "full", "references") if getattr(self, name)]
         method = [] if self.method == "equivae" else [f"_{self.method}"]
         recipe = ["_open"] if self.open else []
-        tags = " ".join(["reproduce ie-repr", self.dataset, f"_{self.supervision}", *method, *recipe, *size])
+        supervision = [] if self.references else [f"_{self.supervision}"]
+        tags = " ".join(["reproduce ie-repr", self.dataset, *supervision, *method, *recipe, *size])
         values = {
             key: getattr(self, key) for key in ("labels", "seeds", "epochs", "threads", "device", "data", "outdir")
         }
@@ -153,7 +165,7 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
         for part in request.parts():
             check_task(part)
         if request.outdir is not None:
-            parts = [part.task() for part in request.parts()] if request.full else []
+            parts = [part.task() for part in request.parts()] if request.several else []
             results_folder.check(Path(request.outdir), request.identity(), parts)
     except ValueError as error:
         return {"return": 2, "error": str(error)}
@@ -232,6 +244,9 @@ def from_env(env: Mapping[str, Any]) -> Request:
         raise ValueError(f"--labels={labels} contradicts the variation _full, which runs every label count")
     if env.get("CM_IE_OPEN") == "yes" and env.get("CM_IE_SUPERVISION") == "supervised":
         raise ValueError("the variation _open is about q(y|x), which _supervised does not have: leave one of them out")
+    references = env.get("CM_IE_REFERENCES") == "yes"
+    if references:
+        check_references(env, texts)
     variation = env.get("CM_IE_DEVICE_VARIATION") or None
     if device and variation and device != variation:
         raise ValueError(f"--device={device} contradicts the variation _{variation}: leave one of them out")
@@ -242,6 +257,7 @@ def from_env(env: Mapping[str, Any]) -> Request:
         smoke=env.get("CM_IE_SMOKE") == "yes",
         open=env.get("CM_IE_OPEN") == "yes",
         full=full,
+        references=references,
         labels=labels if labels in (None, "all") else _number("labels", labels),
         seeds=seeds if seeds is not None else FULL_SEEDS if full else 1,
         epochs=_number("epochs", texts.get("epochs")),
@@ -251,6 +267,19 @@ def from_env(env: Mapping[str, Any]) -> Request:
         outdir=str(here / Path(texts["outdir"]).expanduser()) if "outdir" in texts else None,
         quiet=_switch("quiet", env.get("CM_IE_QUIET", env.get("CM_QUIET", False))),
     )
+
+
+def check_references(env: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    """Raise ValueError for what `_references` decides itself, and for a data set that has none."""
+    dataset = env.get("CM_IE_DATASET", "")
+    if dataset not in plan.REFERENCES:
+        raise ValueError(f"_references: {dataset} has none, expected one of {', '.join(plan.REFERENCES)}")
+    asked = [f"--{flag}={texts[flag]}" for flag in ("labels", "seeds", "epochs", "threads") if flag in texts]
+    asked += ["_m2"] if env.get("CM_IE_METHOD") == "m2" else []
+    asked += ["_open"] if env.get("CM_IE_OPEN") == "yes" else []
+    asked += ["_supervised"] if env.get("CM_IE_SUPERVISION") == "supervised" else []
+    if asked:
+        raise ValueError(f"{asked[0]} contradicts the variation _references, which has a list of tasks: leave one out")
 
 
 def root() -> Path | None:

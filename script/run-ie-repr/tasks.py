@@ -78,25 +78,24 @@ class Tasks:
 
     def outlook(self) -> str:
         """How many tasks are complete, and about how long the others take: by this machine's pace once it has one."""
-        left = [part for name, part in self.parts.items() if not self.complete(name)]
-        head = f"ie-repr: {len(self.parts) - len(left)} of {len(self.parts)} tasks are complete"
-        took, planned = 0.0, 0.0
-        for name, part in self.parts.items():
-            if self.complete(name):
-                took += self.read(name)["cost"]["wall_seconds"] or 0.0  # of all its runs, one after another
-                planned += part.seeds * plan.seconds(part.method, part.dataset, part.supervision, part.open)
+        done = [name for name in self.parts if self.complete(name)]
+        head = f"ie-repr: {len(done)} of {len(self.parts)} tasks are complete"
+        took = sum(self.read(name)["cost"]["wall_seconds"] for name in done)  # of all runs, one after another
         device = self.found["device"]
-        if not took and device != "cpu":
-            return f"{head}; how long this device takes shows after the first"
-        pace, source = (
-            (took / planned, "as this machine has shown") if took else (1.0, "on cores like those of the plan")
-        )
-        seconds = 0.0
-        for part in left:
+        planned, left = 0.0, 0.0
+        for name, part in self.parts.items():
             run = plan.seconds(part.method, part.dataset, part.supervision, part.open)
-            together = at_once.how_many(part.seeds, part.config()["threads"], device, part.image_bytes())
-            seconds += pace * run * part.seeds / together
-        return f"{head}; about {duration(seconds)} left, {source}; stopped at any time, the same command goes on"
+            if run is None or (device != "cpu" and not done):
+                return f"{head}; how long the others take is not known here"
+            if name in done:
+                planned += run * part.seeds
+            else:
+                together = at_once.how_many(part.seeds, part.config()["threads"], device, part.image_bytes())
+                left += run * part.seeds / together
+        pace, source = (
+            (took / planned, "as this machine has shown") if done else (1.0, "on cores like those of the plan")
+        )
+        return f"{head}; about {duration(pace * left)} left, {source}"
 
     def complete(self, name: str) -> bool:
         """Whether the task's folder holds a result and no marker of what is missing."""
