@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import bands, document, recipe
-from ie_crowd.bands import Band
+from ie_crowd import bands_reader, document, recipe
+from ie_crowd.bands_reader import Band
 from ie_crowd.recipe import Recipe
 from ie_crowd.rules_reader import Reader
 
@@ -311,7 +311,13 @@ def _task(
             for name in reader.items(value["metrics"], f"{where}.metrics")
         ),
         pinned=_pins(value.get("pinned", {}), f"{where}.pinned", reader, config),
-        bands=bands.parse(value.get("bands", {}), f"{where}.bands", reader, metrics, labels),
+        bands=bands_reader.parse(
+            value.get("bands", {}),
+            f"{where}.bands",
+            reader,
+            {name: metric.direction for name, metric in metrics.items()},
+            labels,
+        ),
     )
 
 
