@@ -32,6 +32,7 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 OKABE_ITO = (BLUE, ORANGE, GREEN, "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#F0E442")
 SHAPES = ("o", "^", "s", "D")  # classes share a colour, but then not a shape
 POINTS = 2000  # images of a projection
+ASIDE = 1.07  # times as many labels, to draw the next series beside one
 SERIES_BYTES_MAX = 1_000_000
 WIDTH = 7.2  # inches: a page
 
@@ -108,10 +109,14 @@ def projections(config: Config, model: EquiVAE, r: Tensor, valid: data.Labelled)
 
 
 def label_curve(measured: Sequence[Series], published: Sequence[Series], title: str) -> Figure:
-    """Test error against the number of labels: measured lines with their intervals, published points beside them."""
+    """Test error against the number of labels: measured lines with their intervals, published points beside them.
+
+    What is measured stands side by side at a number of labels, so that none lies hidden under another.
+    """
     figure, axis = plt.subplots(figsize=(1.2 * WIDTH, 4.2), layout="constrained")
     for index, series in enumerate(measured):
-        _line(axis, series, OKABE_ITO[index % len(OKABE_ITO)], SHAPES[index % len(SHAPES)], filled=True)
+        aside = ASIDE ** (index - (len(measured) - 1) / 2)
+        _line(axis, series, OKABE_ITO[index % len(OKABE_ITO)], SHAPES[index % len(SHAPES)], filled=True, aside=aside)
     for index, series in enumerate(published):
         _line(axis, series, "#777777", ("v", "<", ">", "P", "X", "*", "p", "h")[index % 8], filled=False)
     counts = sorted({count for series in (*measured, *published) for count in series.points})
@@ -154,13 +159,13 @@ def _series(one: Mapping[str, Any]) -> Series:
     return Series(str(one["name"])[:100], points)
 
 
-def _line(axis: Axes, series: Series, colour: str, shape: str, filled: bool) -> None:
+def _line(axis: Axes, series: Series, colour: str, shape: str, filled: bool, aside: float = 1.0) -> None:
     counts = sorted(series.points)
     means = [series.points[count][0] for count in counts]
     widths = [series.points[count][1] or 0 for count in counts]
     low = [min(width, 0.95 * mean) for width, mean in zip(widths, means, strict=True)]  # a logarithm has no zero
     axis.errorbar(
-        counts, means, yerr=[low, widths], color=colour, marker=shape, markersize=5, capsize=3, label=series.name,
-        linewidth=1.4 if filled else 0.6, linestyle="-" if filled else ":",
-        markerfacecolor=colour if filled else "none",
+        [aside * count for count in counts], means, yerr=[low, widths], color=colour, marker=shape, markersize=5,
+        capsize=3, label=series.name, linewidth=1.4 if filled else 0.6, linestyle="-" if filled else ":",
+        markerfacecolor=colour if filled else "none", zorder=3 if filled else 2,
     )  # fmt: skip
