@@ -89,6 +89,8 @@ def test_methods_are_told_apart(engine, two_methods):
         ("dry", 2, 2),
         ("wet, warm", 1, 1),
     ]
+    # a result alone has the interval over its runs: 1, 2 and 3 have one of 4.303 standard errors
+    assert lines[1]["ci95"] == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
     points = charts.points(engine, Filter(), MAE, "wall_seconds")["points"]
     assert sorted(point["method"] for point in points) == ["dry", "dry", "wet, warm"]
 
@@ -212,9 +214,10 @@ def test_points_of_a_chart(engine, filled):
 
 def test_a_metric_against_the_number_of_labels(engine, filled):
     closed, opened = charts.by_labels(engine, Filter(challenge=RULES.id), MAE)
-    assert (closed["division"], closed["results"], closed["submitters"]) == ("closed", 4, 3)
-    assert closed["mean"] == pytest.approx((2.05 + 6.0 + 1.6) / 3)
-    assert (closed["low"], closed["high"]) == (pytest.approx(1.6), pytest.approx(6.0))
+    # Ada, Bob, Cyd, and who names nobody
+    assert (closed["division"], closed["results"], closed["submitters"]) == ("closed", 5, 4)
+    assert closed["mean"] == pytest.approx((2.05 + 6.0 + 1.6 + 9.05) / 4)
+    assert (closed["low"], closed["high"]) == (pytest.approx(1.6), pytest.approx(9.05))
     assert (opened["submitters"], opened["ci95"]) == (1, None)
 
 

@@ -94,32 +94,37 @@ def by_labels(engine: Engine, asked: Filter, metric: str) -> list[dict[str, Any]
     """A metric against the number of labels, for a chart with intervals: one row for each contest that is asked for.
 
     Row: dataset, supervision, labels, division, method, results, submitters, mean, ci95, low, high. One for each
-    method. Every submitter counts once: ``mean`` and ``ci95`` are of the submitters' own means (ci95 None for one),
-    ``low`` and ``high`` the least and the largest of them.
+    method. Every submitter counts once, and all who name none count as one more: ``mean`` and ``ci95`` are of the
+    submitters' own means (ci95 None for one; a single result has its own, over its runs), ``low`` and ``high`` the
+    least and the largest of them.
     """
     c, summary = tables.contest.c, tables.summary.c
     with database.reading(engine) as connection:
         chosen = Chosen(connection, asked, tables.PUBLISHED)
         where = [summary.metric_pk == metric_key(connection, metric), *chosen.of_summary()]
         query = (
-            select(summary.contest_pk, summary.submitter_pk, func.count(), func.avg(summary.mean))
+            select(
+                summary.contest_pk, summary.submitter_pk, func.count(), func.avg(summary.mean), func.max(summary.ci95)
+            )
             .where(*where)
             .group_by(summary.contest_pk, summary.submitter_pk)
         )
-        groups: dict[int, list[tuple[int, float]]] = {}
-        for contest, submitter, count, mean in connection.execute(query):
-            if submitter is not None:
-                groups.setdefault(contest, []).append((count, float(mean)))
+        groups: dict[int, list[tuple[int, float, float | None]]] = {}
+        for contest, _, count, mean, ci95 in connection.execute(query):
+            groups.setdefault(contest, []).append((count, float(mean), ci95))
         names = connection.execute(select(tables.contest).where(c.pk.in_(list(groups)))).mappings().all()
     rows = []
     for row in names:
-        means = [mean for _, mean in groups[row["pk"]]]
+        means = [mean for _, mean, _ in groups[row["pk"]]]
+        results = sum(count for count, _, _ in groups[row["pk"]])
         mean, _, ci95 = mean_sd_ci95(means)
+        if results == 1:
+            ci95 = groups[row["pk"]][0][2]
         rows.append(
             {
                 **{name: row[name] for name in ("dataset", "supervision", "division", "method")},
                 "labels": shown_labels(row["labels"]),
-                "results": sum(count for count, _ in groups[row["pk"]]),
+                "results": results,
                 "submitters": len(means),
                 "mean": mean,
                 "ci95": ci95,
