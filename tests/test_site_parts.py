@@ -106,6 +106,17 @@ def test_a_chart_for_each_data_set_with_what_others_published():
     assert first.svg.count('class="bar s') == 2, "a mean without an interval has no bar"
 
 
+def test_errors_far_apart_are_drawn_by_their_ratios():
+    near, far = [row(mean=4.0, ci95=None), row(labels=600, mean=2.0, ci95=None)], row(labels=1000, mean=40.0, ci95=None)
+    (linear,) = chart_labels.charts(near, "error", ERROR, [])
+    (ratios,) = chart_labels.charts([*near, far], "error", ERROR, [])
+    tick = re.compile(r'class="tick" x="54.0"[^>]*>([^<]*)<')
+    assert "0" in tick.findall(linear.svg)
+    assert tick.findall(ratios.svg) == ["2", "5", "10", "20", "50"]
+    (with_nothing,) = chart_labels.charts([*near, {**far, "ci95": 100.0}], "error", ERROR, [])
+    assert "0" in tick.findall(with_nothing.svg), "an interval that reaches 0 has no place on a logarithmic axis"
+
+
 def test_methods_are_lines_of_their_own():
     rows = [row(method="m2", mean=9.0), row(method="equivae")]
     (chart,) = chart_labels.charts(rows, "error", ERROR, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from ie_crowd.site.words import Published
 
 WIDTH, HEIGHT = 560, 360
 LEFT, RIGHT, TOP, BOTTOM = 62, 20, 14, 52
+SPREAD = 8.0  # the largest value over the least, from which on equal ratios are drawn as equal steps
 CHARACTER = 5.6  # pixels of a name
 
 
@@ -61,7 +63,8 @@ def _chart(
     ends += [end for one in published for end in (one.value - (one.spread or 0), one.value + (one.spread or 0))]
     if metric.low == 0 and min(ends) < 0 <= min(row["mean"] for row in rows):
         ends = [max(end, 0.0) for end in ends]  # an interval may reach below what is possible; the axis need not
-    y = svg.linear(ends, HEIGHT - BOTTOM, TOP, zero=True)
+    scale = svg.logarithmic if svg.spread_out(ends, SPREAD) else partial(svg.linear, zero=True)
+    y = scale(ends, HEIGHT - BOTTOM, TOP)
     unit = present.in_unit(metric.unit)
     says = f"{name} ({unit})" if unit else name
     parts = svg.frame(x, y, "labelled examples", says, WIDTH, HEIGHT)

@@ -62,7 +62,7 @@ def logarithmic(values: Sequence[float], start: float, end: float) -> Axis:
     if low == high:
         low, high = low / 2, high * 2
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    factors = (1, 2, 5) if last - first <= 2 else (1,)
+    factors = (1, 2, 5) if high <= 100 * low else (1,)
     steps = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
     below = [step for step in steps if step <= low * 1.0001]
     above = [step for step in steps if step >= high * 0.9999]
@@ -70,9 +70,9 @@ def logarithmic(values: Sequence[float], start: float, end: float) -> Axis:
     return Axis(chosen[0], chosen[-1], start, end, tuple((value, f"{value:,.6g}") for value in chosen), True)
 
 
-def spread_out(values: Sequence[float]) -> bool:
-    """Whether equal ratios show these values better than equal differences."""
-    return min(values) > 0 and max(values) / min(values) > 50
+def spread_out(values: Sequence[float], ratio: float = 50.0) -> bool:
+    """Whether equal ratios show these values better than equal differences: largest over least is above ``ratio``."""
+    return min(values) > 0 and max(values) / min(values) > ratio
 
 
 def marker(series: int, x: float, y: float, size: float = 5, extra: str = "", title: str = "") -> str:
