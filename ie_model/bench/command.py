@@ -31,7 +31,8 @@ EXAMPLES = """examples:
   python -m ie_model bench step --dataset=glyphs --repeats=3        # no download
   python -m ie_model bench step --profile=trace                     # torch.profiler: trace/trace.json, trace/table.txt
   python -m ie_model bench grid --json=grid.json
-  python -m ie_model bench time-to-error --outdir=tte --draws=5     # killed, the same command goes on"""
+  python -m ie_model bench time-to-error --outdir=tte --draws=5     # killed, the same command goes on
+  python -m ie_model bench time-to-error --open --methods=equivae --outdir=tte-open"""
 
 
 def add(command: Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]) -> None:
@@ -51,6 +52,7 @@ def add(command: Callable[[str, Callable[[argparse.Namespace], None], str], argp
     parser.add_argument("--seconds", type=float, default=1.0, help="of a form in one round (default: %(default)s)")
     parser.add_argument("--bf16", action="store_true", help="our forms with bf16, as `train --bf16`")
     parser.add_argument("--compile", action="store_true", help="our forms compiled, as `train --compile`")
+    parser.add_argument("--open", action="store_true", help="our forms and trainings with the open recipe")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="profile ten steps too, into this folder")
     parser.add_argument(
         "--grid-images", type=_positive, default=10_000, help="of each of its runs (default: %(default)s)"
@@ -72,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("bench: time-to-error needs --outdir=FOLDER, where it keeps what is done and goes on")
     found_device = device.detect(options.device)
     given = {"dataset": options.dataset, "device": found_device.kind, "epochs": options.epochs}
-    given |= {"bf16": options.bf16, "compile": options.compile}
+    given |= {name: getattr(options, name) for name in ("bf16", "compile", "open")}
     config = Config.resolve(**given)
     folder = None
     if options.dataset != "glyphs" and set(parts) - {"matmul"}:

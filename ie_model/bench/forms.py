@@ -55,7 +55,7 @@ def shared(config: Config, images: data.Training) -> Form:
 
     if config.compile:  # hooks would come between what is compiled; the arithmetic is the same
         return Form(run, shared(dataclasses.replace(config, compile=False), images).operations)
-    return Form(run, flops.counted([model], lambda: run(1)))
+    return Form(run, flops.counted(lambda: run(1)))
 
 
 def plain(config: Config, images: data.Training) -> Form:
@@ -78,7 +78,7 @@ def plain(config: Config, images: data.Training) -> Form:
             optimiser.step()
         return steps * config.batch_size
 
-    return Form(run, flops.counted([model], lambda: run(1)))
+    return Form(run, flops.counted(lambda: run(1)))
 
 
 def plain_loss(
