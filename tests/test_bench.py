@@ -218,6 +218,12 @@ def test_its_training_is_the_training(tmp_path, few_images, monkeypatch):
     assert all(torch.equal(value, kept["model"][name]) for name, value in model.state_dict().items())
 
 
+def test_the_open_recipe_has_marks_of_its_own(tmp_path, few_images):
+    found = measure(tmp_path / "open", open=True, moved_weight=1.0)
+    assert found["marks"] == [2.0, 0.8]
+    assert set(found["rows"][0]["seconds_to"]) == {"2", "0.8"}
+
+
 def test_baselines_are_measured_the_same_way(tmp_path, few_images):
     found = measure(tmp_path / "out", ("m2", "usual-m2"), epochs=1)
     assert [row["method"] for row in found["rows"]] == ["m2", "usual-m2"]
