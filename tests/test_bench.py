@@ -78,8 +78,16 @@ def test_the_arithmetic_of_our_step_has_its_extra_terms():
 def test_matrix_products_are_counted():
     made = matmul.forms([8], torch.device("cpu"), operations=3 * 2 * 8**3)
     assert made["8 × 8"]() == 3 * 2 * 8**3
+    assert list(matmul.forms([8, 16], torch.device("cpu"), operations=3 * 2 * 8**3)) == ["8 × 8", "16 × 16"]
     slow, fast = ([spread.Measured(100, seconds, seconds)] for seconds in (2.0, 1.0))
     assert matmul.summary({"8": slow, "16": fast})["best"] == "16"
+
+
+def test_no_larger_product_is_tried_after_a_slow_one(monkeypatch):
+    monkeypatch.setattr(matmul, "SLOW", 0.0)
+    found = matmul.forms([8, 16], torch.device("cpu"), operations=1e9)
+    assert list(found) == ["8 × 8"]
+    assert found["8 × 8"]() == 2 * 8**3, "once"
 
 
 # What is compared

@@ -242,6 +242,27 @@ def test_an_interrupted_ingest_says_so(store_url, tmp_path):
     engine.dispose()
 
 
+def test_an_interrupt_waits_until_it_is_asked_for():
+    """Raised inside a lock's own code it would leave the lock taken, and the pool would wait for ever."""
+    before = signal.getsignal(signal.SIGINT)
+    with ingest._interrupts_held() as raise_if_interrupted:
+        raise_if_interrupted()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            raise_if_interrupted()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ingest._interrupts_held() as raise_if_interrupted:
+            signal.raise_signal(signal.SIGINT)
+            raise_if_interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 # The command line
 
 

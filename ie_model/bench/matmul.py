@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ie_model.process import prepare
 
 SIZES = (512, 1024, 2048)
 PRODUCTS_PER_REPEAT = 2e10  # operations: a tenth of a second on two cores
+SLOW = 0.2  # seconds of one product, after which no larger one is tried: on some CPUs bf16 is ninety times slower
 
 
 def forms(
@@ -22,24 +24,38 @@ def forms(
     dtype: torch.dtype = torch.float32,
     operations: float | None = None,
 ) -> dict[str, Callable[[], float]]:
-    """One form for each size; it multiplies for about ``operations`` (None: enough to time) and returns how many."""
+    """One form for each size; it multiplies for about ``operations`` (None: enough to time) and returns how many.
+
+    The last size is the first whose product takes long, and it is multiplied no longer than it must be.
+    """
     wanted = PRODUCTS_PER_REPEAT if operations is None else operations
-    return {f"{size} × {size}": _form(size, device, dtype, wanted) for size in sizes}
+    found = {}
+    for size in sizes:
+        found[f"{size} × {size}"], seconds = _form(size, device, dtype, wanted)
+        if seconds > SLOW:
+            break
+    return found
 
 
-def _form(size: int, device: torch.device, dtype: torch.dtype, operations: float) -> Callable[[], float]:
+def _form(size: int, device: torch.device, dtype: torch.dtype, operations: float) -> tuple[Callable[[], float], float]:
+    """The form, and the seconds of one product."""
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(left)
     each = 2.0 * size**3
-    times = max(1, round(operations / each))
     torch.mm(left, right, out=out)  # the first product sets things up
+    timing.finish(device)
+    began = time.perf_counter()
+    torch.mm(left, right, out=out)
+    timing.finish(device)
+    seconds = time.perf_counter() - began
+    times = 1 if seconds > SLOW else max(1, round(operations / each))
 
     def run() -> float:
         for _ in range(times):
             torch.mm(left, right, out=out)
         return times * each
 
-    return run
+    return run, seconds
 
 
 def measure(

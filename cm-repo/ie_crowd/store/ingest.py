@@ -16,7 +16,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,7 @@ LONGEST_PATH = 400
 BATCH = 512
 WORTH_PROCESSES = 1000  # below so many files, starting processes takes longer than they save
 FRESH_NS = 2 * 10**9  # a file that changed so recently may change again within one tick of its clock
+WATCH_SECONDS = 0.2  # between two looks for an interrupt
 INSIDE = ("runs", "figures")  # of a results folder: they hold no other results
 MOST_REMARKS = 1000
 CALM = (100_000, 50, 100)  # of the garbage collector: documents hold no cycles, and looking for them takes its time
@@ -111,8 +112,8 @@ def ingest(
         report.unchanged = report.files - len(files)
     done = 0
     progress(0, len(files))
-    with _few_collections():
-        for batch in _prepared(home, files, jobs, challenges, rules):
+    with _few_collections(), contextlib.closing(_prepared(home, files, jobs, challenges, rules)) as batches:
+        for batch in batches:
             _write(engine, key, batch, publish, report)
             done += len(batch)
             progress(done, len(files))
@@ -263,7 +264,7 @@ def _prepared(
     jobs: int | None,
     challenges: Sequence[Path],
     rules: Mapping[str, Challenge] | None,
-) -> Iterator[list[tuple[File, Prepared | str]]]:
+) -> Generator[list[tuple[File, Prepared | str]], None, None]:
     """The files read and judged, in batches."""
     parts = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
     jobs = jobs or (min(os.cpu_count() or 1, 8) if len(files) >= WORTH_PROCESSES else 1)
@@ -274,15 +275,41 @@ def _prepared(
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _begin, (str(home), [str(one) for one in challenges]))
     waiting: list[concurrent.futures.Future[list[tuple[File, Prepared | str]]]] = []
-    try:
-        for part in parts:
-            waiting.append(pool.submit(_read_all, part))
-            if len(waiting) > 2 * jobs:  # no more than the writer can take soon
+    with _interrupts_held() as raise_if_interrupted:
+        try:
+            while parts or waiting:
+                while parts and len(waiting) <= 2 * jobs:  # no more than the writer can take soon
+                    waiting.append(pool.submit(_read_all, parts.pop(0)))
+                while not concurrent.futures.wait(waiting[:1], timeout=WATCH_SECONDS).done:
+                    raise_if_interrupted()
+                raise_if_interrupted()
                 yield waiting.pop(0).result()
-        while waiting:
-            yield waiting.pop(0).result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[Callable[[], None]]:
+    """Within it Ctrl-C is noted, and raised as KeyboardInterrupt by calling what is given.
+
+    Raised wherever the main thread happens to be, it can leave a lock of the pool taken, and the pool waits for ever.
+    """
+    noted: list[int] = []
+
+    def raise_if_interrupted() -> None:
+        if noted:
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    # The main thread alone is interrupted, and not where the signal is ignored (`nohup … &`).
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield raise_if_interrupted
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))
+    try:
+        yield raise_if_interrupted
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        signal.signal(signal.SIGINT, before)
 
 
 _here: dict[str, Any] = {}
