@@ -27,7 +27,7 @@ parts (default: step matmul startup):
   grid           seconds for four short trainings by processes × threads
   time-to-error  seconds of training to a test error below some marks: hours of work, goes on where it was killed"""
 EXAMPLES = """examples:
-  python -m ie_model bench                                          # under 10 minutes
+  python -m ie_model bench
   python -m ie_model bench step --dataset=glyphs --repeats=3        # no download
   python -m ie_model bench step --profile=trace                     # torch.profiler: trace/trace.json, trace/table.txt
   python -m ie_model bench grid --json=grid.json

@@ -53,7 +53,7 @@ def shared(config: Config, images: data.Training) -> Form:
         short = dataclasses.replace(config, epoch_images=steps * config.batch_size)
         return int(train.train_epoch(short, 0, model, optimiser, images, lambda epoch, share, row: None)["images"])
 
-    if config.compile:  # hooks would come between what is compiled; the arithmetic is the same
+    if config.compile:  # counting would come between what is compiled; the arithmetic is the same
         return Form(run, shared(dataclasses.replace(config, compile=False), images).operations)
     return Form(run, flops.counted(lambda: run(1)))
 
