@@ -152,6 +152,16 @@ def test_limits_of_the_walk(engine, tmp_path, monkeypatch):
         take(engine, tmp_path / "none")
 
 
+def test_transactions_grow_and_hold_everything_in_order(monkeypatch):
+    monkeypatch.setattr(ingest, "BATCH", 2)
+    monkeypatch.setattr(ingest, "MOST_TOGETHER", 8)
+    numbers = list(range(31))
+    joined = list(ingest._together([numbers[start : start + 2] for start in range(0, 31, 2)]))
+    assert [len(one) for one in joined] == [2, 4, 8, 8, 8, 1]
+    assert [number for one in joined for number in one] == numbers
+    assert list(ingest._together([])) == []
+
+
 def test_several_processes_say_the_same(engine, tmp_path):
     many(tmp_path / "home", ingest.BATCH + 10)
     broken = tmp_path / "home" / "experiment" / "toy" / "00003" / "result.json"

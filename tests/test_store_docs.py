@@ -26,5 +26,5 @@ def test_there_are_commands_and_their_limits_are_the_codes():
     from ie_crowd.store import ingest, prepare
 
     assert len(COMMANDS) == 4
-    assert f"one transaction for {ingest.BATCH} results" in DOCS
+    assert f"transactions of {ingest.BATCH} to {ingest.MOST_TOGETHER:,} results" in DOCS
     assert f"at most {prepare.LIMITS.size // 2**20} MiB" in DOCS
