@@ -52,6 +52,8 @@ DEVICES = ("cpu", "cuda", "rocm", "mps")
 COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
 MOVED_WEIGHT = 100.0  # nats
 OPEN_KL_START = 2.0  # where moved copies hold q(y|x), v need not be as dear at first
+OPEN_SMOOTHNESS_UNTIL = 0.8
+BEFORE = {"smoothness_until": 0.8}  # settings that came later: what every run had before there was a choice
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
 
@@ -110,6 +112,7 @@ class Config:
     smoothness_weight: float = setting(
         10.0, "weight of KL(q(y|x) || q(y|x + d)) at the start, d the worst small step; falls to 0", "nats", 0, 1e6
     )
+    smoothness_until: float = setting(0.95, "share of the steps after which that weight has come down to 0", "", 0, 1)
     smoothness_radius: float = setting(3.0, "L2 length of d, in grey values from 0 to 1", "", 0, 1e6)
     smoothness_images: int = setting(63, "unlabelled images of a step that have that term", "images", 1, 65_536)
     likeliest: int = setting(3, "most classes of one image in the sum over y, by q(y|x)", "classes", 1, 10_000)
@@ -184,6 +187,7 @@ class Config:
             defaults |= {"classifier_weight": COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
         if given.get("open"):
             defaults |= {"moved_weight": MOVED_WEIGHT, "kl_start": OPEN_KL_START}
+            defaults |= {"smoothness_until": OPEN_SMOOTHNESS_UNTIL}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
             defaults |= {
@@ -204,7 +208,7 @@ class Config:
         """The configuration stored in a run's ``config.json``. Raises ValueError if it is not one."""
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**stored)
+            return cls(**(BEFORE | stored))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
             raise ValueError(f"{path}: not a configuration of this version ({error}); expected config.json") from error
 

@@ -85,17 +85,17 @@ def kl_weight(config: Config, done: float) -> float:
 
 def balance_weight(config: Config, done: float) -> float:
     """Weight of the batch's balance term when the share ``done`` of all steps lies behind: falls to 0 with the KL's."""
-    return config.balance_weight * _left(config, done)
+    return config.balance_weight * _left(config.kl_until, done)
 
 
 def smoothness_weight(config: Config, done: float) -> float:
-    """Weight of q(y|x)'s smoothness when the share ``done`` of all steps lies behind: falls to 0 with the KL's."""
-    return config.smoothness_weight * _left(config, done)
+    """Weight of q(y|x)'s smoothness when the share ``done`` of all steps lies behind: falls to 0, a little later."""
+    return config.smoothness_weight * _left(config.smoothness_until, done)
 
 
-def _left(config: Config, done: float) -> float:
-    """What is left of a weight that falls to 0 while the KL's comes down to 1."""
-    return max(0.0, 1 - done / config.kl_until) if config.kl_until else 0.0
+def _left(until: float, done: float) -> float:
+    """What is left of a weight that falls to 0 along a line until the share ``until`` of the steps is done."""
+    return max(0.0, 1 - done / until) if until else 0.0
 
 
 def learning_rate(config: Config, done: float) -> float:

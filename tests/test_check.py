@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -264,6 +265,66 @@ def test_what_another_method_cannot_have_is_neither_asked_nor_allowed(folder):
 def test_an_older_version_of_the_rules_is_said(folder):
     rewrite(folder, lambda found: found["challenge"].update(rules_version=2))
     assert states(folder)["rules.version"] == "not evidenced"
+
+
+WITH_A_NEW_KEY = dataclasses.replace(
+    RULES,
+    config={**RULES.config, "altitude": "number"},
+    added={"altitude": challenge.Added(3, 80.0)},
+    pinned={**RULES.pinned, "altitude": challenge.Pin(values=(80.0,))},
+)
+
+
+def judged(found, rules=WITH_A_NEW_KEY):
+    items = {item.name: item for item in verify.check_document(found, rules)}
+    return items["rules.config"].state, items["rules.division"]
+
+
+def test_a_result_from_before_a_key_counts_as_having_what_all_had_then(folder):
+    found = json.loads((folder / "result.json").read_text())
+    assert judged(found)[0] == "fail"  # made under version 3, which has the key
+    found["challenge"]["rules_version"] = 2
+    assert [judged(found)[0], judged(found)[1].state] == ["pass", "pass"]
+    higher = dataclasses.replace(WITH_A_NEW_KEY, pinned={**RULES.pinned, "altitude": challenge.Pin(values=(90.0,))})
+    config, division = judged(found, higher)
+    assert (config, division.state) == ("pass", "fail")
+    assert "closed division, but altitude is 80.0, pinned: 90.0" in division.detail
+    found["challenge"] |= {"division": "open", "departures": ["season"]}
+    found["config"]["window_days"] = 3
+    assert judged(found, higher)[1].state == "fail"
+    found["challenge"]["departures"] = ["window_days"]  # nobody could state a departure in a key that was not there
+    assert judged(found, higher)[1].state == "pass"
+    found["config"]["altitude"] = 80.0
+    assert judged(found, higher)[1].state == "fail"
+
+
+def test_the_same_settings_are_the_same_variant_before_and_after_a_key_came(folder):
+    prepare = pytest.importorskip("ie_crowd.store.prepare")
+    found = json.loads((folder / "result.json").read_text())
+    found["challenge"] |= {"division": "open", "rules_version": 2}
+    old = prepare.variant(found, WITH_A_NEW_KEY)
+    found["challenge"]["rules_version"] = 3
+    found["config"]["altitude"] = 80.0
+    assert prepare.variant(found, WITH_A_NEW_KEY) == old
+    found["config"]["altitude"] = 81.0
+    assert prepare.variant(found, WITH_A_NEW_KEY) != old
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("{depth: {version: 3, before: 1}}", "added is 'depth', expected keys that config lists"),
+        ("{epochs: {version: 4, before: 1}}", "added.epochs.version is 4, expected a rules_version from 2 to 3"),
+        ("{epochs: {version: true, before: 1}}", "added.epochs.version is True"),
+        ("{epochs: {version: 2, before: often}}", "added.epochs.before is 'often', expected integer"),
+        ("{epochs: {version: 2}}", "expected the keys: version before"),
+    ],
+)
+def test_a_wrong_list_of_added_keys_is_one_line(tmp_path, added, said):
+    text = (RULES.folder / "rules.yaml").read_text()
+    (tmp_path / "rules.yaml").write_text(f"{text}\nadded: {added}\n")
+    with pytest.raises(ValueError, match=re.escape(said)):
+        challenge.load(tmp_path)
 
 
 def leaves(value, place=()):

@@ -64,6 +64,14 @@ def test_a_configuration_survives_the_disk(tmp_path):
     assert Config.read(tmp_path / "config.json") == config
 
 
+def test_a_run_from_before_a_setting_goes_on_with_what_it_had(tmp_path):
+    config = Config.resolve()
+    stored = config.to_dict()
+    del stored["smoothness_until"]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert Config.read(tmp_path / "config.json") == dataclasses.replace(config, smoothness_until=0.8)
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"epoch": 1}', '{"labels": 7}'])
 def test_a_damaged_configuration_is_a_value_error(tmp_path, content):
     (tmp_path / "config.json").write_text(content)

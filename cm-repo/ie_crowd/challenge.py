@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import bands_reader, document, recipe
+from ie_crowd import bands_reader, document, kinds, recipe
 from ie_crowd.bands_reader import Band
 from ie_crowd.recipe import Recipe
 from ie_crowd.rules_reader import Reader
 
 METHOD_LENGTH = 64  # characters: what a store keeps of the values that tell methods apart
 DIRECTIONS = ("higher", "lower", "toward-chance")
-TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
 CROWD_PACKAGE = (
     "cm_ie_repr_crowd"  # holds the challenge folders in an installed copy, where they do not lie beside ie_crowd
 )
@@ -98,6 +97,14 @@ class Methods:
 
 
 @dataclass(frozen=True)
+class Added:
+    """A configuration key that came with later rules: with which version, and the value that all had before."""
+
+    version: int
+    before: Any
+
+
+@dataclass(frozen=True)
 class Challenge:
     """Everything that one ``rules.yaml`` states."""
 
@@ -109,6 +116,7 @@ class Challenge:
     splits: Mapping[str, str | None]
     tasks: tuple[Task, ...]
     config: Mapping[str, str]
+    added: Mapping[str, Added]
     methods: Mapping[str, Methods]
     pinned: Mapping[str, Pin]
     validity: Validity
@@ -142,6 +150,12 @@ class Challenge:
         return frozenset(
             name for key, known in self.methods.items() for name in known.without.get(str(config.get(key)), ())
         )
+
+    def whole_config(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration of a result, with the keys that its rules did not have yet at the values of that time."""
+        made = result["challenge"]["rules_version"]
+        before = {key: one.before for key, one in self.added.items() if made < one.version}
+        return {**before, **result["config"]}
 
     def pins(self, task: Task) -> dict[str, Pin]:
         """What the closed division asks of each configuration key in that task, the number of labels included."""
@@ -197,7 +211,7 @@ def load(folder: Path) -> Challenge:
 
 def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     keys = "id rules_version paper metrics datasets splits tasks config divisions validity"
-    top = reader.mapping(raw, "the file", keys, "methods verification")
+    top = reader.mapping(raw, "the file", keys, "added methods verification")
     if not isinstance(top["rules_version"], int) or isinstance(top["rules_version"], bool) or top["rules_version"] < 1:
         raise reader.fail("rules_version", top["rules_version"], "a whole number from 1")
     reader.names({top["id"]: None}, "id")
@@ -222,7 +236,7 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     config = reader.names(top["config"], "config")
     for key, kind in config.items():
         for part in reader.text(kind, f"config.{key}").split(" or "):
-            reader.one_of(part, f"config.{key}", (*TYPES, "null"))
+            reader.one_of(part, f"config.{key}", (*kinds.TYPES, kinds.NULL))
     divisions = reader.mapping(top["divisions"], "divisions", "closed open")
     closed = reader.mapping(divisions["closed"], "divisions.closed", "what pinned")
     reader.mapping(divisions["open"], "divisions.open", "what")
@@ -249,6 +263,10 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
             for index, value in enumerate(reader.items(top["tasks"], "tasks"))
         ),
         config=config,
+        added={
+            key: _added(value, f"added.{key}", reader, config.get(key), top["rules_version"])
+            for key, value in reader.names(top.get("added", {}), "added").items()
+        },
         methods={
             key: _methods(value, f"methods.{key}", reader, metrics, pinned.get(key))
             for key, value in reader.names(top.get("methods", {}), "methods").items()
@@ -319,6 +337,18 @@ def _task(
             labels,
         ),
     )
+
+
+def _added(raw: Any, where: str, reader: Reader, kind: str | None, newest: int) -> Added:
+    value = reader.mapping(raw, where, "version before")
+    if kind is None:
+        raise reader.fail("added", where.removeprefix("added."), "keys that config lists")
+    version = value["version"]
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 < version <= newest:
+        raise reader.fail(f"{where}.version", version, f"a rules_version from 2 to {newest}")
+    if not kinds.is_of(value["before"], kind):
+        raise reader.fail(f"{where}.before", value["before"], kind)
+    return Added(version, value["before"])
 
 
 def _methods(raw: Any, where: str, reader: Reader, metrics: Mapping[str, Metric], pin: Pin | None) -> Methods:

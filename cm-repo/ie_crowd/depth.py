@@ -92,7 +92,7 @@ def _one(
 ) -> dict[str, Any]:
     """The metrics that the local program gives for one run. Raises ValueError if it gives none."""
     run = result["runs"][index]
-    config = {**result["config"], "seed": run["seed"], "label_seed": run["label_seed"]}
+    config = {**rules.whole_config(result), "seed": run["seed"], "label_seed": run["label_seed"]}
     with tempfile.TemporaryDirectory(prefix="ie-crowd-") as scratch:
         place = Path(scratch).resolve()
         home, work = place / "run", place / "work"

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-from ie_crowd.challenge import TYPES, Challenge, Task
+from ie_crowd import kinds
+from ie_crowd.challenge import Challenge, Task
 from ie_crowd.item import Item, grouped, judge
 
 
@@ -62,10 +62,11 @@ def _version(result: dict[str, Any], rules: Challenge) -> Item:
 
 def _config(result: dict[str, Any], rules: Challenge) -> Item:
     problems = [f"unknown key {key!r}" for key in result["config"] if key not in rules.config]
-    problems += [f"no key {key!r}" for key in rules.config if key not in result["config"]]
+    there = rules.whole_config(result)
+    problems += [f"no key {key!r}" for key in rules.config if key not in there]
     for key, value in result["config"].items():
         kind = rules.config.get(key)
-        if kind is not None and type(value) not in _kinds(kind)[1] and not is_of(value, kind):
+        if kind is not None and not kinds.is_of(value, kind):
             problems.append(f"{key} is {value!r}, expected {kind}")
     task = result["task"]
     for key in ("dataset", "supervision", "labels"):
@@ -74,35 +75,18 @@ def _config(result: dict[str, Any], rules: Challenge) -> Item:
     return judge("rules.config", "/config", problems, f"{len(rules.config)} keys, all known")
 
 
-def is_of(value: Any, kind: str) -> bool:
-    """Whether a value of a configuration is of the type that the rules give, such as "integer or null"."""
-    kinds, types = _kinds(kind)
-    if value is None:
-        return "null" in kinds
-    if isinstance(value, bool):
-        return "boolean" in kinds
-    if isinstance(value, float) and value.is_integer() and "integer" in kinds:
-        return True  # 1.0 is the integer 1 in JSON
-    return isinstance(value, types)
-
-
-@functools.cache
-def _kinds(kind: str) -> tuple[frozenset[str], tuple[type, ...]]:
-    """The names in "integer or null", and the types of those that have some."""
-    names = frozenset(kind.split(" or "))
-    return names, tuple(one for name in names for one in TYPES.get(name, ()))
-
-
 def _division(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
     stated = result["challenge"]
-    actual = rules.departures(task, result["task"]["labels"], result["config"])
+    config = rules.whole_config(result)
+    actual = rules.departures(task, result["task"]["labels"], config)
+    to_state = [key for key in actual if key == "labels" or key in result["config"]]  # no other key was there to state
     problems = []
-    if sorted(stated["departures"]) != actual:
+    if sorted(stated["departures"]) != to_state:
         problems.append(
-            f"departures are {', '.join(actual) or 'none'}; stated: {', '.join(stated['departures']) or 'none'}"
+            f"departures are {', '.join(to_state) or 'none'}; stated: {', '.join(stated['departures']) or 'none'}"
         )
     if stated["division"] == "closed" and actual:
-        values, pins = {**result["config"], "labels": result["task"]["labels"]}, rules.pins(task)
+        values, pins = {**config, "labels": result["task"]["labels"]}, rules.pins(task)
         problems += [f"closed division, but {key} is {values.get(key)!r}, pinned: {pins[key]}" for key in actual]
     passed = stated["division"] + (f"; departs in {', '.join(actual)}" if actual else "")
     return judge("rules.division", "/challenge/division", problems, passed)

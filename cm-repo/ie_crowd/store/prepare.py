@@ -178,8 +178,9 @@ def variant(found: Mapping[str, Any], by: Challenge) -> str:
     if found["challenge"]["division"] == "closed":
         return ""
     task = by.task(found["task"]["dataset"], found["task"]["supervision"])
-    keys = by.pins(task) if task is not None else found["config"]
-    chosen = {key: value for key, value in found["config"].items() if key in keys}
+    config = by.whole_config(found)
+    keys = by.pins(task) if task is not None else config
+    chosen = {key: value for key, value in config.items() if key in keys}
     return hashlib.sha256(canonical.canonical(chosen)).hexdigest()[:16]
 
 
