@@ -228,6 +228,32 @@ def test_ranks_are_computed_once_for_a_state_of_the_store(site, site_store, monk
     assert len(calls) == 2
 
 
+def test_ranks_outlast_talk_and_not_an_objection_that_is_upheld(site, site_store, monkeypatch):
+    from ie_crowd.store import standings
+
+    calls = []
+    real = standings.standings
+    monkeypatch.setattr(standings, "standings", lambda *args: calls.append(1) or real(*args))
+    before = site.get("/ranking").text
+    reviewer, cat = (
+        {"pk": pk, "name": name, "role": role} for pk, name, role in ((1, "Rae", "reviewer"), (2, "Cat", "contributor"))
+    )
+    for account in (reviewer, cat):
+        people.add(site_store, account["name"], account["role"])
+    discuss.comment(site_store, cat, "on this one", site.ids["ada"])
+    discuss.sign(site_store, site.ids["ada"], reviewer, "acm-badges", "licence", "pass", "")
+    people.new_token(site_store, "Cat")
+    people.set_role(site_store, "Cat", "contributor")
+    number = moderate.object_to(site_store, site.ids["ada"], cat, "seen elsewhere")
+    assert audit.revision(site_store) >= 6
+    assert site.get("/ranking").text == before
+    assert len(calls) == 1
+    moderate.decide(site_store, number, reviewer, upheld=True, decision="so it is")
+    assert site.ids["ada"] in before
+    assert site.ids["ada"] not in site.get("/ranking").text
+    assert len(calls) == 2
+
+
 def test_the_cache_forgets_the_oldest(site_store):
     from ie_crowd.site.cached import Cached
 

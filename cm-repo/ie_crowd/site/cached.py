@@ -1,4 +1,4 @@
-"""What pages compute from the store, kept until the store changes: ranks, facets, totals."""
+"""What pages compute from the store, kept until its results change: ranks, facets, totals."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ class Cached:
         self._guard = threading.Lock()
 
     def get(self, name: Hashable, make: Callable[[], T], revision: int | None = None) -> T:
-        """The value of ``name`` for the store as it is now; ``revision`` where the caller has just asked for it."""
-        now = audit.revision(self.engine) if revision is None else revision
+        """The value of ``name`` for the results as they are now; ``revision`` where the caller has just asked for
+        it."""
+        now = audit.results_revision(self.engine) if revision is None else revision
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:

@@ -33,7 +33,7 @@ def ranking(request: Request) -> Response:
     """One contest: that of the query, else the first with results."""
     state = request.app.state
     rules: Challenge = state.content.rules
-    revision = audit.revision(state.store)
+    revision = audit.results_revision(state.store)
     rows = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision)
     rows = [row for row in rows if rules.task(row["dataset"], row["supervision"]) is not None]
     if not rows:

@@ -50,7 +50,7 @@ def results(request: Request) -> Response:
         if account is None:
             return endpoints.to_login(request)
         endpoints.need(request, "review")
-    revision = audit.revision(state.store)
+    revision = audit.results_revision(state.store)
     facets = state.cached.get(
         ("facets", wanted.status), lambda: query.facets(state.store, rules.id, wanted.status), revision
     )

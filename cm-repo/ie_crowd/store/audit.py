@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, and_, insert, select
 
 from ie_crowd.store import database
 from ie_crowd.store.tables import audit
 
 LONGEST_DETAIL = 1000
+# How actions begin that leave every result as it is; what an objection or a withdrawal does is a line of its own.
+TALK = ("comment", "signed", "objection", "account", "token", "role")
 
 
 def now() -> str:
@@ -44,5 +46,17 @@ def read(
 
 def revision(engine: Engine) -> int:
     """A number that grows with everything that changes what the store shows: good as an ETag."""
+    return _newest(engine, ())
+
+
+def results_revision(engine: Engine) -> int:
+    """A number that grows with everything that changes results or their states: lists, charts and ranks stay good as
+    long as it stays the same."""
+    return _newest(engine, TALK)
+
+
+def _newest(engine: Engine, without: tuple[str, ...]) -> int:
+    query = select(audit.c.pk).order_by(audit.c.pk.desc()).limit(1)
+    query = query.where(and_(True, *(audit.c.action.not_like(f"{beginning}%") for beginning in without)))
     with database.reading(engine) as connection:
-        return connection.execute(select(audit.c.pk).order_by(audit.c.pk.desc()).limit(1)).scalar() or 0
+        return connection.execute(query).scalar() or 0
