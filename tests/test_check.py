@@ -296,6 +296,8 @@ def test_a_result_from_before_a_key_counts_as_having_what_all_had_then(folder):
     assert judged(found, higher)[1].state == "pass"
     found["config"]["altitude"] = 80.0
     assert judged(found, higher)[1].state == "fail"
+    found["config"]["altitude"] = 90.0  # stated, whatever the version: that is what counts
+    assert judged(found, higher)[1].state == "pass"
 
 
 def test_the_same_settings_are_the_same_variant_before_and_after_a_key_came(folder):

@@ -67,6 +67,13 @@ def test_a_checkout_is_taken_in_once(engine, tmp_path):
     assert row["place"].startswith("experiment/toy/")
 
 
+def test_what_is_known_of_one_folder_is_not_forgotten_for_another(engine, tmp_path):
+    for name in ("home", "copy"):
+        many(tmp_path / name, 3)
+        take(engine, tmp_path / name)
+    assert [take(engine, tmp_path / name).unchanged for name in ("home", "copy")] == [3, 3]
+
+
 def test_only_what_is_new_or_changed_is_read(engine, tmp_path):
     many(tmp_path / "home", 3)
     take(engine, tmp_path / "home")

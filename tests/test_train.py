@@ -228,6 +228,7 @@ def test_schedules_start_and_end_where_they_say():
     assert train.balance_weight(CONFIG, CONFIG.kl_until) == 0
     assert train.smoothness_weight(CONFIG, 0) == CONFIG.smoothness_weight
     assert train.smoothness_weight(CONFIG, CONFIG.smoothness_until) == 0
+    assert train.smoothness_weight(CONFIG, CONFIG.kl_until) > 0
     assert train.learning_rate(CONFIG, 0) == CONFIG.learning_rate
     assert train.learning_rate(CONFIG, 1) == pytest.approx(0)
 
