@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ie_model import fetch
-from ie_model.config import DATASETS, METHODS, SUPERVISIONS, Config
+from ie_model.config import BEFORE, DATASETS, METHODS, SUPERVISIONS, Config
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
@@ -30,8 +30,17 @@ def test_the_closed_division_pins_exactly_the_defaults(dataset, supervision):
     pinned = RULES["divisions"]["closed"]["pinned"] | tasks[0]["pinned"]
     defaults = Config.resolve(dataset=dataset, supervision=supervision).to_dict()
     assert pinned.pop("method") == list(METHODS), "both methods are comparable, and told apart"
+    if (
+        supervision == "supervised" or not defaults["smoothness_weight"]
+    ):  # nothing is smoothed: older results count, too
+        assert pinned["smoothness_until"] == [BEFORE["smoothness_until"], defaults["smoothness_until"]]
+        pinned["smoothness_until"] = defaults["smoothness_until"]
     assert pinned == {name: value for name, value in defaults.items() if name not in PER_RUN | FREE | {"method"}}
     assert RULES["methods"]["method"]["paper"] == defaults["method"]
+
+
+def test_what_older_results_had_is_the_same_in_rules_and_model():
+    assert {key: one["before"] for key, one in RULES["added"].items()} == BEFORE
 
 
 @pytest.mark.parametrize("dataset", fetch.FILES)
