@@ -30,9 +30,8 @@ def test_the_closed_division_pins_exactly_the_defaults(dataset, supervision):
     pinned = RULES["divisions"]["closed"]["pinned"] | tasks[0]["pinned"]
     defaults = Config.resolve(dataset=dataset, supervision=supervision).to_dict()
     assert pinned.pop("method") == list(METHODS), "both methods are comparable, and told apart"
-    if (
-        supervision == "supervised" or not defaults["smoothness_weight"]
-    ):  # nothing is smoothed: older results count, too
+    # Where nothing is smoothed, results from before the setting count, too.
+    if supervision == "supervised" or not defaults["smoothness_weight"]:
         assert pinned["smoothness_until"] == [BEFORE["smoothness_until"], defaults["smoothness_until"]]
         pinned["smoothness_until"] = defaults["smoothness_until"]
     assert pinned == {name: value for name, value in defaults.items() if name not in PER_RUN | FREE | {"method"}}
