@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from ie_crowd.store import database
 from ie_crowd.store.tables import audit
@@ -57,6 +57,6 @@ def results_revision(engine: Engine) -> int:
 
 def _newest(engine: Engine, without: tuple[str, ...]) -> int:
     query = select(audit.c.pk).order_by(audit.c.pk.desc()).limit(1)
-    query = query.where(and_(True, *(audit.c.action.not_like(f"{beginning}%") for beginning in without)))
+    query = query.where(*(audit.c.action.not_like(f"{beginning}%") for beginning in without))
     with database.reading(engine) as connection:
         return connection.execute(query).scalar() or 0
