@@ -221,6 +221,17 @@ def test_a_metric_against_the_number_of_labels(engine, filled):
     assert (opened["submitters"], opened["ci95"]) == (1, None)
 
 
+def test_a_result_that_is_alone_is_charted_with_its_own_interval(engine):
+    alone = toy((1.0, 2.0, 3.0), submitter="Ada")
+    assert write.submit(engine, text(alone), publish=True, rules={RULES.id: RULES}).what == "published"
+    (line,) = charts.by_labels(engine, Filter(), MAE)
+    assert line["ci95"] == pytest.approx(alone["metrics"][MAE]["ci95"])
+    second = toy((1.1, 2.1, 3.1), submitter="Ada", machine=1)
+    assert write.submit(engine, text(second), publish=True, rules={RULES.id: RULES}).what == "published"
+    (line,) = charts.by_labels(engine, Filter(), MAE)
+    assert line["ci95"] is None  # of one submitter's mean
+
+
 def test_standings_of_the_store(engine, filled):
     found = {(row["division"], row["results"], row["submitters"]) for row in standings.contests(engine, RULES.id)}
     assert found == {("closed", 5, 3), ("open", 2, 1)}
