@@ -270,6 +270,17 @@ def test_an_interrupt_waits_until_it_is_asked_for():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_an_interrupt_after_the_last_batch_is_not_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "BATCH", 2)
+    many(tmp_path, 4)
+    files = list(ingest.scan(tmp_path, ingest.Report()))
+    batches = ingest._prepared(tmp_path, files, 2, [TOY], None)
+    assert [len(next(batches)), len(next(batches))] == [2, 2]
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+
+
 def test_an_interrupt_that_is_ignored_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -304,6 +304,7 @@ def _prepared(
                 yield waiting.pop(0).result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+        raise_if_interrupted()  # after the last batch, while the pool ended
 
 
 @contextlib.contextmanager
