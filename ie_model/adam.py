@@ -15,13 +15,17 @@ EPSILON = 1e-8
 
 
 class Adam:
-    """The optimiser of one module's parameters, each of which has a gradient in every step. ``lr`` may be set anew."""
+    """The optimiser of one module's parameters, each of which has a gradient in every step.
+
+    ``lr`` may be set anew, to a number or to a tensor () on the parameters' device.
+    """
 
     def __init__(
         self, parameters: Iterable[nn.Parameter], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999)
     ) -> None:
         self.parameters: list[Tensor] = list(parameters)
-        self.lr, self.betas = lr, betas
+        self.lr: float | Tensor = lr
+        self.betas = betas
         # Laid out as the parameters are: the kernel walks through all three at once.
         self.first: list[Tensor] = [torch.zeros_like(parameter, requires_grad=False) for parameter in self.parameters]
         self.second: list[Tensor] = [torch.zeros_like(moment) for moment in self.first]
@@ -46,7 +50,7 @@ class Adam:
             self.second,
             [],
             [self.steps] * len(self.parameters),
-            lr=self.lr,
+            lr=self.lr,  # type: ignore[arg-type]  # the declaration knows one of its two forms
             beta1=self.betas[0],
             beta2=self.betas[1],
             weight_decay=0.0,

@@ -53,7 +53,10 @@ COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over
 MOVED_WEIGHT = 100.0  # nats
 OPEN_KL_START = 2.0  # where moved copies hold q(y|x), v need not be as dear at first
 OPEN_SMOOTHNESS_UNTIL = 0.8
-BEFORE = {"smoothness_until": 0.8}  # settings that came later: what every run had before there was a choice
+BEFORE = {
+    "smoothness_until": 0.8,
+    "eager": True,
+}  # settings that came later: what every run had before there was a choice
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
 
@@ -80,6 +83,9 @@ class Config:
     threads: int = setting(2, "CPU threads; part of the result, since sums round differently", "threads", 1, 256)
     bf16: bool = setting(False, "forward passes of training in bfloat16, for accelerators; a CPU is slow at it")
     compile: bool = setting(False, "compile the networks for training; takes a minute first, so for long runs")
+    eager: bool = setting(
+        False, "start every kernel of a step by itself, also where CUDA graphs give the same numbers faster"
+    )
     epochs: int = setting(8, "passes over the training images", "epochs", 1, 10_000)
 
     binarised: bool = setting(

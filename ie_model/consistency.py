@@ -76,10 +76,16 @@ def smoothness(log_q: LogQ, x: Tensor, start: Tensor, radius: float) -> Tensor:
 
 
 def terms(
-    model: EquiVAE, known: Tensor, unknown: Tensor, config: Config, smoothness_weight: float, noise: torch.Generator
+    model: EquiVAE,
+    known: Tensor,
+    unknown: Tensor,
+    config: Config,
+    smoothness_weight: float | Tensor | None,
+    noise: torch.Generator,
 ) -> Tensor:
-    """What is added to a step's loss, in nats per image; 0 where both weights are 0. Returns ().
+    """What is added to a step's loss, in nats per image; 0 where neither term is asked for. Returns ().
 
+    smoothness_weight: a number, or a tensor () that nothing here looks into; None for no smoothness.
     known: labelled images (C, k, *shape); unknown: (B, *shape). ``noise`` gives steps and movements, on their device.
     """
     total = torch.zeros((), device=unknown.device)
@@ -88,7 +94,7 @@ def terms(
         return model.classify(model.features(x))
 
     with frozen_statistics(model.encoder):
-        if smoothness_weight:
+        if smoothness_weight is not None:
             some = unknown[: config.smoothness_images]
             start = torch.randn(some.shape, generator=noise, device=some.device)
             total = total + smoothness_weight * smoothness(log_q, some, start, config.smoothness_radius)

@@ -155,10 +155,12 @@ def representations(model: EquiVAE, labelled: Tensor) -> tuple[Tensor, Tensor]:
     return complementary_means(invariants), invariants.mean(dim=1)
 
 
-def labelled_step(model: EquiVAE, labelled: Tensor, noise: Tensor, classifier_weight: float, kl_weight: float) -> Step:
+def labelled_step(
+    model: EquiVAE, labelled: Tensor, noise: Tensor, classifier_weight: float, kl_weight: float | Tensor
+) -> Step:
     """The labelled bound on a class-balanced batch, and the weighted log q(y|x) where the model has a q(y|x).
 
-    labelled: (C, k, *shape); noise: (C k, V). The loss is the mean over images.
+    labelled: (C, k, *shape); noise: (C k, V); weights may be tensors (). The loss is the mean over images.
     """
     k = labelled.shape[1]
     x = labelled.flatten(0, 1)  # (C k, *shape)
@@ -177,8 +179,8 @@ def semi_supervised_step(
     unlabelled: Tensor,
     noise: Tensor,
     config: Config,
-    kl_weight: float,
-    balance_weight: float = 0.0,
+    kl_weight: float | Tensor,
+    balance_weight: float | Tensor = 0.0,
 ) -> Step:
     """Both bounds, and the weighted log q(y|x) of the labelled images, per image of the whole batch.
 
@@ -207,7 +209,7 @@ def semi_supervised_step(
         noise,
     )
 
-    def bounds(weight: float) -> tuple[Tensor, Tensor]:
+    def bounds(weight: float | Tensor) -> tuple[Tensor, Tensor]:
         elbo = parts.log_likelihood - weight * parts.kl  # (C decoded + pairs,)
         known_mean = elbo[: len(own)].mean() - math.log(classes)
         return known_mean, unlabelled_bound(pairs, elbo[len(own) :], len(unlabelled), classes).mean()

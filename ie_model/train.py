@@ -26,6 +26,7 @@ from ie_model.device import Device
 from ie_model.model import Classifier, EquiVAE
 from ie_model.objective import labelled_step, pairs_of_step, semi_supervised_step
 from ie_model.process import precision, prepare
+from ie_model.repeated import Numbers, Repeated
 
 GENTLE_STEPS = 20  # in which Adam's step size rises from nothing, while its moments are poor estimates
 
@@ -112,14 +113,16 @@ def train_control(config: Config, labelled: data.Labelled, device: torch.device)
     optimiser = new_optimiser(config, control)
     generator = torch.Generator().manual_seed(derived_seed(config.seed, "control batches"))
     order = labelled_order(labelled.labels.cpu(), per_class, config.control_steps, generator).to(device)
-    for step in range(config.control_steps):
-        optimiser.lr = learning_rate(config, step / config.control_steps)
-        batch = order[step].flatten()
+
+    def step(_: object, batch: Tensor, numbers: Numbers) -> Tensor:
+        (optimiser.lr,) = numbers
         log_q = control(labelled.images[batch])
-        loss = torch.nn.functional.nll_loss(log_q, labelled.labels[batch])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        return _descend(optimiser, torch.nn.functional.nll_loss(log_q, labelled.labels[batch]))
+
+    take = Repeated(config, step)
+    rates = [[learning_rate(config, step / config.control_steps)] for step in range(config.control_steps)]
+    for batch, numbers in zip(order.flatten(1), take.numbers(rates, device), strict=True):
+        take(None, batch, numbers)
     return control.eval()
 
 
@@ -130,59 +133,91 @@ def warm_up(config: Config, model: EquiVAE, optimiser: Adam, labelled: data.Labe
     order = torch.Generator().manual_seed(derived_seed(config.seed, "warm-up"))
     noise = torch.Generator(device).manual_seed(derived_seed(config.seed, "warm-up noise"))
     batches = labelled_order(labelled.labels.cpu(), per_class, config.warm_up_steps, order).to(device)
-    for step, batch in enumerate(batches):
-        optimiser.lr = config.learning_rate * min(1.0, (step + 1) / GENTLE_STEPS)
+
+    def step(_: object, batch: Tensor, numbers: Numbers) -> Tensor:
+        (optimiser.lr,) = numbers
         draw = torch.randn(batch.numel(), config.equivariant_dim, generator=noise, device=device)
         with precision(config, device):
             result = labelled_step(model, labelled.images[batch], draw, config.classifier_weight, config.kl_start)
-        optimiser.zero_grad()
-        result.loss.backward()
-        optimiser.step()
+        return _descend(optimiser, result.loss)
+
+    take = Repeated(config, step, noise)
+    rates = [[config.learning_rate * min(1.0, (step + 1) / GENTLE_STEPS)] for step in range(config.warm_up_steps)]
+    for batch, numbers in zip(batches, take.numbers(rates, device), strict=True):
+        take(None, batch, numbers)
+
+
+def _descend(optimiser: Adam, loss: Tensor) -> Tensor:
+    """One step of the optimiser down the loss, which is returned."""
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss.detach()
+
+
+def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: data.Training) -> Repeated:
+    """The training step, from whether q(y|x) is smoothed, indices of labelled (C, k) and of unlabelled images (B,), and the
+    numbers of :func:`scheduled` to its mean bound and KL, (2,). Every epoch seeds its ``noise`` anew.
+    """
+    device = images.unlabelled.device
+    noise = torch.Generator(device)
+
+    def step(smoothed: bool, known_at: Tensor, unknown_at: Tensor, numbers: Numbers) -> Tensor:
+        optimiser.lr, kl, balance, smoothness = numbers
+        known = images.labelled.images[known_at]  # (C, k, *shape)
+        if config.semi_supervised:
+            unknown = images.unlabelled[unknown_at]
+            pairs = pairs_of_step(config, known.shape[1], len(unknown))
+            draw = torch.randn(pairs, config.equivariant_dim, generator=noise, device=device)
+            with precision(config, device):
+                result = semi_supervised_step(model, known, unknown, draw, config, kl, balance)
+                extra = consistency.terms(model, known, unknown, config, smoothness if smoothed else None, noise)
+            result = result._replace(loss=result.loss + extra)
+        else:
+            draw = torch.randn(known_at.numel(), config.equivariant_dim, generator=noise, device=device)
+            with precision(config, device):
+                result = labelled_step(model, known, draw, 0.0, kl)
+        _descend(optimiser, result.loss)
+        return torch.stack([result.bound, result.kl])
+
+    return Repeated(config, step, noise)
+
+
+def scheduled(config: Config, done: float) -> tuple[float, float, float, float]:
+    """Step size and weights of KL, balance and smoothness when the share ``done`` of all steps lies behind."""
+    return (
+        learning_rate(config, done),
+        kl_weight(config, done),
+        balance_weight(config, done),
+        smoothness_weight(config, done) if config.semi_supervised else 0.0,
+    )
 
 
 def train_epoch(
-    config: Config,
-    epoch: int,
-    model: EquiVAE,
-    optimiser: Adam,
-    images: data.Training,
-    progress: Progress,
+    config: Config, epoch: int, take: Repeated, images: data.Training, progress: Progress
 ) -> dict[str, float]:
-    """One pass over the training images (epoch counts from 0). Returns mean bound and KL in nats, and images seen."""
+    """One pass over the training images (epoch counts from 0) by steps of :func:`step_of`.
+
+    Returns mean bound and KL in nats, and images seen.
+    """
     device = images.unlabelled.device
     classes = config.facts.classes
     per_class = min(config.per_class, int(torch.bincount(images.labelled.labels).min()))
     order = torch.Generator().manual_seed(derived_seed(config.seed, "batches", epoch))
-    noise = torch.Generator(device).manual_seed(derived_seed(config.seed, "noise", epoch))
+    assert take.noise is not None
+    take.noise.manual_seed(derived_seed(config.seed, "noise", epoch))
     batch_size = config.batch_size if config.semi_supervised else classes * per_class
     steps = math.ceil((config.epoch_images or len(images.unlabelled)) / batch_size)
     labelled = labelled_order(images.labelled.labels.cpu(), per_class, steps, order).to(device)
     passes = math.ceil(steps * batch_size / len(images.unlabelled))
     shuffled = [torch.randperm(len(images.unlabelled), generator=order) for _ in range(passes)]
-    unlabelled = torch.cat(shuffled)[: steps * batch_size].to(device)
+    unlabelled = torch.cat(shuffled)[: steps * batch_size].view(steps, batch_size).to(device)
+    schedule = [scheduled(config, (epoch + step / steps) / config.epochs) for step in range(steps)]
+    numbers = take.numbers(schedule, device)
     sums = torch.zeros(2, device=device)  # stays on the device: reading it each step would stall an accelerator
     for step in range(steps):
-        done = (epoch + step / steps) / config.epochs
-        optimiser.lr = learning_rate(config, done)
-        known = images.labelled.images[labelled[step]]  # (C, k, *shape)
-        if config.semi_supervised:
-            unknown = images.unlabelled[unlabelled[step * batch_size : (step + 1) * batch_size]]
-            pairs = pairs_of_step(config, per_class, len(unknown))
-            draw = torch.randn(pairs, config.equivariant_dim, generator=noise, device=device)
-            with precision(config, device):
-                result = semi_supervised_step(
-                    model, known, unknown, draw, config, kl_weight(config, done), balance_weight(config, done)
-                )
-                extra = consistency.terms(model, known, unknown, config, smoothness_weight(config, done), noise)
-            result = result._replace(loss=result.loss + extra)
-        else:
-            draw = torch.randn(classes * per_class, config.equivariant_dim, generator=noise, device=device)
-            with precision(config, device):
-                result = labelled_step(model, known, draw, 0.0, kl_weight(config, done))
-        optimiser.zero_grad()
-        result.loss.backward()
-        optimiser.step()
-        sums += torch.stack([result.bound, result.kl])
+        smoothed = schedule[step][3] > 0
+        sums += take(smoothed, labelled[step], unlabelled[step], numbers[step])
         progress(epoch, (step + 1) / steps, None)
     bound, kl = (sums / steps).tolist()
     return {"bound": bound, "kl": kl, "images": steps * batch_size}
@@ -248,10 +283,11 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         progress(row["epoch"] - 1, 1.0, row)
     if config.semi_supervised and first == 0:
         warm_up(config, model.train(), optimiser, images.labelled)
+    take = step_of(config, model, optimiser, images)
     for epoch in range(first, config.epochs):
         model.train()
         before = time.perf_counter()
-        row = train_epoch(config, epoch, model, optimiser, images, progress)
+        row = train_epoch(config, epoch, take, images, progress)
         if not math.isfinite(row["bound"]) or not all(weights.isfinite().all() for weights in model.parameters()):
             error = (
                 f"epoch {epoch + 1}: the training diverged (bound {row['bound']:g}, weights that are not finite); try "

@@ -57,8 +57,9 @@ def distort(images: Tensor, amount: float, generator: torch.Generator) -> Tensor
     What comes in from outside is 0. Draws come from ``generator``, on the images' device. Returns the same shape.
     """
     draws = 2 * torch.rand(len(images), 6, generator=generator, device=images.device) - 1
-    largest = torch.tensor(DISTORTION, device=images.device)
-    angle, shift_x, shift_y, wide, high, shear = (amount * largest * draws).unbind(1)
+    angle, shift_x, shift_y, wide, high, shear = (
+        amount * largest * draw for largest, draw in zip(DISTORTION, draws.unbind(1), strict=True)
+    )
     cos, sin, half = torch.cos(angle), torch.sin(angle), images.shape[-1] / 2
     rows = [
         torch.stack([(1 + wide) * cos, (1 + wide) * (shear * cos - sin), shift_x / half], dim=1),

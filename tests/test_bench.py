@@ -221,8 +221,9 @@ def test_its_training_is_the_training(tmp_path, few_images, monkeypatch):
     measure(tmp_path / "out")
     model, optimiser = train.new_model(CONFIG, torch.device("cpu"))
     train.warm_up(CONFIG, model.train(), optimiser, images().labelled)
+    take = train.step_of(CONFIG, model, optimiser, images())
     for epoch in range(CONFIG.epochs):
-        train.train_epoch(CONFIG, epoch, model.train(), optimiser, images(), silent)
+        train.train_epoch(CONFIG, epoch, take, images(), silent)
     assert all(torch.equal(value, kept["model"][name]) for name, value in model.state_dict().items())
 
 

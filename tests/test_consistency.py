@@ -102,7 +102,7 @@ def test_perturbed_batches_leave_no_trace_in_the_running_statistics():
 def test_without_weights_nothing_is_added_and_no_noise_is_drawn():
     known, unknown = batches()
     noise = generator()
-    value = consistency.terms(EquiVAE(SMALL), known, unknown, SMALL, 0.0, noise)
+    value = consistency.terms(EquiVAE(SMALL), known, unknown, SMALL, None, noise)
     assert value.item() == 0
     assert torch.equal(noise.get_state(), generator().get_state())
 
@@ -122,7 +122,7 @@ def test_copies_that_are_not_moved_agree_with_themselves_and_labelled_ones_have_
     config = Config(**{**OPEN.to_dict(), "moved_amount": 0.0, "moved_sharpness": 1.0})
     model = EquiVAE(config).eval()  # running statistics: the same answer in every batch
     known, unknown = batches()
-    value = consistency.terms(model, known, unknown, config, 0.0, generator())
+    value = consistency.terms(model, known, unknown, config, None, generator())
     log_q = model.classify(model.features(known.flatten(0, 1)))
     own = -log_q[torch.arange(20), torch.arange(10).repeat_interleave(2)].sum() / len(unknown)
     torch.testing.assert_close(value, config.classifier_weight * own, rtol=1e-4, atol=1e-4)
@@ -135,7 +135,7 @@ def test_sharper_targets_ask_for_surer_answers():
     for sharpness in (1.0, 4.0):
         config = Config(**{**OPEN.to_dict(), "moved_amount": 0.0, "moved_sharpness": sharpness})
         torch.manual_seed(8)
-        values.append(consistency.terms(EquiVAE(config).eval(), known, unknown, config, 0.0, generator()).item())
+        values.append(consistency.terms(EquiVAE(config).eval(), known, unknown, config, None, generator()).item())
     assert values[1] > values[0]
 
 

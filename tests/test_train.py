@@ -43,6 +43,10 @@ def run(config: Config, folder, progress=silent) -> dict:
         return train.train(config, CPU, None, folder, progress)
 
 
+def epoch_of(config: Config, model, optimiser, images: data.Training) -> dict:
+    return train.train_epoch(config, 0, train.step_of(config, model.train(), optimiser, images), images, silent)
+
+
 def weights(folder) -> dict[str, torch.Tensor]:
     return checkpoint.read(folder / run_folder.MODEL)[0]
 
@@ -126,9 +130,8 @@ def test_no_step_waits_for_the_device(method, supervision):
         batch = config.batch_size if config.semi_supervised else 40
         model, optimiser = train.new_model(config, torch.device("cpu"))
         with Reads() as counted:
-            train.train_epoch(
-                dataclasses.replace(config, epoch_images=steps * batch), 0, model.train(), optimiser, images, silent
-            )
+            few = dataclasses.replace(config, epoch_images=steps * batch)
+            train.train_epoch(few, 0, train.step_of(few, model.train(), optimiser, images), images, silent)
         return counted.count
 
     assert reads(3) == reads(6) > 0, "an epoch reads its means once, at its end"
@@ -150,7 +153,7 @@ def test_bf16_is_fp32_but_for_rounding(supervision):
     for bf16 in (False, True):
         one = dataclasses.replace(config, bf16=bf16)
         model, optimiser = train.new_model(one, torch.device("cpu"))
-        rows.append(train.train_epoch(one, 0, model.train(), optimiser, images, silent))
+        rows.append(epoch_of(one, model, optimiser, images))
         assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert rows[1]["bound"] == pytest.approx(rows[0]["bound"], rel=0.02)
     assert rows[1]["bound"] != rows[0]["bound"]
@@ -170,7 +173,7 @@ def test_compiled_networks_train_alike(monkeypatch):
     for wanted in (False, True):
         one = dataclasses.replace(CONFIG, compile=wanted, epoch_images=100)
         model, optimiser = train.new_model(one, torch.device("cpu"))
-        bounds.append(train.train_epoch(one, 0, model.train(), optimiser, images, silent)["bound"])
+        bounds.append(epoch_of(one, model, optimiser, images)["bound"])
         assert set(checkpoint.module_tensors("m", model)) == set(
             checkpoint.module_tensors("m", train.new_model(CONFIG, torch.device("cpu"))[0])
         )
@@ -184,7 +187,8 @@ def test_it_overfits_a_few_images():
     x = images.unsqueeze(1).float() / 255
     few = data.Training(data.Labelled(x, labels), x.repeat(20, 1, 1, 1), data.Labelled(x, labels), "")
     model, optimiser = train.new_model(config, torch.device("cpu"))
-    bounds = [train.train_epoch(config, epoch, model, optimiser, few, silent)["bound"] for epoch in range(40)]
+    take = train.step_of(config, model, optimiser, few)
+    bounds = [train.train_epoch(config, epoch, take, few, silent)["bound"] for epoch in range(40)]
     assert bounds[0] < -200, "these images cannot be this easy from the start"
     assert bounds[-1] > -70
 
@@ -253,13 +257,15 @@ def test_a_training_that_diverges_ends_as_a_failed_run_with_a_reason(tmp_path, m
 
 
 def test_weights_that_are_no_numbers_are_found_though_the_bound_before_them_was_one(tmp_path, monkeypatch):
-    honest = train.train_epoch
+    honest, made = train.train_epoch, []
+    new_model = train.new_model
+    monkeypatch.setattr(train, "new_model", lambda *given: (made.append(new_model(*given)), made[0])[1])
 
-    def poisoned(config, epoch, model, *rest):
-        row = honest(config, epoch, model, *rest)
+    def poisoned(config, epoch, *rest):
+        row = honest(config, epoch, *rest)
         if epoch + 1 == config.epochs:  # as the very last step would
             with torch.no_grad():
-                model.decoder.dense.weight[0, 0] = math.inf
+                made[0][0].decoder.dense.weight[0, 0] = math.inf
         return row
 
     monkeypatch.setattr(train, "train_epoch", poisoned)

@@ -52,6 +52,7 @@ def add(command: Callable[[str, Callable[[argparse.Namespace], None], str], argp
     parser.add_argument("--seconds", type=float, default=1.0, help="of a form in one round (default: %(default)s)")
     parser.add_argument("--bf16", action="store_true", help="our forms with bf16, as `train --bf16`")
     parser.add_argument("--compile", action="store_true", help="our forms compiled, as `train --compile`")
+    parser.add_argument("--eager", action="store_true", help="our forms without CUDA graphs, as `train --eager`")
     parser.add_argument("--open", action="store_true", help="our forms and trainings with the open recipe")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="profile ten steps too, into this folder")
     parser.add_argument(
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("bench: time-to-error needs --outdir=FOLDER, where it keeps what is done and goes on")
     found_device = device.detect(options.device)
     given = {"dataset": options.dataset, "device": found_device.kind, "epochs": options.epochs}
-    given |= {name: getattr(options, name) for name in ("bf16", "compile", "open")}
+    given |= {name: getattr(options, name) for name in ("bf16", "compile", "eager", "open")}
     config = Config.resolve(**given)
     folder = None
     if options.dataset != "glyphs" and set(parts) - {"matmul"}:

@@ -47,11 +47,11 @@ def build(config: Config, images: data.Training) -> dict[str, Form]:
 def shared(config: Config, images: data.Training) -> Form:
     """The training code of `ie_model train`, an epoch of as many steps as are asked for."""
     model, optimiser = train.new_model(config, images.unlabelled.device)
-    model.train()
+    take = train.step_of(config, model.train(), optimiser, images)
 
     def run(steps: int) -> int:
         short = dataclasses.replace(config, epoch_images=steps * config.batch_size)
-        return int(train.train_epoch(short, 0, model, optimiser, images, lambda epoch, share, row: None)["images"])
+        return int(train.train_epoch(short, 0, take, images, lambda epoch, share, row: None)["images"])
 
     if config.compile:  # counting would come between what is compiled; the arithmetic is the same
         return Form(run, shared(dataclasses.replace(config, compile=False), images).operations)

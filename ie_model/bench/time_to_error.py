@@ -162,6 +162,7 @@ def _train_ours(config: Config, images: data.Training, place: Path, report: Call
     if first == 0:
         train.warm_up(config, model.train(), optimiser, images.labelled)
         clock.save(model, place, 0.0)
+    take = train.step_of(config, model.train(), optimiser, images)
     for epoch in range(first, config.epochs):
         due = _moments(epoch)
 
@@ -171,7 +172,8 @@ def _train_ours(config: Config, images: data.Training, place: Path, report: Call
                 clock.save(model, place, epoch + share)
                 report(f"epoch {epoch + share:.2f} of {config.epochs}, {clock.now():.0f} s")
 
-        train.train_epoch(config, epoch, model.train(), optimiser, images, progress)
+        model.train()
+        train.train_epoch(config, epoch, take, images, progress)
         with clock.standing_still():
             about = {"epoch": str(epoch + 1), "seconds": repr(clock.now())}
             tensors = checkpoint.module_tensors("model", model) | checkpoint.optimiser_tensors(optimiser)
