@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ie_model.config import Config
+from ie_model.pose import Pose
 
 PAPER_LOGIT = -2.0  # a decoder of ink starts from mostly empty paper (12 % ink), not from grey
 COLOUR_LOG_SCALE = -2.0  # a decoder of colours starts with logistic noise of scale exp(-2) = 0.14 of the whole range
@@ -90,6 +91,8 @@ class Posterior(nn.Module):
 class Decoder(nn.Module):
     """p(x | r_y, v), pixel by pixel: dense, a transposed convolution, and one that gives each 2 × 2 pixels at once.
 
+    Then v moves all of it (:class:`Pose`), so that the layers before it draw every class in one pose.
+
     Grey images: the logits of Bernoulli distributions of ink. Colour images: the means, before a sigmoid, of logistic
     distributions discretised to the 256 values; ``log_scale`` (channels,) is learned, one for each colour.
     """
@@ -105,6 +108,7 @@ class Decoder(nn.Module):
         self.first = nn.Conv2d(config.channels, 4 * config.facts.channels, kernel_size=3, padding=1)
         self.norms = nn.ModuleList([nn.BatchNorm1d(config.hidden), nn.BatchNorm2d(config.channels)])
         assert self.first.bias is not None
+        self.pose = Pose(config.equivariant_dim, config.pose_gain) if config.pose_gain else None
         self.log_scale: nn.Parameter | None = None
         if config.facts.channels == 1:
             nn.init.constant_(self.first.bias, PAPER_LOGIT)
@@ -121,6 +125,8 @@ class Decoder(nn.Module):
         maps = maps.view(-1, height // 4, width // 4, self.second.in_channels).permute(0, 3, 1, 2)  # channels last
         maps = F.relu(self.norms[1](self.second(maps)))  # (N, channels, 14, 14)
         logits = F.pixel_shuffle(self.first(maps), 2)  # (N, *shape)
+        if self.pose is not None:
+            logits = self.pose(logits, v.expand(*leading, -1).reshape(len(logits), -1))
         return logits.float().reshape(*leading, -1)
 
     def mean_image(self, r: Tensor, v: Tensor) -> Tensor:

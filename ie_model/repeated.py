@@ -1,8 +1,8 @@
 """Training steps that an NVIDIA GPU is told once and then repeats by itself: CUDA graphs.
 
-The networks are small: a step is hundreds of kernels of a few microseconds each, and starting them one by one takes the
-host longer than the GPU works on them. A graph starts all of them with one call, and computes the same numbers: only what
-its input tensors hold changes from step to step.
+The networks are small: a step is hundreds of kernels of a few microseconds each, and starting them one by one takes
+the host longer than the GPU works on them. A graph starts all of them with one call and computes the same numbers; only
+what its input tensors hold changes from step to step.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Repeated:
                 kept.taken += 1
                 return self._beside(kind, given)
             self._record(kept, kind, given)
-        assert kept.graph is not None and kept.output is not None
+        assert kept.graph is not None
+        assert kept.output is not None
         for place, value in zip(kept.inputs, given, strict=True):
             place.copy_(value)
         kept.graph.replay()

@@ -156,8 +156,8 @@ def _descend(optimiser: Adam, loss: Tensor) -> Tensor:
 
 
 def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: data.Training) -> Repeated:
-    """The training step, from whether q(y|x) is smoothed, indices of labelled (C, k) and of unlabelled images (B,), and the
-    numbers of :func:`scheduled` to its mean bound and KL, (2,). Every epoch seeds its ``noise`` anew.
+    """The training step, to be called with whether q(y|x) is smoothed, indices of labelled images (C, k) and of
+    unlabelled ones (B,), and the numbers of :func:`scheduled`. It returns mean bound and KL, (2,).
     """
     device = images.unlabelled.device
     noise = torch.Generator(device)

@@ -13,7 +13,7 @@ from ie_model.config import BEFORE, DATASETS, METHODS, SUPERVISIONS, Config
 ROOT = Path(__file__).resolve().parents[1]
 RULES = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
 PER_RUN = {"seed", "label_seed"}
-FREE = {"dataset", "supervision", "labels", "device", "threads", "compile"}  # what a task or a machine decides
+FREE = {"dataset", "supervision", "labels", "device", "threads", "compile", "eager"}  # what a task or a machine decides
 
 
 def test_the_rules_name_every_setting_with_its_type():
@@ -25,10 +25,17 @@ def test_the_rules_name_every_setting_with_its_type():
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("supervision", SUPERVISIONS)
 def test_the_closed_division_pins_exactly_the_defaults(dataset, supervision):
+    for labels in DATASETS[dataset].label_grid if supervision == "semi-supervised" else ["all"]:
+        pins_are_the_defaults(dataset, supervision, labels)
+
+
+def pins_are_the_defaults(dataset, supervision, labels):
     tasks = [t for t in RULES["tasks"] if (t["dataset"], t["supervision"]) == (dataset, supervision)]
     assert len(tasks) == 1
     pinned = RULES["divisions"]["closed"]["pinned"] | tasks[0]["pinned"]
-    defaults = Config.resolve(dataset=dataset, supervision=supervision).to_dict()
+    for some in tasks[0].get("pinned_by_labels", []):
+        pinned |= some["pinned"] if labels in some["labels"] else {}
+    defaults = Config.resolve(dataset=dataset, supervision=supervision, labels=labels).to_dict()
     assert pinned.pop("method") == list(METHODS), "both methods are comparable, and told apart"
     # Where nothing is smoothed, results from before the setting count, too.
     if supervision == "supervised" or not defaults["smoothness_weight"]:

@@ -1,4 +1,4 @@
-"""What only a GPU can show: recorded steps compute what steps taken one kernel at a time do, and no step waits for it."""
+"""What only a GPU shows: recorded steps compute what steps taken one kernel at a time do, and no step waits for it."""
 
 import dataclasses
 

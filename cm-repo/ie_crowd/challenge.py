@@ -7,7 +7,7 @@ The format of the file is described at the top of the file itself.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ class Task:
     labels: tuple[int | str, ...]
     metrics: tuple[str, ...]
     pinned: Mapping[str, Pin]
+    pinned_by_labels: Mapping[int | str, Mapping[str, Pin]]  # besides, or instead, for some of the label counts
     bands: Mapping[str, tuple[Band, ...]]
 
 
@@ -157,13 +158,18 @@ class Challenge:
         before = {key: one.before for key, one in self.added.items() if made < one.version}
         return {**before, **result["config"]}
 
-    def pins(self, task: Task) -> dict[str, Pin]:
-        """What the closed division asks of each configuration key in that task, the number of labels included."""
-        return {**self.pinned, **task.pinned, "labels": Pin(values=task.labels)}
+    def pins(self, task: Task, labels: Any) -> dict[str, Pin]:
+        """What the closed division asks of each configuration key in that task with so many labels, these included."""
+        return {
+            **self.pinned,
+            **task.pinned,
+            **task.pinned_by_labels.get(labels, {}),
+            "labels": Pin(values=task.labels),
+        }
 
     def departures(self, task: Task, labels: Any, config: Mapping[str, Any]) -> list[str]:
         """The keys of ``config`` (and ``labels``) whose values depart from what the closed division pins, sorted."""
-        pinned, config = self.pins(task), {**config, "labels": labels}
+        pinned, config = self.pins(task, labels), {**config, "labels": labels}
         return sorted(key for key, pin in pinned.items() if key not in config or not pin.holds(config[key]))
 
 
@@ -315,7 +321,7 @@ def _task(
     datasets: Mapping[str, Mapping[str, str | None]],
     config: Mapping[str, str],
 ) -> Task:
-    value = reader.mapping(raw, where, "dataset supervision labels metrics", "pinned bands")
+    value = reader.mapping(raw, where, "dataset supervision labels metrics", "pinned pinned_by_labels bands")
     labels = reader.items(value["labels"], f"{where}.labels")
     for count in labels:
         if count != "all" and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
@@ -329,6 +335,9 @@ def _task(
             for name in reader.items(value["metrics"], f"{where}.metrics")
         ),
         pinned=_pins(value.get("pinned", {}), f"{where}.pinned", reader, config),
+        pinned_by_labels=_by_labels(
+            value.get("pinned_by_labels", []), f"{where}.pinned_by_labels", reader, labels, config
+        ),
         bands=bands_reader.parse(
             value.get("bands", {}),
             f"{where}.bands",
@@ -337,6 +346,21 @@ def _task(
             labels,
         ),
     )
+
+
+def _by_labels(
+    raw: Any, where: str, reader: Reader, known: Sequence[int | str], config: Mapping[str, str]
+) -> dict[int | str, dict[str, Pin]]:
+    """Label count to what is pinned for it, from a list of {labels, pinned}."""
+    found: dict[int | str, dict[str, Pin]] = {}
+    for index, one in enumerate(reader.items(raw, where)):
+        value = reader.mapping(one, f"{where}[{index}]", "labels pinned")
+        pins = _pins(value["pinned"], f"{where}[{index}].pinned", reader, config)
+        for count in reader.items(value["labels"], f"{where}[{index}].labels"):
+            if count not in known or count in found:
+                raise reader.fail(f"{where}[{index}].labels", count, "label counts of the task, each once")
+            found[count] = pins
+    return found
 
 
 def _added(raw: Any, where: str, reader: Reader, kind: str | None, newest: int) -> Added:

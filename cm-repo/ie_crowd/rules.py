@@ -86,7 +86,8 @@ def _division(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
             f"departures are {', '.join(to_state) or 'none'}; stated: {', '.join(stated['departures']) or 'none'}"
         )
     if stated["division"] == "closed" and actual:
-        values, pins = {**config, "labels": result["task"]["labels"]}, rules.pins(task)
+        labels = result["task"]["labels"]
+        values, pins = {**config, "labels": labels}, rules.pins(task, labels)
         problems += [f"closed division, but {key} is {values.get(key)!r}, pinned: {pins[key]}" for key in actual]
     passed = stated["division"] + (f"; departs in {', '.join(actual)}" if actual else "")
     return judge("rules.division", "/challenge/division", problems, passed)

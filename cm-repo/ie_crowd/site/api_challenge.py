@@ -51,14 +51,18 @@ def definitions(rules: Challenge) -> list[dict[str, Any]]:
 
 
 def tasks(rules: Challenge) -> list[dict[str, Any]]:
-    """The tasks: dataset, supervision, labels, metrics, and what the closed division pins."""
+    """The tasks: dataset, supervision, labels, metrics, and what the closed division pins, also for some labels."""
     return [
         {
             "dataset": task.dataset,
             "supervision": task.supervision,
             "labels": list(task.labels),
             "metrics": list(task.metrics),
-            "closed": {key: str(pin) for key, pin in rules.pins(task).items()},
+            "closed": {key: str(pin) for key, pin in rules.pins(task, None).items()},
+            "closed_by_labels": {
+                str(labels): {key: str(pin) for key, pin in some.items()}
+                for labels, some in task.pinned_by_labels.items()
+            },
         }
         for task in rules.tasks
     ]

@@ -120,7 +120,7 @@ TABLES: dict[str, Table] = {
     ),
     "tasks": Table(
         "the challenge's tasks",
-        ("dataset", "supervision", "labels", "metrics", "closed"),
+        ("dataset", "supervision", "labels", "metrics", "closed", "closed_by_labels"),
         lambda call: api_challenge.tasks(call.request.app.state.content.rules),
     ),
     "definitions": Table(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd import checklists
+from ie_crowd.challenge import Challenge, Pin
 from ie_crowd.site.context import render
 
 
@@ -15,10 +18,9 @@ def challenge(request: Request) -> Response:
     content = request.app.state.content
     rules = content.rules
     pins = [
-        (key, pin, [(task, task.pinned[key]) for task in rules.tasks if key in task.pinned])
+        (key, rules.pinned.get(key), [(where, some[key]) for where, some in _of_tasks(rules) if key in some])
         for key in rules.config
-        for pin in (rules.pinned.get(key),)
-        if pin is not None or any(key in task.pinned for task in rules.tasks)
+        if key in rules.pinned or any(key in some for _, some in _of_tasks(rules))
     ]
     return render(
         request,
@@ -28,6 +30,15 @@ def challenge(request: Request) -> Response:
         published=content.published,
         pins=pins,
     )
+
+
+def _of_tasks(rules: Challenge) -> Iterator[tuple[str, Mapping[str, Pin]]]:
+    """What single tasks pin, and then what they pin for some of their label counts; each with its name."""
+    for task in rules.tasks:
+        name = f"{task.dataset}, {task.supervision}"
+        yield name, task.pinned
+        for labels, some in task.pinned_by_labels.items():
+            yield f"{name}, {labels} labels", some
 
 
 def lists(request: Request) -> Response:

@@ -179,7 +179,7 @@ def variant(found: Mapping[str, Any], by: Challenge) -> str:
         return ""
     task = by.task(found["task"]["dataset"], found["task"]["supervision"])
     config = by.whole_config(found)
-    keys = by.pins(task) if task is not None else config
+    keys = by.pins(task, found["task"]["labels"]) if task is not None else config
     chosen = {key: value for key, value in config.items() if key in keys}
     return hashlib.sha256(canonical.canonical(chosen)).hexdigest()[:16]
 
