@@ -6,7 +6,8 @@
     python -m ie_model sample my-run --out digits.png
     python -m ie_model info
 
-Exit codes: 0 done; 1 it failed while running; 2 a wrong argument or value; 130 and 143 interrupted, to be gone on with.
+Exit codes: 0 done; 1 it failed while running; 2 a wrong argument or value; 130 and 143 interrupted, to be gone on with;
+141 nobody reads what it prints.
 torch is imported only by the commands that compute, so that help and wrong values answer at once.
 """
 
@@ -52,12 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         options.command(options)
+        sys.stdout.flush()
     except ValueError as error:
         return _fail(str(error), 2)
     except RuntimeError as error:
         return _fail(str(error), 1)
     except MemoryError:
         return _fail("out of memory; try a smaller --batch-size", 1)
+    except BrokenPipeError:  # whoever read has read enough, as `head` does: no error worth a line
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more as it ends
+        return 128 + signal.SIGPIPE
     except OSError as error:
         hint = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
         return _fail(f"{error.filename or 'file'}: {error.strerror or error}{hint}", 1)

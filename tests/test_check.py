@@ -280,6 +280,14 @@ def judged(found, rules=WITH_A_NEW_KEY):
     return items["rules.config"].state, items["rules.division"]
 
 
+def test_some_label_counts_have_pins_of_their_own():
+    (task, *_), config = RULES.tasks, {**CONFIG, "epochs": 9}
+    assert RULES.departures(task, 50, config) == []
+    assert RULES.departures(task, "all", config) == ["epochs"]
+    assert RULES.departures(task, 50, {**CONFIG, "epochs": 7}) == ["epochs"]
+    assert str(RULES.pins(task, 50)["epochs"]) == "9"
+
+
 def test_a_result_from_before_a_key_counts_as_having_what_all_had_then(folder):
     found = json.loads((folder / "result.json").read_text())
     assert judged(found)[0] == "fail"  # made under version 3, which has the key

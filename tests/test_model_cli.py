@@ -42,6 +42,15 @@ def finished(tmp_path_factory):
     return place
 
 
+def test_who_stops_reading_hears_nothing_more(tmp_path):
+    process = start("info", cwd=tmp_path)
+    assert process.stdout is not None
+    process.stdout.close()  # as `head` does, only sooner
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 141
+
+
 def test_train_evaluate_figures_and_sample_leave_what_they_promise(finished):
     assert {path.name for path in (finished / HOSTILE).iterdir()} == {
         "config.json",

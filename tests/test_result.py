@@ -389,8 +389,8 @@ def test_metrics_may_not_be_named_by_a_newline(tmp_path):
 def test_the_rules_here_are_the_defaults_of_the_model():
     config = pytest.importorskip("ie_model.config")
     rules = challenge.load(HERE)
-    for task in rules.tasks:
-        values = config.Config.resolve(dataset=task.dataset, supervision=task.supervision).to_dict()
+    for task, labels in ((task, labels) for task in rules.tasks for labels in task.labels):
+        values = config.Config.resolve(dataset=task.dataset, supervision=task.supervision, labels=labels).to_dict()
         expected = set(rules.config) | set(result.PER_RUN)
         assert set(values) == expected, (
             "config.py and the keys of rules.yaml differ: update rules.yaml and rules_version"
@@ -443,6 +443,9 @@ def test_the_library_knows_nothing_of_this_paper():
     assert "mnist" not in schema.SCHEMA.read_text(encoding="utf-8").lower()
 
 
+BY_LABELS = "pinned_by_labels: [{labels: [50], pinned: {epochs: 9}}]"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -456,6 +459,10 @@ def test_the_library_knows_nothing_of_this_paper():
         ("labels: [50], metrics", "labels: [0], metrics", "tasks[1].labels is 0"),
         ("pinned: {epochs: 7}", "pinned: {epoch: 7}", "tasks[0].pinned is 'epoch'"),
         ("{min: 0.1, max: 0.5}", "{least: 0.1}", "expected min, max or both"),
+        (BY_LABELS, BY_LABELS.replace("50", "60"), "pinned_by_labels[0].labels is 60"),
+        (BY_LABELS, BY_LABELS.replace("[50]", "[50, 50]"), "pinned_by_labels[0].labels is 50"),
+        (BY_LABELS, BY_LABELS.replace("epochs", "epoch"), "pinned_by_labels[0].pinned is 'epoch'"),
+        (BY_LABELS, BY_LABELS.replace("pinned: {", "pins: {"), "the keys: labels pinned"),
         ("season: string", "season: text", "config.season is 'text'"),
         ("divisions:", "methods: {season: {paper: wet}}\ndivisions:", "methods.season is ['paper']"),
         ("divisions:", "methods: {window_days: {paper: '8'}}\ndivisions:", "methods.window_days.paper is '8'"),
