@@ -41,6 +41,7 @@ RESULT = Limits()
 RUN = Limits(size=256 * 2**10, depth=8, values=5_000)
 RULES = Limits(size=256 * 2**10, depth=12, values=20_000)
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, where PyYAML has libyaml
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ALL_SQUARE = bytes.maketrans(b"{}", b"[]")
 _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
@@ -145,7 +146,7 @@ def read_yaml(path: Path, limits: Limits = RULES) -> Any:
     text = _decode(read_bytes(path, limits.size), limits, name)
     try:
         depth = values = 0
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        for token in yaml.scan(text, Loader=_Loader):
             if isinstance(token, (yaml.TagToken, yaml.AnchorToken, yaml.AliasToken)):
                 kind = type(token).__name__.removesuffix("Token").lower()
                 raise ValueError(f"{name}: a YAML {kind} at line {token.start_mark.line + 1}; write plain values only")
@@ -297,7 +298,7 @@ def _parse_int(text: str) -> int:
     return int(text)
 
 
-class _PlainLoader(yaml.SafeLoader):
+class _PlainLoader(_Loader):
     """SafeLoader for strings, numbers, booleans, null, lists and mappings with unique string keys; nothing else."""
 
 
