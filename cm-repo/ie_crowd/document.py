@@ -228,7 +228,17 @@ def _refuse_structure(text: str, limits: Limits, name: str) -> tuple[bool, str]:
         raise ValueError(f"{name}: holds more than {limits.values:,} values")
     # Raw control characters below U+0020 are refused by the parser.
     plain = text.isascii() and "\\" not in marked and "\x7f" not in text
-    return plain and max(map(len, parts[1::2]), default=0) <= limits.string, outside
+    return plain and not _stretches(marked, limits.string), outside
+
+
+def _stretches(marked: str, most: int) -> bool:
+    """Whether more than ``most`` characters stand between two quotation marks anywhere, in a string or outside."""
+    at = -1
+    while len(marked) - at > most + 1:
+        at = marked.rfind('"', at + 1, at + most + 2)  # the last mark that lies near enough
+        if at < 0:
+            return True
+    return False
 
 
 def _nested_more(brackets: bytes, most: int) -> bool:
