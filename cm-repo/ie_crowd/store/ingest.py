@@ -285,7 +285,7 @@ def _prepared(
     with _interrupts_held() as raise_if_interrupted:
         try:
             while parts or waiting:
-                while parts and len(waiting) <= 4 * jobs:  # no more than the writer can take soon
+                while parts and len(waiting) < jobs + 6:  # as much as they judge while a transaction is written
                     waiting.append(pool.submit(_read_all, parts.pop(0)))
                 while not concurrent.futures.wait(waiting[:1], timeout=WATCH_SECONDS).done:
                     raise_if_interrupted()
