@@ -183,6 +183,17 @@ WRONG = st.one_of(
 )
 
 
+@pytest.mark.parametrize("limit", [10**12, -(10**12)])
+def test_limits_of_numbers_are_exact(found, limit):
+    """They are written as fractions in the schema, and given to the quick validator as whole numbers."""
+    pytest.importorskip("jsonschema_rs")
+    beyond = limit + (1 if limit > 0 else -1)
+    for value, good in ((limit, True), (float(limit), True), (beyond, False), (float(beyond), False)):
+        changed = copy.deepcopy(found)
+        changed["runs"][0]["metrics"]["forecast.mae"] = value
+        assert schema._accepts()(changed) == schema.validator().is_valid(changed) == good, value
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(place=st.sampled_from(PLACES), wrong=WRONG, extra=st.booleans())
 def test_what_the_quick_validator_accepts_is_valid(found, place, wrong, extra):

@@ -9,6 +9,7 @@ pytest.importorskip("sqlalchemy")
 from ie_crowd import challenge, compare
 from ie_crowd.store import charts, database, export, moderate, people, query, standings, tables, write
 from ie_crowd.store.chosen import ANY, Filter
+from sqlalchemy import event
 from toy_challenge.documents import MACHINES, text, toy
 from toy_challenge.make import RULES
 
@@ -230,6 +231,19 @@ def test_a_result_that_is_alone_is_charted_with_its_own_interval(engine):
     assert write.submit(engine, text(second), publish=True, rules={RULES.id: RULES}).what == "published"
     (line,) = charts.by_labels(engine, Filter(), MAE)
     assert line["ci95"] is None  # of one submitter's mean
+
+
+def test_a_chart_of_no_lone_result_asks_for_no_intervals(engine, filled):
+    """A list of none in a condition makes SQLite read all rows to find none."""
+    asked = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(connection, cursor, statement, *more):
+        asked.append("summary" in statement)
+
+    closed = charts.by_labels(engine, Filter(challenge=RULES.id, division="closed"), MAE)
+    assert [line["submitters"] for line in closed] == [4]
+    assert sum(asked) == 1
 
 
 def test_standings_of_the_store(engine, filled):

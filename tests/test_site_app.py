@@ -1,6 +1,10 @@
 """The site's frame: pages, errors, assets, links, and that the store is where its settings say."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,8 @@ from ie_crowd.site.app import create_app
 from ie_crowd.site.settings import Settings
 from starlette.testclient import TestClient
 from toy_challenge.make import RULES
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_every_page_of_the_navigation_answers(site):
@@ -28,6 +34,14 @@ def test_the_store_of_the_settings_is_opened_and_closed(tmp_path):
         assert client.get("/healthz").text == "ok\n"
         assert client.get("/results").status_code == 200
     assert (tmp_path / "new.sqlite3").is_file()
+
+
+def test_a_started_site_imports_what_ranks_need_before_they_are_asked_for():
+    code = "import sys; from ie_crowd.site import app\nassert 'scipy' not in sys.modules\napp._warm()\n"
+    code += "assert 'scipy.special' in sys.modules"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "cm-repo")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_not_there(site):

@@ -1,6 +1,8 @@
 """The reading pages: what they show, what they refuse, and that nothing of others' texts becomes markup."""
 
+import csv
 import html
+import io
 import re
 
 import pytest
@@ -44,6 +46,31 @@ def test_a_list_filters_and_sorts(site):
     }
     assert order(site, "labels=50") == []
     assert order(site, "cpu_model=Neoverse-N1&sort=created") == ["ada2", "bob"]
+
+
+def offered(site, path):
+    """The first line of each CSV table that a page offers to download, and how many follow it; JSON must agree."""
+    found = {}
+    for address in re.findall(r'<a href="([^"]+)" download aria-label=', site.get(path).text):
+        answer = site.get(html.unescape(address))
+        assert answer.status_code == 200, answer.text
+        name, _, form = re.search(r"/exports/(\w+)(\.)(csv|json)", address).groups()
+        rows = answer.json() if form == "json" else list(csv.DictReader(io.StringIO(answer.text)))
+        assert found.setdefault(name, len(rows)) == len(rows)
+    return found
+
+
+def test_every_page_with_a_table_offers_what_it_shows(site):
+    assert offered(site, "/results")["results"] == 5
+    assert set(offered(site, "/results")) == {"results", "metrics", "runs", "values"}
+    assert offered(site, "/results?submitter=Ada&sort=created")["results"] == 2
+    for query in ("accelerator=none", "accelerator=NVIDIA+A100", "cpu_model=Neoverse-N1"):
+        assert offered(site, f"/results?{query}").get("results", 0) == len(order(site, query))
+    assert offered(site, f"/results?view=chart&x=cores&y={MAE}") == {"points": 5}
+    assert offered(site, "/results?view=chart")["labels"] > 0
+    assert offered(site, "/ranking")["ranking"] == site.get("/ranking").text.count('class="forest-cell"')
+    assert offered(site, f"/compare?a={site.ids['ada']}&b={site.ids['bob']}")["comparison"] > 20
+    assert set(offered(site, "/challenge")) == {"tasks", "definitions", "claims"}
 
 
 def test_headings_say_how_the_list_is_sorted(site):

@@ -69,6 +69,7 @@ def add(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="print the verdict as JSON")
     form.add_argument("--markdown", action="store_true", help="print the verdict as Markdown")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as one page, by rename")
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
+from ie_crowd import collector
 from ie_crowd.commands_store import _Bar, _command, _open, _say
 
 PORT = 8019
@@ -123,6 +125,24 @@ def _site(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    with collector.rare():
+        server, listening, engine = _server(arguments)
+    gc.freeze()  # all of this stays: no collection looks at it again while somebody waits for a page
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    except SystemExit as ended:  # how __main__ ends on SIGTERM, after the last answers are given
+        if ended.code != 128 + signal.SIGTERM:
+            raise
+    finally:
+        listening.close()
+        engine.dispose()
+    return 0
+
+
+def _server(arguments: argparse.Namespace) -> tuple[Any, socket.socket, Any]:
+    """A server that need only run, the socket that it listens on, and its store."""
     try:
         import uvicorn
     except ModuleNotFoundError:
@@ -148,17 +168,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         h11_max_incomplete_event_size=16 * 1024,
         limit_concurrency=200,
     )
-    try:
-        uvicorn.Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
-    except SystemExit as ended:  # how __main__ ends on SIGTERM, after the last answers are given
-        if ended.code != 128 + signal.SIGTERM:
-            raise
-    finally:
-        listening.close()
-        engine.dispose()
-    return 0
+    return uvicorn.Server(config), listening, engine
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,6 @@ so.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 orjson: Any
@@ -18,16 +17,6 @@ except ImportError:  # part of the extra `site`: many results are read there
 
 _LITERALS = frozenset(("true", "false", "null"))
 _BLANK = str.maketrans("[]{},:", "      ")
-
-
-def text(value: Any) -> str:
-    """Compact JSON to look at, not to keep: the keys in their own order."""
-    if orjson is not None:
-        try:
-            return str(orjson.dumps(value), "utf-8")
-        except TypeError:
-            pass
-    return json.dumps(value, ensure_ascii=False)
 
 
 def sorted_text(value: Any) -> str | None:

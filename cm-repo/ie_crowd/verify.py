@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import bands, canonical, challenge, document, provenance, quick, result, rules, schema, sums, weights
+from ie_crowd import bands, canonical, challenge, document, provenance, result, rules, schema, sums, weights
 from ie_crowd.challenge import Challenge
 from ie_crowd.item import Item, grouped, judge
 
@@ -45,7 +45,8 @@ def check_read(folder: Path, found: Any, rules_here: Challenge | None = None) ->
     if problems:
         return items
     by = rules_here or challenge.load(challenge.find(found["challenge"]["id"]))
-    items += [_complete(folder), _identity(found), _aggregates(found, by), _privacy(found)]
+    parts = canonical.parts(found)
+    items += [_complete(folder), _identity(found, parts), _aggregates(found, by), _privacy(found, parts)]
     items += [
         _listed_files(folder, found),
         _run_files(folder, found),
@@ -63,7 +64,8 @@ def check_document(
 
     ``expected``: what ``aggregate`` makes of its runs, from a caller that needs it, too.
     """
-    items = [_identity(found), _aggregates(found, by, expected), _privacy(found), _weights(found)]
+    parts = canonical.parts(found)
+    items = [_identity(found, parts), _aggregates(found, by, expected), _privacy(found, parts), _weights(found)]
     return items + rules.check(found, by) + bands.check(found, by)
 
 
@@ -79,8 +81,8 @@ def _complete(folder: Path) -> Item:
     return judge("complete", sums.MARKER, problems, "no marker of an unfinished run")
 
 
-def _identity(found: dict[str, Any]) -> Item:
-    actual = canonical.identity(found)
+def _identity(found: dict[str, Any], parts: dict[str, str]) -> Item:
+    actual = canonical.identity_of(parts)
     problems = [] if actual == found["id"] else [f"is {found['id'][:12]}…, the content gives {actual[:12]}…"]
     return judge("id", "/id", problems, actual)
 
@@ -110,13 +112,13 @@ def _close(got: float | None, want: float | None) -> bool:
     return math.isclose(got, want, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-12)
 
 
-def _privacy(found: dict[str, Any]) -> Item:
+def _privacy(found: dict[str, Any], parts: dict[str, str]) -> Item:
     """No string of the document reads like a path of a machine or an address of one."""
     problems = [
         f"{pointer} holds what looks like a path or an address"
         for key, value in found.items()
         if f"/{key}" not in _PUBLIC
-        and provenance.may_reveal(quick.text(value))  # in one piece first: an escape is a closer look, too
+        and provenance.may_reveal(parts[key])  # in one piece first: an escape is a closer look, too
         for pointer, text in _strings(value, f"/{key}")
         if provenance.reveals(text)
     ]

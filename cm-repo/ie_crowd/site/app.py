@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from ie_crowd.aggregate import mean_sd_ci95
+from ie_crowd.rank import welch
 from ie_crowd.site import (
     account,
     api,
@@ -66,6 +66,7 @@ MODULES = (
     reviews,
     operator,
 )
+WARM_SECONDS = 1.0  # after the start: the first page has been asked for by then, and need not share the processor
 # From the outermost to the innermost; pages that become files have none.
 MIDDLEWARE: tuple[Any, ...] = (security.Guard, visitor.Visitor)
 
@@ -110,10 +111,13 @@ def _lifespan(owns: bool) -> Any:
         anyio.to_thread.current_default_thread_limiter().total_tokens = app.state.settings.threads
         if owns:
             _open(app, database.connect(app.state.settings.store))
-        threading.Thread(target=_warm, daemon=True).start()
+        warming = threading.Timer(WARM_SECONDS, _warm)
+        warming.daemon = True
+        warming.start()
         try:
             yield
         finally:
+            warming.cancel()
             if owns:
                 app.state.store.dispose()
 
@@ -121,8 +125,8 @@ def _lifespan(owns: bool) -> Any:
 
 
 def _warm() -> None:
-    """What the first page would wait for: the distributions of scipy, which take their time to be imported."""
-    mean_sd_ci95([1.0, 2.0, 3.0])
+    """What the first page with ranks would wait for: importing the distributions of scipy takes its time."""
+    welch([[1.0, 2.0]], [[1.0, 3.0]])
 
 
 def healthz(request: Request) -> Response:

@@ -36,10 +36,11 @@ class Asked:
 
     def filter(self, challenge: str | None) -> Filter:
         """For the store. ``challenge``: None where the store holds no other."""
-        values: dict[str, Any] = dict(self.chosen)
-        if values.get("accelerator") == CPU_ONLY:
-            values["accelerator"] = ""
-        return Filter(challenge=challenge, **values)
+        return Filter(challenge=challenge, **self.filters())
+
+    def filters(self) -> dict[str, Any]:
+        """By name, as the store and the API take them."""
+        return {key: "" if (key, value) == ("accelerator", CPU_ONLY) else value for key, value in self.chosen.items()}
 
     def query(self, **changes: Any) -> dict[str, Any]:
         """The query of a link that keeps what is asked and changes what is given (None: takes it out)."""

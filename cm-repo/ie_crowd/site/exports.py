@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ie_crowd.site import api_challenge, api_results
 from ie_crowd.site.api_challenge import AXES, METRIC
-from ie_crowd.site.operations import FILTERS, ID, Answer, Call, Operation, Parameter
+from ie_crowd.site.operations import FILTERS, ID, PREFIX, Answer, Call, Operation, Parameter
 from ie_crowd.site.problems import Problem
 from ie_crowd.store import charts, export, standings
 
@@ -130,7 +132,25 @@ TABLES: dict[str, Table] = {
     ),
 }
 FORMS = ("csv", "json")
+Offer = tuple[str, list[tuple[str, str]]]
 FILES = tuple(f"{name}.{form}" for name in TABLES for form in FORMS)
+
+
+def offers(request: Request, *names: str, **query: Any) -> list[Offer]:
+    """What each table holds, and its addresses by form, for the page that shows it; none where no server answers."""
+    settings = request.app.state.settings
+    if settings.static:
+        return []
+    # Not by ``link``, which leaves out what is empty: no accelerator is one to ask for.
+    asked = urlencode({key: value for key, value in query.items() if value is not None})
+    base = f"{settings.base_path}{PREFIX}/exports/"
+    return [
+        (
+            TABLES[name].about,
+            [(form.upper(), f"{base}{name}.{form}" + (f"?{asked}" if asked else "")) for form in FORMS],
+        )
+        for name in names
+    ]
 
 
 def download(call: Call) -> Response:

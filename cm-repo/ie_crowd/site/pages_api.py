@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,17 +10,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ie_crowd.site import exports, openapi
+from ie_crowd.site import openapi
 from ie_crowd.site.api import OPERATIONS
 from ie_crowd.site.context import render
-from ie_crowd.site.operations import PREFIX, Operation, Parameter
+from ie_crowd.site.operations import EXAMPLE_ID, PREFIX, Operation, Parameter
+from ie_crowd.store import query
+from ie_crowd.store.chosen import Filter
 
-# Operations with a command of their own on the page: what to do, its name, the parameters to show.
-SHOWN = (
-    ("The first page of a contest", "listResults", ("dataset", "labels", "sort", "order", "size")),
-    ("One result, as it was submitted", "readDocument", ()),
-    ("Who is ranked where", "readRanking", ("dataset", "labels")),
-    ("A whole table for a spreadsheet", "exportTable", ("dataset",)),
+# Commands of the page: what to do, the name of an operation, what to ask it. {…} is filled in from the newest result.
+SHOWN: tuple[tuple[str, str, dict[str, str]], ...] = (
+    (
+        "The first page of a contest",
+        "listResults",
+        {"dataset": "{dataset}", "labels": "{labels}", "sort": "published", "order": "ascending", "size": "50"},
+    ),
+    ("One result, as it was submitted", "readDocument", {"id": "{id}"}),
+    ("Who is ranked where", "readRanking", {"dataset": "{dataset}", "labels": "{labels}"}),
+    ("A whole table for a spreadsheet", "exportTable", {"file": "results.csv", "dataset": "{dataset}"}),
 )
 
 
@@ -28,6 +35,7 @@ def page(request: Request) -> Response:
     settings = request.app.state.settings
     here = settings.base_url.rstrip("/") or str(request.base_url).rstrip("/")
     by_name = {operation.name: operation for operation in OPERATIONS}
+    newest = _newest(request)
     groups = [(tag, about, [_row(one) for one in OPERATIONS if one.tag == tag]) for tag, about in openapi.TAGS.items()]
     return render(
         request,
@@ -35,21 +43,26 @@ def page(request: Request) -> Response:
         here=here,
         prefix=PREFIX,
         groups=groups,
-        commands=[(what, curl(f"{here}{PREFIX}", by_name[name], names)) for what, name, names in SHOWN],
+        commands=[(what, curl(f"{here}{PREFIX}", by_name[name], values, newest)) for what, name, values in SHOWN],
         statuses=openapi.PROBLEMS,
-        tables=exports.TABLES,
     )
 
 
-def curl(base: str, operation: Operation, names: tuple[str, ...]) -> str:
-    """A command for a shell, with the examples of those parameters."""
-    known = {parameter.name: parameter for parameter in operation.parameters}
-    path = operation.path
-    for parameter in operation.parameters:
-        if parameter.where == "path":
-            path = path.replace(f"{{{parameter.name}}}", str(parameter.example))
-    query = urlencode({name: known[name].example for name in names})
-    return f"curl '{base}{path}{'?' if query else ''}{query}'"
+def _newest(request: Request) -> dict[str, Any]:
+    """What commands ask for, so that they work as they stand: of the newest result, else of the rules' first task."""
+    state = request.app.state
+    rules = state.content.rules
+    task = rules.tasks[0]
+    found = query.results(state.store, Filter(challenge=rules.id), size=1).rows
+    return found[0] if found else {"id": EXAMPLE_ID, "dataset": task.dataset, "labels": task.labels[0]}
+
+
+def curl(base: str, operation: Operation, values: Mapping[str, str], newest: Mapping[str, Any]) -> str:
+    """A command for a shell that asks the operation with those values."""
+    filled = {name: value.format_map(newest) for name, value in values.items()}
+    in_path = {parameter.name for parameter in operation.parameters if parameter.where == "path"}
+    asked = urlencode({name: value for name, value in filled.items() if name not in in_path})
+    return f"curl '{base}{operation.path.format_map(filled)}{'?' if asked else ''}{asked}'"
 
 
 def _row(operation: Operation) -> dict[str, Any]:

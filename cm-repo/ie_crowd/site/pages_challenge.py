@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from ie_crowd import checklists
 from ie_crowd.challenge import Challenge, Pin
+from ie_crowd.site import exports
 from ie_crowd.site.context import render
 
 
@@ -29,6 +30,7 @@ def challenge(request: Request) -> Response:
         open_claims=[claim for claim in content.claims if claim.source == "not available"],
         published=content.published,
         pins=pins,
+        offers=exports.offers(request, "tasks", "definitions", "claims"),
     )
 
 

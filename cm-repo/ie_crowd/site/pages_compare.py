@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from ie_crowd import compare
 from ie_crowd.compare import Row
-from ie_crowd.site import evidence, svg
+from ie_crowd.site import evidence, exports, svg
 from ie_crowd.site.context import render
 from ie_crowd.site.pages_result import PREFIX, may_see
 from ie_crowd.store import query
@@ -59,7 +59,8 @@ def comparison(request: Request) -> Response:
     ]
     units = {**left["metrics"], **right["metrics"]}
     metrics = [(row, units[row.name]["unit"], _forests(row)) for row in rows if row.section == "metrics"]
-    return render(request, "compare.html.j2", pair=found, sections=sections, metrics=metrics)
+    offers = exports.offers(request, "comparison", a=left["id"], b=right["id"])
+    return render(request, "compare.html.j2", pair=found, sections=sections, metrics=metrics, offers=offers)
 
 
 def _find(request: Request, given: str) -> dict[str, Any]:

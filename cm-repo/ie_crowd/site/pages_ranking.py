@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from ie_crowd import rank
 from ie_crowd.challenge import Challenge
-from ie_crowd.site import svg
+from ie_crowd.site import exports, svg
 from ie_crowd.site.context import render
 from ie_crowd.store import audit, standings
 from ie_crowd.store.standings import Contest
@@ -72,6 +72,7 @@ def ranking(request: Request) -> Response:
         last=max(1, -(-len(entries) // PAGE)),
         alpha=rank.ALPHA,
         fewest=rank.FEWEST,
+        offers=exports.offers(request, "ranking", metric=name, **{key: row[key] for key in KEYS}),
     )
 
 

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd.challenge import Challenge
-from ie_crowd.site import asked, chart_labels, chart_points, endpoints, rights
+from ie_crowd.site import asked, chart_labels, chart_points, endpoints, exports, rights
 from ie_crowd.site.asked import Asked
 from ie_crowd.site.context import render
-from ie_crowd.store import audit, charts, query, standings
+from ie_crowd.store import audit, charts, export, query, standings
 from ie_crowd.store.tables import PUBLISHED
 
 MOST_SUGGESTED = 200  # submitters in the list of suggestions of the filter
@@ -92,6 +92,7 @@ def results(request: Request) -> Response:
         columns={column.sort: column for column in _columns(wanted, names, rules)},
         first=(wanted.page - 1) * size + 1,
         last=last,
+        offers=exports.offers(request, *export.EXPORTS, **wanted.filters()) if published else [],
     )
 
 
@@ -147,7 +148,10 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         found = chart_labels.charts(rows, wanted.y, rules.metrics[wanted.y], _fitting(beside, wanted.chosen, rows))
         drawn = [one._replace(svg=Markup(one.svg)) for one in found]  # noqa: S704 svg escapes
         unit = rules.metrics[wanted.y].unit
-        return render(request, "chart_labels.html.j2", **values, charts=drawn, unit=unit, choices=choices)
+        offers = exports.offers(request, "labels", metric=wanted.y, **wanted.filters())
+        return render(
+            request, "chart_labels.html.j2", **values, charts=drawn, unit=unit, choices=choices, offers=offers
+        )
     try:
         found_points = charts.points(state.store, chosen, wanted.x, wanted.y, most=state.settings.most_points)
     except ValueError:  # a metric that no result has yet
@@ -168,6 +172,7 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         says=[chart_points.says(axis, rules) for axis in (wanted.x, wanted.y)],
         units=[rules.metrics[axis].unit if axis in rules.metrics else "" for axis in (wanted.x, wanted.y)],
         sample=SAMPLE,
+        offers=exports.offers(request, "points", x=wanted.x, y=wanted.y, **wanted.filters()),
     )
 
 

@@ -110,10 +110,10 @@ def by_labels(engine: Engine, asked: Filter, metric: str) -> list[dict[str, Any]
         groups: dict[int, list[tuple[int, float]]] = {}
         for contest, _, count, mean in connection.execute(query):
             groups.setdefault(contest, []).append((count, float(mean)))
-        # The interval is in no index, so it is asked of these alone.
+        # The interval is in no index, so it is asked of these alone; of none, SQLite would read all rows to find none.
         alone = [contest for contest, group in groups.items() if [count for count, _ in group] == [1]]
         own = select(summary.contest_pk, summary.ci95).where(*where, summary.contest_pk.in_(alone))
-        intervals = {row.contest_pk: row.ci95 for row in connection.execute(own)}
+        intervals = {row.contest_pk: row.ci95 for row in connection.execute(own)} if alone else {}
         names = connection.execute(select(tables.contest).where(c.pk.in_(list(groups)))).mappings().all()
     rows = []
     for row in names:

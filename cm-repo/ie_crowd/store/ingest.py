@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 
-from ie_crowd import challenge, document, sums
+from ie_crowd import challenge, collector, document, sums
 from ie_crowd.challenge import Challenge
 from ie_crowd.reader import RESULT
 from ie_crowd.store import audit, database, tables, write
@@ -40,7 +40,6 @@ FRESH_NS = 2 * 10**9  # a file that changed so recently may change again within 
 WATCH_SECONDS = 0.2  # between two looks for an interrupt
 INSIDE = ("runs", "figures")  # of a results folder: they hold no other results
 MOST_REMARKS = 1000
-CALM = (100_000, 50, 100)  # of the garbage collector: documents hold no cycles, and looking for them takes its time
 
 
 class File(NamedTuple):
@@ -113,7 +112,7 @@ def ingest(
         report.unchanged = report.files - len(files)
     done = 0
     progress(0, len(files))
-    with _few_collections(), contextlib.closing(_prepared(home, files, jobs, challenges, rules)) as batches:
+    with collector.rare(), contextlib.closing(_prepared(home, files, jobs, challenges, rules)) as batches:
         for batch in _together(batches):
             _write(engine, key, batch, publish, report)
             done += len(batch)
@@ -123,16 +122,6 @@ def ingest(
             connection.exec_driver_sql("PRAGMA optimize")
     report.seconds = time.monotonic() - began
     return report
-
-
-@contextlib.contextmanager
-def _few_collections() -> Iterator[None]:
-    before = gc.get_threshold()
-    gc.set_threshold(*CALM)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def scan(home: Path, report: Report) -> Iterator[File]:
@@ -296,7 +285,7 @@ def _prepared(
     with _interrupts_held() as raise_if_interrupted:
         try:
             while parts or waiting:
-                while parts and len(waiting) <= 4 * jobs:  # no more than the writer can take soon
+                while parts and len(waiting) < jobs + 6:  # as much as they judge while a transaction is written
                     waiting.append(pool.submit(_read_all, parts.pop(0)))
                 while not concurrent.futures.wait(waiting[:1], timeout=WATCH_SECONDS).done:
                     raise_if_interrupted()
@@ -340,7 +329,7 @@ def _begin(home: str, challenges: Sequence[str]) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    gc.set_threshold(*CALM)
+    gc.set_threshold(*collector.RARELY)
     _here.update(home=Path(home), rules=_rules([Path(one) for one in challenges]))
 
 
