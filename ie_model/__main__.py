@@ -96,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="config.json of another run: its settings, where no flag says else"
     )
     training.add_argument("--outdir", type=Path, required=True, help="the run's folder: new, empty or unfinished")
+    training.add_argument("--evaluate", action="store_true", help="then compute every metric, as `evaluate` does")
     _add_common(training)
 
     evaluation = command("evaluate", _evaluate, "Compute every metric of a trained model, into its run.json.")
@@ -200,35 +201,47 @@ def _train(options: argparse.Namespace) -> None:
 
     with run_folder.opened(options.outdir, config) as finished:
         if finished:
-            run_folder.read_run(options.outdir)
-            print(f"{options.outdir}: this run is trained already", file=sys.stderr)
-            return
+            completed = run_folder.read_run(options.outdir)["status"] == "completed"
+            if completed or not options.evaluate:
+                print(f"{options.outdir}: this run is trained already", file=sys.stderr)
+                return
         folder = _data_folder(config, options)
-        from ie_model.train import train
+        if not finished:
+            from ie_model.train import train
 
-        with progress.bar(config.epochs, options.quiet) as update:
-            result = train(config, found, folder, options.outdir, update)
-    if result["error"]:
-        raise RuntimeError(result["error"])
+            with progress.bar(config.epochs, options.quiet) as update:
+                result = train(config, found, folder, options.outdir, update)
+            if result["error"]:
+                raise RuntimeError(result["error"])
+    if options.evaluate:
+        options.name = "evaluate"  # what is interrupted from here on
+        _measure(config, options.outdir, folder, options.quiet)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from ie_model import progress, run_folder
+    from ie_model import run_folder
 
-    run = run_folder.read_run(options.run)
+    run_folder.read_run(options.run)
     config = _trained_config(options)
-    folder = _data_folder(config, options)
+    _measure(config, options.run, _data_folder(config, options), options.quiet)
+
+
+def _measure(config: Config, place: Path, folder: Path | None, quiet: bool) -> None:
+    """Every metric of the trained run in ``place``, into its run.json."""
+    from ie_model import progress, run_folder
     from ie_model.evaluate import evaluate
 
-    began = time.perf_counter()
-    with progress.steps("evaluating", options.quiet) as report:
-        measured = evaluate(config, options.run, folder, report)
-    measured["evaluation_seconds"] = time.perf_counter() - began
+    run = run_folder.read_run(place)
+    wall, cpu = time.perf_counter(), time.process_time()
+    with progress.steps("evaluating", quiet) as report:
+        measured = evaluate(config, place, folder, report)
+    measured["evaluation_seconds"] = time.perf_counter() - wall
+    measured["evaluation_cpu_seconds"] = time.process_time() - cpu
     if wrong := [name for name, value in measured["metrics"].items() if not math.isfinite(value)]:
         error = f"{', '.join(wrong)}: not a finite number"
-        run_folder.write_json(options.run / run_folder.RUN, run | {"status": "failed", "error": error, "metrics": {}})
+        run_folder.write_json(place / run_folder.RUN, run | {"status": "failed", "error": error, "metrics": {}})
         raise RuntimeError(error)
-    run_folder.write_json(options.run / run_folder.RUN, run | {"status": "completed"} | measured)
+    run_folder.write_json(place / run_folder.RUN, run | {"status": "completed"} | measured)
 
 
 def _figures(options: argparse.Namespace) -> None:

@@ -78,7 +78,7 @@ def test_every_run_of_several_is_done_and_the_result_is_whole(cores):
     done = cores.run(seeds=3)
     assert done.returncode == 0, done.stderr
     assert "3 runs, 2 at once" in done.stdout.splitlines()[0]
-    assert sorted(cores.calls()) == ["evaluate"] * 3 + ["figures"] + ["train"] * 3
+    assert sorted(cores.calls()) == ["figures"] + ["train"] * 3
     assert cores.calls()[-1] == "figures"
     for entry in cores.log():
         if entry["argv"][0] == "train":
@@ -169,6 +169,39 @@ def test_what_a_job_raises_ends_the_others(tmp_path):
     with pytest.raises(ValueError, match="seven"):
         child.together([patient(), failing(), patient()], 2, cwd=tmp_path, env=os.environ)
     assert told == [143]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_job_that_says_not_yet_is_asked_again_and_takes_no_place(tmp_path, at_once):
+    done = []
+
+    def first():
+        yield [sys.executable, "-c", "import pathlib, time; time.sleep(0.3); pathlib.Path('there').touch()"]
+        done.append("first")
+
+    def second():
+        while not (tmp_path / "there").exists():
+            yield None
+        ended = yield [sys.executable, "-c", "pass"]
+        done.append(f"second {ended.code}")
+
+    child.together([second(), first()], at_once, cwd=tmp_path, env=os.environ)
+    assert sorted(done) == ["first", "second 0"]
+
+
+def test_a_job_that_waits_for_what_no_job_does_is_a_mistake_of_ours(tmp_path):
+    def never():
+        while True:
+            yield None
+
+    with pytest.raises(AssertionError, match="no job does"):
+        child.together([never()], 1, cwd=tmp_path, env=os.environ)
+
+
+def test_a_single_run_is_drawn_while_it_is_evaluated(cores):
+    done = cores.run({"evaluate 0": "fail once another waits", "figures 0": "wait"})
+    assert done.returncode == 1, "the evaluation failed only once the drawing had begun, and took it along"
+    assert "figures" in cores.calls()
 
 
 def test_a_program_that_is_not_there_ends_the_others(tmp_path):

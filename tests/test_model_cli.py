@@ -114,6 +114,16 @@ def test_evaluating_twice_gives_the_same_bits(finished, monkeypatch):
     assert again["judge"]["cached"]
 
 
+def test_training_and_evaluating_at_once_is_the_same(finished, monkeypatch):
+    monkeypatch.setenv("IE_REPR_CACHE", str(finished / "cache"))
+    assert run("train", *TINY, "--outdir=at once", "--evaluate", cwd=finished) == (0, "", "")
+    apart, at_once = (json.loads((finished / name / "run.json").read_bytes()) for name in (HOSTILE, "at once"))
+    assert at_once["status"] == "completed"
+    for key in ("metrics", "details", "model_sha256"):
+        assert at_once[key] == apart[key]
+    assert "trained already" in run("train", *TINY, "--outdir=at once", "--evaluate", cwd=finished)[2]
+
+
 def test_training_a_finished_run_again_says_so(finished):
     code, _, err = run("train", *TINY, f"--outdir={HOSTILE}", cwd=finished)
     assert code == 0

@@ -389,7 +389,7 @@ def test_metrics_may_not_be_named_by_a_newline(tmp_path):
 def test_the_rules_here_are_the_defaults_of_the_model():
     config = pytest.importorskip("ie_model.config")
     rules = challenge.load(HERE)
-    for task, labels in ((task, labels) for task in rules.tasks for labels in task.labels):
+    for task, labels in ((one, labels) for one in rules.tasks for labels in one.labels):
         values = config.Config.resolve(dataset=task.dataset, supervision=task.supervision, labels=labels).to_dict()
         expected = set(rules.config) | set(result.PER_RUN)
         assert set(values) == expected, (

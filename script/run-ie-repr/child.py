@@ -32,8 +32,9 @@ class Ended(NamedTuple):
     peak_rss_bytes: int | None
 
 
-# Yields the argument list of a command (no shell), and is sent how that ended, until it has no more.
-Job = Generator[Sequence[str], Ended, None]
+# Yields the argument list of a command (no shell), and is sent how that ended, until it has no more. None instead of a
+# list: not yet; it is asked again while the commands of other jobs are at work.
+Job = Generator[Sequence[str] | None, Ended | None, None]
 
 
 def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], patience: float = PATIENCE_SECONDS) -> int:
@@ -42,6 +43,7 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], patience: flo
 
     def job() -> Job:
         ended = yield argv
+        assert ended is not None
         codes.append(ended.code)
 
     together([job()], 1, cwd=cwd, env=env, patience=patience)
@@ -64,15 +66,19 @@ def together(
     """
     waiting = deque(jobs)
     working: dict[subprocess.Popen[bytes], Job] = {}
+    later: list[Job] = []  # what said "not yet"
     with _noted() as received:
         try:
-            while (waiting or working) and not received:
+            while (waiting or working or later) and not received:
                 if waiting and len(working) < at_once:
-                    _advance(waiting.popleft(), None, working, cwd, env)
+                    _advance(waiting.popleft(), None, working, later, cwd, env)
                     continue
                 ended = {process: end for process in working if (end := _look(process)) is not None}
                 for process, end in ended.items():
-                    _advance(working.pop(process), end, working, cwd, env)
+                    _advance(working.pop(process), end, working, later, cwd, env)
+                for job in [later.pop(0) for _ in later[:]] if len(working) < at_once else []:
+                    _advance(job, None, working, later, cwd, env)
+                assert working or waiting or not later, "a job waits for what no job does"
                 if not ended:
                     time.sleep(POLL_SECONDS)
                     watch()
@@ -87,13 +93,17 @@ def _advance(
     job: Job,
     ended: Ended | None,
     working: dict["subprocess.Popen[bytes]", Job],
+    later: list[Job],
     cwd: Path,
     env: Mapping[str, str],
 ) -> None:
-    """Start the job's next command, or be done with it."""
+    """Start the job's next command, or be done with it, for now or for good."""
     try:
         argv = next(job) if ended is None else job.send(ended)
     except StopIteration:
+        return
+    if argv is None:
+        later.append(job)
         return
     working[subprocess.Popen(argv, cwd=cwd, env=dict(env))] = job
 

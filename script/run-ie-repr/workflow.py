@@ -86,7 +86,11 @@ class Flow:
             config = self.request.config()
             together = at_once.how_many(self.request.seeds, config["threads"], self.device, self.request.image_bytes())
             print(self.headline(together, resumed=state == "unfinished"), flush=True)
-            self.do([self.one_run(n, together) for n in range(self.request.seeds)], "runs", together)
+            jobs = [self.one_run(n, together) for n in range(self.request.seeds)]
+            if self.request.seeds == 1:  # drawn while it is evaluated: neither needs the other
+                self.do([*jobs, self.figures(0, quiet=True)], "runs", 2)
+            else:
+                self.do(jobs, "runs", together)
             runs = [self.read_run(n) for n in range(self.request.seeds)]
             completed = [n for n, run in enumerate(runs) if run["status"] == "completed"]
             if not completed:
@@ -94,8 +98,7 @@ class Flow:
                     1, f"every run failed, so there is no result: {runs[0]['error']} (see {self.folder}/runs)"
                 )
             if "figures" not in self.marker["done"]:
-                self.do([self.ie_model("figures", f"runs/{completed[0]}", "--outdir=figures")], "drawing")
-                self._mark(done="figures")
+                self.do([self.figures(completed[0])], "drawing")
             document = self.assemble(runs)
             bundle.write(self.folder, started_in=Path.cwd())
             results_folder.finish(self.folder)
@@ -129,11 +132,17 @@ class Flow:
             task = [f"--{key}={getattr(request, key)}" for key in ("method", "dataset", "supervision")]
             seeds = [f"--seed={n}", f"--label-seed={n}"]
             arguments = [*task, *given, *presets, *seeds, f"--outdir=runs/{n}"]
-            yield from self.ie_model("train", *arguments, run=n, quiet=together > 1)
-            self._mark(done=f"train {n}")
-        if self.read_run(n)["status"] == "trained":
+            yield from self.ie_model("train", *arguments, "--evaluate", run=n, quiet=together > 1)
+        if self.read_run(n)["status"] == "trained":  # and was stopped before it was evaluated
             yield from self.ie_model("evaluate", f"runs/{n}", run=n, quiet=together > 1)
-            self._mark(done=f"evaluate {n}")
+
+    def figures(self, n: int, quiet: bool = False) -> child.Job:
+        """Draw run n as soon as it is trained, unless that is done or it failed."""
+        while (status := self.read_run(n)["status"]) == "missing":
+            yield None
+        if status != "failed" and "figures" not in self.marker["done"]:
+            yield from self.ie_model("figures", f"runs/{n}", "--outdir=figures", quiet=quiet)
+            self._mark(done="figures")
 
     def ie_model(self, verb: str, *arguments: str, run: int | None = None, quiet: bool = False) -> child.Job:
         """Run one command of ie_model in the results folder; StopError when it fails and run.json does not say so."""
@@ -147,8 +156,12 @@ class Flow:
         self._mark()
         began = time.perf_counter()
         ended = yield argv
-        self.marker["spent"][step] = spent.added(before, spent.step(time.perf_counter() - began, ended))
+        assert ended is not None
+        took = spent.step(time.perf_counter() - began, ended)
+        self.marker["spent"][step] = spent.added(before, took)
         self._mark()
+        if run is not None:
+            verb = self._note(run, verb, took)
         code = ended.code
         if code == 0 or (run is not None and code == 1 and self.read_run(run)["status"] == "failed"):
             return
@@ -159,9 +172,30 @@ class Flow:
             f"{verb} ended with exit code {code} (its message is above); then go on with: {self.command}",
         )
 
+    def _note(self, n: int, verb: str, took: dict[str, Any]) -> str:
+        """Mark what a process has left of run n: one that trains goes on to evaluate. Returns what it did last."""
+        run = self.read_run(n)
+        evaluating = verb == "evaluate" or run["status"] in ("trained", "completed")
+        if verb == "train" and evaluating:
+            since = time.time() - self.run_json(n).stat().st_mtime  # for one that did not end, and has not said
+            apart = {
+                "wall_seconds": run.get("evaluation_seconds", max(0.0, since)),
+                "cpu_seconds": run.get("evaluation_cpu_seconds"),
+            }
+            name = f"evaluate {n}"
+            self.marker["spent"][name] = spent.added(self.marker["spent"].get(name), {**took, **apart})
+            self._mark(done=f"train {n}")
+        if run["status"] == "completed":
+            self._mark(done=f"evaluate {n}")
+        return "evaluate" if evaluating else verb
+
+    def run_json(self, n: int) -> Path:
+        """What run n says of itself, once it is trained."""
+        return self.folder / "runs" / str(n) / "run.json"
+
     def read_run(self, n: int) -> dict[str, Any]:
         """runs/<n>/run.json; {"status": "missing"} when there is none yet."""
-        path = self.folder / "runs" / str(n) / "run.json"
+        path = self.run_json(n)
         if not path.exists():
             return {"status": "missing"}
         with path.open("rb") as file:
