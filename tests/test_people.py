@@ -162,9 +162,12 @@ def test_comments_wait_for_a_reviewer(engine):
         discuss.judge_comment(engine, number, bob, visible=True)
     discuss.judge_comment(engine, number, rev, visible=True)
     assert [one["by"] for one in discuss.comments(engine, result)] == ["Ada"]
+    (said,) = discuss.visible(engine)
+    assert (said["result"], said["by"], said["role"]) == (result, "Ada", "contributor")
     assert discuss.comments(engine) == []  # not on the paper
     discuss.judge_comment(engine, number, rev, visible=False)
     assert discuss.comments(engine, result) == []
+    assert list(discuss.visible(engine)) == []
     with pytest.raises(LookupError):
         discuss.judge_comment(engine, 999, rev, visible=True)
     with pytest.raises(LookupError):
@@ -173,6 +176,7 @@ def test_comments_wait_for_a_reviewer(engine):
     assert discuss.comments(engine, result, viewer=ada) == []
     assert discuss.comment(engine, rev, "On the paper.")
     assert [one["state"] for one in discuss.comments(engine)] == ["visible"]
+    assert [(one["result"], one["text"]) for one in discuss.visible(engine)] == [(None, "On the paper.")]
 
 
 @pytest.mark.parametrize(

@@ -370,11 +370,12 @@ def test_every_table_as_csv_and_json(site, ids, monkeypatch):  # noqa: F811
         assert text_.headers["content-disposition"] == f'attachment; filename="{name}.csv"'
         cells = list(csv.reader(io.StringIO(text_.text)))
         assert cells[0] == list(table.columns)
-        assert len(cells) == len(rows) + 1 > 1, name
+        assert len(cells) == len(rows) + 1
+        assert rows or name == "comments", name  # nobody has said anything here; see test_people
         assert all(len(row) == len(cells[0]) for row in cells)
         for row, line in zip(rows, cells[1:], strict=True):
             assert set(row) == set(table.columns)
-            assert set(row) == set(given[name]), name
+            assert set(row) == set(given[name])
             assert line == [str(exports.cell(row[column])) for column in table.columns]
 
 

@@ -71,6 +71,8 @@ def test_every_page_with_a_table_offers_what_it_shows(site):
     assert offered(site, "/ranking")["ranking"] == site.get("/ranking").text.count('class="forest-cell"')
     assert offered(site, f"/compare?a={site.ids['ada']}&b={site.ids['bob']}")["comparison"] > 20
     assert set(offered(site, "/challenge")) == {"tasks", "definitions", "claims"}
+    assert offered(site, "/checklists")["checklists"] == site.get("/checklists").text.count('<th scope="row"><code>')
+    assert "comments" in offered(site, "/comments")
 
 
 def test_headings_say_how_the_list_is_sorted(site):

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ie_crowd.site import endpoints, visitor
+from ie_crowd.site import endpoints, exports, visitor
 from ie_crowd.site.context import render
 from ie_crowd.site.endpoints import Typed
 from ie_crowd.store import discuss, moderate, people, query, tables
@@ -120,6 +120,7 @@ def _page(
         errors=defaultdict(str, errors or {}),
         preview=preview,
         longest=discuss.LONGEST_COMMENT,
+        offers=exports.offers(request, "comments") if about is None else [],
     )
 
 

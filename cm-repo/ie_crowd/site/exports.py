@@ -7,6 +7,7 @@ holds a connection to the store, so only a few go on at once, and none for ever.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import threading
@@ -18,11 +19,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ie_crowd import checklists
 from ie_crowd.site import api_challenge, api_results
 from ie_crowd.site.api_challenge import AXES, METRIC
 from ie_crowd.site.operations import FILTERS, ID, PREFIX, Answer, Call, Operation, Parameter
 from ie_crowd.site.problems import Problem
-from ie_crowd.store import charts, export, standings
+from ie_crowd.store import charts, discuss, export, standings
 
 AT_ONCE = 2
 LONGEST_SECONDS = 300
@@ -71,6 +73,17 @@ def _comparison(call: Call) -> Iterable[dict[str, Any]]:
 
 def _claims(call: Call) -> Iterable[dict[str, Any]]:
     return list(json.loads(bytes(api_challenge.claims(call).body))["claims"])
+
+
+def _checklists(call: Call) -> Iterator[dict[str, Any]]:
+    for one in checklists.load():
+        for subject, points in one.subjects.items():
+            for point in points:
+                yield {"checklist": one.id, "subject": subject, **dataclasses.asdict(point)}
+
+
+def _comments(call: Call) -> Iterable[dict[str, Any]]:
+    return discuss.visible(call.engine)
 
 
 _CONTEST = ("challenge", "dataset", "supervision", "labels", "division")
@@ -130,6 +143,10 @@ TABLES: dict[str, Table] = {
         ("name", "what", "unit", "direction", "low", "high", "chance", "recompute", "rerun"),
         lambda call: api_challenge.definitions(call.request.app.state.content.rules),
     ),
+    "checklists": Table(
+        "what results are held against", ("checklist", "subject", "id", "asks", "probe", "person"), _checklists
+    ),
+    "comments": Table("comments on the paper and on results", ("result", "by", "role", "text", "created"), _comments),
 }
 FORMS = ("csv", "json")
 Offer = tuple[str, list[tuple[str, str]]]

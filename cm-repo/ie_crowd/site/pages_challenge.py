@@ -45,7 +45,9 @@ def _of_tasks(rules: Challenge) -> Iterator[tuple[str, Mapping[str, Pin]]]:
 
 def lists(request: Request) -> Response:
     """Every point of every checklist, and who answers it."""
-    return render(request, "checklists.html.j2", checklists=checklists.load())
+    return render(
+        request, "checklists.html.j2", checklists=checklists.load(), offers=exports.offers(request, "checklists")
+    )
 
 
 routes = [Route("/challenge", challenge), Route("/checklists", lists)]

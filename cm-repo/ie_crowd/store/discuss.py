@@ -7,7 +7,7 @@ through. A signature says who, not a program, judged an item.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Engine, Select, delete, func, insert, select, update
@@ -110,6 +110,17 @@ def comments(
     )
     with database.reading(engine) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def visible(engine: Engine) -> Iterator[dict[str, Any]]:
+    """All that visitors can read, on the paper (result: None) and on published results, oldest first."""
+    query = listed().where(
+        tables.comment.c.state == "visible",
+        tables.comment.c.result_pk.is_(None) | (tables.result.c.state == tables.PUBLISHED),
+    )
+    with database.reading(engine) as connection:
+        for row in connection.execution_options(yield_per=1000).execute(query).mappings():
+            yield {"result": row["id"], **{name: row[name] for name in ("by", "role", "text", "created")}}
 
 
 def listed() -> Select[Any]:
