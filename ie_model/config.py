@@ -53,11 +53,11 @@ COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over
 MOVED_WEIGHT = 100.0  # nats
 OPEN_KL_START = 2.0  # where moved copies hold q(y|x), v need not be as dear at first
 OPEN_SMOOTHNESS_UNTIL = 0.8
-MORE_LABELS_EPOCHS = 12  # with more labels than the smallest count of the grid there is longer something to learn
 BEFORE = {
     "smoothness_until": 0.8,
     "eager": True,
     "pose_gain": 0.0,
+    "free_nats": 0.0,
 }  # settings that came later: what every run had before there was a choice
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
@@ -103,7 +103,7 @@ class Config:
     )
     pose_gain: float = setting(
         1.0,
-        "how far v moves what is decoded at the start, as in pose.START; 0: v does not move it, at any time",
+        "how far v moves what is decoded at the start, in units of pose.START; 0: v does not move it, at any time",
         "",
         0,
         10,
@@ -120,6 +120,13 @@ class Config:
     adam_beta2: float = setting(0.99, "decay of Adam's second moment", "", 0, 0.999999)
     kl_start: float = setting(4.0, "weight of KL(q(v|r,x) || p(v)) at the start", "", 0, 1000)
     kl_until: float = setting(0.8, "share of the steps after which that weight has come down to 1", "", 0, 1)
+    free_nats: float = setting(
+        0.3,
+        "KL of each dimension of v, in the mean of a step, that costs nothing at the start; falls to 0",
+        "nats",
+        0,
+        100,
+    )
     classifier_weight: float = setting(30.0, "weight of log q(y|x) on labelled images", "nats", 0, 1e6)
     balance_weight: float = setting(
         50.0, "weight of KL(mean q(y|x) of a batch || p(y)) at the start; falls to 0", "nats", 0, 1e6
@@ -196,15 +203,13 @@ class Config:
             defaults |= {"labels": "all", "per_class": 20, "epochs": 20}
         else:
             defaults |= {"labels": facts.label_grid[0]}
-            if isinstance(asked := given.get("labels"), int) and asked > facts.label_grid[0]:
-                defaults |= {"epochs": MORE_LABELS_EPOCHS}
         if facts.channels == 3:  # more to say of each image; and classes that are not equally frequent
             defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "smoothness_weight": 0.0}
-            defaults |= {"epochs": COLOUR_EPOCHS, "pose_gain": 0.0}
+            defaults |= {"epochs": COLOUR_EPOCHS, "pose_gain": 0.0, "free_nats": 0.0}
             defaults |= {"classifier_weight": COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
         if given.get("open"):
             defaults |= {"moved_weight": MOVED_WEIGHT, "kl_start": OPEN_KL_START}
-            defaults |= {"smoothness_until": OPEN_SMOOTHNESS_UNTIL, "pose_gain": 0.0}
+            defaults |= {"smoothness_until": OPEN_SMOOTHNESS_UNTIL, "pose_gain": 0.0, "free_nats": 0.0}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
             defaults |= {

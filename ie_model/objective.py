@@ -26,6 +26,7 @@ class Bound(NamedTuple):
 
     log_likelihood: Tensor
     kl: Tensor
+    kl_by_dimension: Tensor  # (V,), mean over the pairs
 
 
 class Step(NamedTuple):
@@ -87,6 +88,16 @@ def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1)
 
 
+def given_back(kl_by_dimension: Tensor, free: float | Tensor) -> Tensor:
+    """What makes up for a KL below ``free`` nats in each dimension, summed over them: with it such a KL costs nothing.
+
+    kl_by_dimension: (V,). Returns (). While v is dear a dimension that is not worth its nats yet would fall to the
+    prior, and from there no gradient leads back: it is 0 in the decoder's weights and in the mean at once. These are
+    the free bits of Kingma et al., "Improved variational inference with inverse autoregressive flow" (2016).
+    """
+    return F.relu(free - kl_by_dimension).sum()
+
+
 def bound(model: EquiVAE, x: Tensor, features: Tensor, image: Tensor, r: Tensor, noise: Tensor) -> Bound:
     """L(x, y) of N pairs of an image and a class, with one sample of v each.
 
@@ -96,7 +107,8 @@ def bound(model: EquiVAE, x: Tensor, features: Tensor, image: Tensor, r: Tensor,
     mean, log_variance = model.posterior.pairs(features, image, r)
     outputs = model.decoder(r, sample_gaussian(mean, log_variance, noise))  # (N, pixels)
     likelihood = log_probability(outputs, x.flatten(1)[image], model.decoder.log_scale)
-    return Bound(likelihood, kl_to_prior(mean, log_variance))
+    by_dimension = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(dim=0)
+    return Bound(likelihood, kl_to_prior(mean, log_variance), by_dimension)
 
 
 class Pairs(NamedTuple):
@@ -156,11 +168,17 @@ def representations(model: EquiVAE, labelled: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def labelled_step(
-    model: EquiVAE, labelled: Tensor, noise: Tensor, classifier_weight: float, kl_weight: float | Tensor
+    model: EquiVAE,
+    labelled: Tensor,
+    noise: Tensor,
+    classifier_weight: float,
+    kl_weight: float | Tensor,
+    free: float | Tensor | None = None,
 ) -> Step:
     """The labelled bound on a class-balanced batch, and the weighted log q(y|x) where the model has a q(y|x).
 
-    labelled: (C, k, *shape); noise: (C k, V); weights may be tensors (). The loss is the mean over images.
+    labelled: (C, k, *shape); noise: (C k, V); weights and ``free`` may be tensors (). free: see :func:`given_back`;
+    None: nothing is. The loss is the mean over images.
     """
     k = labelled.shape[1]
     x = labelled.flatten(0, 1)  # (C k, *shape)
@@ -168,6 +186,8 @@ def labelled_step(
     features = model.features(x)
     parts = bound(model, x, features, torch.arange(len(x), device=x.device), r.flatten(0, 1), noise)
     loss = (kl_weight * parts.kl - parts.log_likelihood).mean()
+    if free is not None:
+        loss = loss + kl_weight * given_back(parts.kl_by_dimension, free)
     if model.classifier is not None:
         loss = loss - classifier_weight * _log_q_of_own(model.classify(features), k).mean()
     return Step(loss, (parts.log_likelihood - parts.kl).mean().detach(), parts.kl.mean().detach())
@@ -181,13 +201,15 @@ def semi_supervised_step(
     config: Config,
     kl_weight: float | Tensor,
     balance_weight: float | Tensor = 0.0,
+    free: float | Tensor | None = None,
 ) -> Step:
     """Both bounds, and the weighted log q(y|x) of the labelled images, per image of the whole batch.
 
     labelled: (C, k, *shape); unlabelled: (B, *shape); noise: (:func:`pairs_of_step`, V). The labelled images enter
     with their own class alone; the mean bound of the first ``labelled_decoded`` of each class stands for all k, and
     has ``labelled_weight``. Where ``balance_weight`` is not 0 the loss has that multiple of :func:`imbalance` on top,
-    and is no bound. The bound that is reported is that of the unlabelled images.
+    and is no bound; nor is it where ``free`` nats are given back (:func:`given_back`; None: nothing is). The bound that
+    is reported is that of the unlabelled images.
     """
     classes, k = labelled.shape[:2]
     known = labelled.flatten(0, 1)  # (C k, *shape)
@@ -218,6 +240,8 @@ def semi_supervised_step(
     total = config.labelled_weight * len(known) * on_known + len(unlabelled) * on_unknown
     total = total + config.classifier_weight * _log_q_of_own(log_q[: len(known)], k).sum()
     loss = balance_weight * imbalance(log_q_unlabelled) - total / len(x)
+    if free is not None:
+        loss = loss + kl_weight * given_back(parts.kl_by_dimension, free) * (len(unlabelled) / len(x))
     with torch.no_grad():
         kl = (pairs.log_q.exp() * parts.kl[len(own) :]).sum() / len(unlabelled)
         return Step(loss, bounds(1.0)[1], kl)

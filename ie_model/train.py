@@ -163,33 +163,35 @@ def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: data.Traini
     noise = torch.Generator(device)
 
     def step(smoothed: bool, known_at: Tensor, unknown_at: Tensor, numbers: Numbers) -> Tensor:
-        optimiser.lr, kl, balance, smoothness = numbers
+        optimiser.lr, kl, balance, smoothness, left = numbers
+        free = left if config.free_nats else None
         known = images.labelled.images[known_at]  # (C, k, *shape)
         if config.semi_supervised:
             unknown = images.unlabelled[unknown_at]
             pairs = pairs_of_step(config, known.shape[1], len(unknown))
             draw = torch.randn(pairs, config.equivariant_dim, generator=noise, device=device)
             with precision(config, device):
-                result = semi_supervised_step(model, known, unknown, draw, config, kl, balance)
+                result = semi_supervised_step(model, known, unknown, draw, config, kl, balance, free)
                 extra = consistency.terms(model, known, unknown, config, smoothness if smoothed else None, noise)
             result = result._replace(loss=result.loss + extra)
         else:
             draw = torch.randn(known_at.numel(), config.equivariant_dim, generator=noise, device=device)
             with precision(config, device):
-                result = labelled_step(model, known, draw, 0.0, kl)
+                result = labelled_step(model, known, draw, 0.0, kl, free)
         _descend(optimiser, result.loss)
         return torch.stack([result.bound, result.kl])
 
     return Repeated(config, step, noise)
 
 
-def scheduled(config: Config, done: float) -> tuple[float, float, float, float]:
-    """Step size and weights of KL, balance and smoothness when the share ``done`` of all steps lies behind."""
+def scheduled(config: Config, done: float) -> tuple[float, float, float, float, float]:
+    """Step size, weights of KL, balance and smoothness, and free nats when the share ``done`` of the steps is done."""
     return (
         learning_rate(config, done),
         kl_weight(config, done),
         balance_weight(config, done),
         smoothness_weight(config, done) if config.semi_supervised else 0.0,
+        config.free_nats * _left(config.kl_until, done),
     )
 
 

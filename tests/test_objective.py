@@ -54,6 +54,36 @@ def test_kl_is_torchs():
     assert objective.kl_to_prior(torch.zeros(1, 6), torch.zeros(1, 6)).item() == 0
 
 
+def test_a_kl_below_what_is_free_costs_as_much_as_all_that_is_free():
+    kl = torch.tensor([0.0, 0.1, 0.3, 2.0], requires_grad=True)
+    cost = kl.sum() + objective.given_back(kl, 0.3)
+    assert cost.item() == pytest.approx(0.3 + 0.3 + 0.3 + 2.0)
+    (gradient,) = torch.autograd.grad(cost, kl)
+    assert gradient[[0, 1, 3]].tolist() == [0.0, 0.0, 1.0]
+    assert objective.given_back(kl, torch.tensor(0.0)) == 0
+
+
+@pytest.mark.parametrize("supervised", [False, True])
+def test_free_nats_change_the_loss_by_what_they_give_back_and_not_the_reported_bound(supervised):
+    config = dataclasses.replace(CONFIG, supervision="supervised", labels="all") if supervised else CONFIG
+    model = in_evaluation_mode(config)
+    labelled, unlabelled = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28)
+    noise = torch.randn(30 if supervised else 70, 2)
+
+    def step(free):
+        if supervised:
+            return objective.labelled_step(model, labelled, noise, 0.0, 2.0, free)
+        return objective.semi_supervised_step(model, labelled, unlabelled, noise, config, 2.0, free=free)
+
+    without, with_none, much = step(None), step(0.0), step(50.0)
+    assert without.loss == with_none.loss
+    assert without.bound == with_none.bound == much.bound
+    share = 1.0 if supervised else 4 / 34
+    # the KL of a fresh model is small beside 50 nats in each of two dimensions
+    assert (much.loss - without.loss).item() == pytest.approx(2.0 * share * (2 * 50.0), rel=0.05)
+    assert (much.loss - without.loss).item() < 2.0 * share * 2 * 50.0
+
+
 def test_complementary_means_by_hand():
     features = torch.tensor([[[1.0], [2.0], [6.0]], [[0.0], [0.0], [3.0]]])
     expected = torch.tensor([[[4.0], [3.5], [1.5]], [[1.5], [1.5], [0.0]]])

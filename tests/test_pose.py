@@ -13,7 +13,7 @@ from ie_model.config import Config
 from ie_model.model import EquiVAE
 from ie_model.pose import SHIFT_X, START, Pose
 
-SMALL = Config.resolve(channels=4, hidden=16, invariant_dim=4, equivariant_dim=8)
+SMALL = Config.resolve(channels=4, hidden=16, invariant_dim=4, equivariant_dim=8, pose_gain=1.0)
 SIDE = 28
 
 

@@ -60,6 +60,13 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path, m
     assert other["model_sha256"] != first["model_sha256"]
 
 
+def test_what_is_free_is_gone_where_the_kl_has_its_full_weight():
+    config = dataclasses.replace(CONFIG, free_nats=0.4, kl_until=0.8)
+    left = [train.scheduled(config, done)[4] for done in (0.0, 0.4, 0.8, 1.0)]
+    assert left == pytest.approx([0.4, 0.2, 0.0, 0.0])
+    assert train.kl_weight(config, 0.8) == 1.0
+
+
 def test_the_optimiser_has_the_settings_of_the_run():
     _, optimiser = train.new_model(
         dataclasses.replace(CONFIG, adam_beta2=0.5, learning_rate=0.125), torch.device("cpu")
