@@ -134,7 +134,7 @@ def _config(
     rules: Challenge, task: Task, labels: int | str, chance: random.Random, departs: bool
 ) -> dict[str, str | int | float | bool | None]:
     """What the closed division pins, and something for each other key; the open division doubles one number."""
-    pins = rules.pins(task)
+    pins = rules.pins(task, labels)
     samples: dict[str, Any] = {"integer": 3, "number": 0.5, "string": "auto", "boolean": False, "null": None}
     config: dict[str, Any] = {}
     for key, kind in rules.config.items():

@@ -253,7 +253,8 @@ def test_signal_to_cm_ends_everything_and_the_folder_says_what_is_missing(here, 
     assert stderr.count("CM error: ") == 1
     assert "go on with: cm run script" in stderr
     assert "Traceback" not in stderr
-    assert "train 0" in json.loads(marker.read_text())["missing"]
+    # it has three seconds to end by itself, in which so small a training may end well; its evaluation does not
+    assert {"evaluate 0", "figures"} <= set(json.loads(marker.read_text())["missing"])
 
 
 def descendants(pid):
