@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail("out of memory; try a smaller --batch-size", 1)
     except BrokenPipeError:  # whoever read has read enough, as `head` does: no error worth a line
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more as it ends
-        return 128 + signal.SIGPIPE
+        return 141  # as for SIGPIPE, which Windows has no name for
     except OSError as error:
         hint = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
         return _fail(f"{error.filename or 'file'}: {error.strerror or error}{hint}", 1)

@@ -83,9 +83,14 @@ def log_probability(outputs: Tensor, x: Tensor, log_scale: Tensor | None) -> Ten
     return log_discretised_logistic(torch.sigmoid(outputs), x, log_scale)
 
 
+def kl_of_dimensions(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) of each dimension: (..., V), in nats."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
 def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, exp(log_variance)) || N(0, I)), summed over the last dimension, in nats."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1)
+    return kl_of_dimensions(mean, log_variance).sum(dim=-1)
 
 
 def given_back(kl_by_dimension: Tensor, free: float | Tensor) -> Tensor:
@@ -107,7 +112,7 @@ def bound(model: EquiVAE, x: Tensor, features: Tensor, image: Tensor, r: Tensor,
     mean, log_variance = model.posterior.pairs(features, image, r)
     outputs = model.decoder(r, sample_gaussian(mean, log_variance, noise))  # (N, pixels)
     likelihood = log_probability(outputs, x.flatten(1)[image], model.decoder.log_scale)
-    by_dimension = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(dim=0)
+    by_dimension = kl_of_dimensions(mean, log_variance).mean(dim=0)
     return Bound(likelihood, kl_to_prior(mean, log_variance), by_dimension)
 
 

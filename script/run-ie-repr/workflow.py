@@ -88,7 +88,8 @@ class Flow:
             print(self.headline(together, resumed=state == "unfinished"), flush=True)
             jobs = [self.one_run(n, together) for n in range(self.request.seeds)]
             if self.request.seeds == 1:  # drawn while it is evaluated: neither needs the other
-                self.do([*jobs, self.figures(0, quiet=True)], "runs", 2)
+                room = at_once.how_many(2, 1, "cpu", self.request.image_bytes())
+                self.do([*jobs, self.figures(0, quiet=True)], "runs", room)
             else:
                 self.do(jobs, "runs", together)
             runs = [self.read_run(n) for n in range(self.request.seeds)]
