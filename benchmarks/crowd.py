@@ -65,10 +65,10 @@ def main() -> int:
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """All figures, in seconds, results per second and bytes."""
-    from ie_crowd import challenge
+    from ie_crowd import challenge_reader
     from ie_crowd.store import database
 
-    rules = challenge.load(challenge.find(arguments.challenge))
+    rules = challenge_reader.load(challenge_reader.find(arguments.challenge))
     store = arguments.store or str(folder / "crowd.sqlite3")
     engine = database.connect(store)
     figures: dict[str, Any] = {"results": arguments.results, "python": platform.python_version(), "store": engine.name}

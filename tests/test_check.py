@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ie_crowd import __main__ as command_line
-from ie_crowd import canonical, challenge, document, result, sums, verify
+from ie_crowd import canonical, challenge, challenge_reader, document, result, sums, verify
 from toy_challenge import compute
 from toy_challenge.make import CONFIG, RULES, failed_run, run_document, write_folder, write_run
 
@@ -334,7 +334,7 @@ def test_a_wrong_list_of_added_keys_is_one_line(tmp_path, added, said):
     text = (RULES.folder / "rules.yaml").read_text()
     (tmp_path / "rules.yaml").write_text(f"{text}\nadded: {added}\n")
     with pytest.raises(ValueError, match=re.escape(said)):
-        challenge.load(tmp_path)
+        challenge_reader.load(tmp_path)
 
 
 def leaves(value, place=()):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, register
-from ie_crowd import challenge, schema, verify
+from ie_crowd import challenge_reader, schema, verify
 
 pytestmark = pytest.mark.real
 
@@ -161,7 +161,7 @@ def judged(folder):
     """result.json of a finished folder, once schema, rules and every hash hold."""
     document = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert schema.problems(document) == []
-    items = verify.check(folder, challenge.load(challenge.find("ie-repr")))
+    items = verify.check(folder, challenge_reader.load(challenge_reader.find("ie-repr")))
     assert [item for item in items if item.state == "fail"] == []
     return document
 

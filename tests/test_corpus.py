@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ie_crowd import __main__ as command_line
-from ie_crowd import canonical, challenge, claims, document, render, sums, verdict, weights
+from ie_crowd import canonical, challenge_reader, claims, document, render, sums, verdict, weights
 from toy_challenge import compute
 from toy_challenge.make import RULES, write_folder
 
@@ -45,7 +45,7 @@ def read_rules(path):
     home = path.parent / "rules"
     home.mkdir()
     shutil.copyfile(path, home / "rules.yaml")
-    return challenge.load(home)
+    return challenge_reader.load(home)
 
 
 def read_claims(path):

@@ -12,7 +12,19 @@ from pathlib import Path
 
 import pytest
 from ie_crowd import __main__ as command_line
-from ie_crowd import canonical, challenge, child, depth, document, platforms, result, sums, system, verdict, weights
+from ie_crowd import (
+    canonical,
+    challenge_reader,
+    child,
+    depth,
+    document,
+    platforms,
+    result,
+    sums,
+    system,
+    verdict,
+    weights,
+)
 from toy_challenge import compute
 from toy_challenge.make import FACTS, RULES, run_document, write_folder, write_run
 
@@ -301,7 +313,7 @@ def local_rules(tmp_path, *changes):
     (home / "rules.yaml").write_text(text)
     shutil.copy(TOY / "compute.py", home)
     shutil.copy(TOY / "claims.yaml", home)
-    return challenge.load(home)
+    return challenge_reader.load(home)
 
 
 RECOMPUTE = '[python, "{challenge}/compute.py", evaluate, "{run}", "--data={data}"]'

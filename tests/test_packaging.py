@@ -88,7 +88,8 @@ def test_installed_copy_is_not_stale():
 
 def test_libraries_import_from_the_wheel_alone(installed, tmp_path):
     code = (
-        "import ie_model.config, ie_crowd.challenge as c; print(c.load(c.find('ie-repr')).id, ie_model.config.__file__)"
+        "import ie_model.config as m; from ie_crowd.challenge_reader import find, load; "
+        "print(load(find('ie-repr')).id, m.__file__)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from ie_crowd import challenge, verify
+from ie_crowd import challenge_reader, verify
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "cm-repo" / "experiment"
-RULES = challenge.load(ROOT / "cm-repo" / "challenge" / "ie-repr")
+RULES = challenge_reader.load(ROOT / "cm-repo" / "challenge" / "ie-repr")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = sorted(path.parent for path in HOME.glob("*/*/result.json"))
 SHOWN = (

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ie_crowd import canonical, captions, challenge, curves, history, numbers, pictures, report, verdict
+from ie_crowd import canonical, captions, challenge_reader, curves, history, numbers, pictures, report, verdict
 from ie_crowd.item import Item
 from toy_challenge.make import RULES, failed_run, run_document, write_folder
 
@@ -474,7 +474,7 @@ def test_no_bytes_break_the_reading_of_a_picture(at, content):
 
 
 def test_the_captions_here_can_be_read():
-    words = captions.load(challenge.find("ie-repr"))
+    words = captions.load(challenge_reader.find("ie-repr"))
     assert words.curves["bound"].unit == "nats"
     assert words.figures["styles"]
     assert captions.load(Path(__file__).parent / "toy_challenge") == captions.Captions()

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from ie_crowd import aggregate, canonical, challenge, document, result, schema
+from ie_crowd import aggregate, canonical, challenge_reader, document, result, schema
 from ie_crowd.aggregate import mean_sd_ci95
 from toy_challenge.make import CONFIG, FACTS, RULES, failed_run, run_document, write_folder, write_run
 
 LIBRARY = Path(result.__file__).parent
-HERE = challenge.find("ie-repr")
+HERE = challenge_reader.find("ie-repr")
 
 
 def completed(*values):
@@ -388,7 +388,7 @@ def test_metrics_may_not_be_named_by_a_newline(tmp_path):
 
 def test_the_rules_here_are_the_defaults_of_the_model():
     config = pytest.importorskip("ie_model.config")
-    rules = challenge.load(HERE)
+    rules = challenge_reader.load(HERE)
     for task, labels in ((one, labels) for one in rules.tasks for labels in one.labels):
         values = config.Config.resolve(dataset=task.dataset, supervision=task.supervision, labels=labels).to_dict()
         expected = set(rules.config) | set(result.PER_RUN)
@@ -403,14 +403,14 @@ def test_the_rules_here_are_the_defaults_of_the_model():
 
 def test_the_files_here_have_the_hashes_of_the_model():
     fetch = pytest.importorskip("ie_model.fetch")
-    rules = challenge.load(HERE)
+    rules = challenge_reader.load(HERE)
     for name, files in fetch.FILES.items():
         pinned = {file: digest if len(digest) == 64 else None for file, digest in files.items()}  # an MD5 pins nothing
         assert dict(rules.datasets[name]) == pinned
 
 
 def test_the_claims_here_are_about_known_tasks_and_metrics():
-    rules = challenge.load(HERE)
+    rules = challenge_reader.load(HERE)
     claims = document.read_yaml(HERE / "claims.yaml")["claims"]
     tasks = {f"{task.dataset}/{task.supervision}": task for task in rules.tasks}
     assert len({claim["id"] for claim in claims}) == len(claims)
@@ -492,13 +492,13 @@ def test_rules_that_are_wrong_are_refused_with_their_place(tmp_path, old, new, m
     assert old in text
     (tmp_path / "rules.yaml").write_text(text.replace(old, new, 1))
     with pytest.raises(ValueError, match=r"rules\.yaml: ") as caught:
-        challenge.load(tmp_path)
+        challenge_reader.load(tmp_path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_challenge_lists_the_known():
     with pytest.raises(ValueError, match="no challenge 'moon' here; known: ie-repr"):
-        challenge.find("moon")
+        challenge_reader.find("moon")
     with pytest.raises(ValueError, match="no challenge"):
-        challenge.find("../challenge/ie-repr")
+        challenge_reader.find("../challenge/ie-repr")

@@ -8,7 +8,7 @@ import re
 import pytest
 
 pytest.importorskip("starlette")
-from ie_crowd import challenge
+from ie_crowd import challenge_reader
 from ie_crowd.store import audit, discuss, moderate, people, write
 from sites import client
 from toy_challenge.documents import identified, text, toy
@@ -355,7 +355,7 @@ def test_the_paper_of_this_project(site_store):
 def test_examples_are_results_of_this_challenge():
     from ie_crowd.store import prepare
 
-    folder = challenge.find("ie-repr") / "examples"
+    folder = challenge_reader.find("ie-repr") / "examples"
     examples = sorted(folder.glob("*.json"))
     assert len(examples) == 3
     for path in examples:

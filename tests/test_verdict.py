@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ie_crowd import __main__ as command_line
-from ie_crowd import bands, challenge, checklists, claims, probes, render, result, sums, verdict
+from ie_crowd import bands, challenge, challenge_reader, checklists, claims, probes, render, result, sums, verdict
 from ie_crowd.item import STATES
 from toy_challenge.make import FACTS, RULES, run_document, write_folder
 
@@ -155,7 +155,7 @@ def test_a_challenge_without_claims_has_none(tmp_path):
 
 
 def test_the_claims_of_this_paper_can_be_read():
-    rules = challenge.load(challenge.find("ie-repr"))
+    rules = challenge_reader.load(challenge_reader.find("ie-repr"))
     found = claims.load(rules.folder, rules)
     assert {one.source for one in found if one.value is None and one.other is None} == {"not available"}
     assert sum(one.value is not None or one.other is not None for one in found) >= 4
@@ -222,7 +222,7 @@ def test_bands_that_are_wrong_are_refused_with_their_place(tmp_path, new, messag
     text = (TOY / "rules.yaml").read_text()
     (tmp_path / "rules.yaml").write_text(text.replace("{worse: 120, implausible: 0.05}", new, 1))
     with pytest.raises(ValueError, match=r"tasks\[0\]\.bands") as caught:
-        challenge.load(tmp_path)
+        challenge_reader.load(tmp_path)
     assert message in str(caught.value)
 
 

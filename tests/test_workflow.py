@@ -16,7 +16,7 @@ import results_folder
 import spent
 import workflow
 from conftest import ROOT
-from ie_crowd import challenge, schema, verdict
+from ie_crowd import challenge_reader, schema, verdict
 
 HOSTILE = ["with a space", 'a "quote"', "it's", "$(touch hacked)", "`touch hacked`", "a;b|c&d", "ünï"]
 PATIENCE = 120.0  # seconds; the machine may be busy
@@ -247,7 +247,7 @@ def test_m2_is_a_result_of_another_method_and_claims_nothing_of_the_paper(place)
     document = json.loads((place.out / "result.json").read_text())
     assert document["config"]["method"] == "m2"
     assert not {"invariant.knn_error", "invariance.shift"} & set(document["metrics"])
-    found = verdict.judge(place.out, challenge.load(challenge.find("ie-repr")))
+    found = verdict.judge(place.out, challenge_reader.load(challenge_reader.find("ie-repr")))
     rules = [item for item in found.items if item.name in ("rules.config", "rules.division", "rules.metrics")]
     assert {item.state for item in rules} == {"pass"}
     claims = [item for item in found.items if item.name.startswith("claim.")]
@@ -493,4 +493,4 @@ def test_customize_hands_the_end_of_the_workflow_on(checkout, tmp_path, monkeypa
 
 
 def test_the_challenge_is_where_the_workflow_looks():
-    assert challenge.load(challenge.find("ie-repr")).id == "ie-repr"
+    assert challenge_reader.load(challenge_reader.find("ie-repr")).id == "ie-repr"

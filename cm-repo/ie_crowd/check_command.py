@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import challenge, depth, document, render, verdict
+from ie_crowd import challenge_reader, depth, document, render, verdict
 from ie_crowd.item import Item
 
 EXAMPLES = """examples:
@@ -75,7 +75,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge, print, and return the exit status. Raises ValueError, one line, for what cannot be read or written."""
     _check_places(arguments)
-    rules = challenge.load(arguments.challenge) if arguments.challenge else None
+    rules = challenge_reader.load(arguments.challenge) if arguments.challenge else None
     request = depth.Request(arguments.depth, arguments.data, arguments.device, arguments.runs, _say)
     found = verdict.judge(arguments.folder, rules, request, arguments.against)
     # What the schema refuses is always shown and always fails, whichever groups were asked for.

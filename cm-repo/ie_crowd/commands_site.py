@@ -64,9 +64,9 @@ def _port(text: str) -> int:
 
 def reference() -> Path | None:
     """The reference results that come along: beside the library in a checkout, else in the installed crowd package."""
-    from ie_crowd import challenge
+    from ie_crowd import challenge_reader
 
-    return next((home for one in challenge.homes() if (home := one.parent / "experiment").is_dir()), None)
+    return next((home for one in challenge_reader.homes() if (home := one.parent / "experiment").is_dir()), None)
 
 
 def folders_of(arguments: argparse.Namespace) -> tuple[Path, ...]:

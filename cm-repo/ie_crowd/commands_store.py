@@ -161,10 +161,10 @@ class _Bar:
 
 def _rank(arguments: argparse.Namespace) -> int:
     engine = _open(arguments, create=False)
-    from ie_crowd import challenge
+    from ie_crowd import challenge_reader
     from ie_crowd.store import prepare, standings
 
-    given = challenge.load(arguments.challenge) if arguments.challenge else None
+    given = challenge_reader.load(arguments.challenge) if arguments.challenge else None
     tables = []
     for row in standings.contests(engine, given.id if given else None):
         contest = standings.Contest(*(row[name] for name in standings.Contest._fields))

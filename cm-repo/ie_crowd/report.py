@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ie_crowd import (
     captions,
-    challenge,
+    challenge_reader,
     checklists,
     crate,
     curves,
@@ -111,8 +111,8 @@ def _regrouped(group: Group, items: Iterable[Item]) -> Group:
 def rules_of(result: Mapping[str, Any]) -> tuple[Challenge | None, captions.Captions, str]:
     """The challenge that a result names, its captions, and one line if it is not known here."""
     try:
-        place = challenge.find(result["challenge"]["id"])
-        return challenge.load(place), captions.load(place), ""
+        place = challenge_reader.find(result["challenge"]["id"])
+        return challenge_reader.load(place), captions.load(place), ""
     except ValueError as error:
         return None, captions.Captions(), str(error)
 

@@ -10,7 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ie_crowd import challenge, document, numbers, submit_experiment, submit_publication, submit_server, submit_unsent
+from ie_crowd import (
+    challenge_reader,
+    document,
+    numbers,
+    submit_experiment,
+    submit_publication,
+    submit_server,
+    submit_unsent,
+)
 from ie_crowd.reader import RESULT
 from ie_crowd.submit_publication import KEEP, Publication
 from ie_crowd.submit_server import Server, UnreachableError
@@ -93,7 +101,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _publication(arguments: argparse.Namespace, *, figures: bool) -> Publication:
-    rules = challenge.load(arguments.challenge) if arguments.challenge else None
+    rules = challenge_reader.load(arguments.challenge) if arguments.challenge else None
     name = KEEP if arguments.submitter is None else arguments.submitter or None
     return submit_publication.prepare(arguments.folder, name, weights=arguments.weights, figures=figures, rules=rules)
 

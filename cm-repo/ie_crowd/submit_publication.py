@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ie_crowd import canonical, challenge, numbers, provenance, reader, verify
+from ie_crowd import canonical, challenge_reader, numbers, provenance, reader, verify
 from ie_crowd.challenge import Challenge
 from ie_crowd.item import Item
 from ie_crowd.store import names
@@ -64,7 +64,7 @@ def prepare(
             "see: python -m ie_crowd check DIR"
         )
     result = reader.accept(found)
-    by = rules or challenge.load(challenge.find(result["challenge"]["id"]))
+    by = rules or challenge_reader.load(challenge_reader.find(result["challenge"]["id"]))
     if name is not KEEP and name != result["submitter"]["name"]:
         result = {**result, "submitter": {"name": name}}
         result["id"] = canonical.identity(result)

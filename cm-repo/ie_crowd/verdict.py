@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import challenge, checklists, claims, copies, depth, document, probes, reader, sums, verify
+from ie_crowd import challenge_reader, checklists, claims, copies, depth, document, probes, reader, sums, verify
 from ie_crowd.challenge import Challenge
 from ie_crowd.checklists import Conclusion
 from ie_crowd.claims import Claim
@@ -88,7 +88,7 @@ def judge(
     if any(item.name == "schema" and item.state == "fail" for item in items):
         return _assemble({}, request.depth, items)
     result = reader.accept(written)
-    by = rules or challenge.load(challenge.find(result["challenge"]["id"]))
+    by = rules or challenge_reader.load(challenge_reader.find(result["challenge"]["id"]))
     items += depth.check(folder, result, by, items, request)
     for number, other in enumerate(against, 1):
         items.append(copies.compare(result, reader.read(other), f"{number}-{document.name_of(other)}"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ie_crowd import bands, canonical, challenge, document, provenance, result, rules, schema, sums, weights
+from ie_crowd import bands, canonical, challenge_reader, document, provenance, result, rules, schema, sums, weights
 from ie_crowd.challenge import Challenge
 from ie_crowd.item import Item, grouped, judge
 
@@ -44,7 +44,7 @@ def check_read(folder: Path, found: Any, rules_here: Challenge | None = None) ->
     items = [judge("schema", result.RESULT, problems, f"schema version {schema.SCHEMA_VERSION}")]
     if problems:
         return items
-    by = rules_here or challenge.load(challenge.find(found["challenge"]["id"]))
+    by = rules_here or challenge_reader.load(challenge_reader.find(found["challenge"]["id"]))
     parts = canonical.parts(found)
     items += [_complete(folder), _identity(found, parts), _aggregates(found, by), _privacy(found, parts)]
     items += [

@@ -71,9 +71,9 @@ def method(document: Mapping[str, Any]) -> str:
 
 def published() -> list[dict[str, Any]]:
     """The published rows of the challenge's claims.yaml."""
-    from ie_crowd import challenge, document
+    from ie_crowd import challenge_reader, document
 
-    claims = document.read_yaml(challenge.find(flags.CHALLENGE) / "claims.yaml")
+    claims = document.read_yaml(challenge_reader.find(flags.CHALLENGE) / "claims.yaml")
     rows: list[dict[str, Any]] = claims.get("published", [])
     return rows
 

@@ -215,8 +215,8 @@ def check_data(request: Request) -> None:
 def check_task(request: Request) -> None:
     """Raise ValueError when the config cannot be, or the challenge has no such task and would refuse its result."""
     config = request.config()
-    challenge = _import("ie_crowd.challenge")
-    task = challenge.load(challenge.find(CHALLENGE)).task(request.dataset, request.supervision)
+    challenge_reader = _import("ie_crowd.challenge_reader")
+    task = challenge_reader.load(challenge_reader.find(CHALLENGE)).task(request.dataset, request.supervision)
     if task is None or config["labels"] not in task.labels:
         known = " or ".join(map(str, task.labels)) if task else "no such task"
         raise ValueError(

@@ -25,7 +25,7 @@ import filelock
 import flags
 import results_folder
 import spent
-from ie_crowd import bundle, challenge, provenance, result, system
+from ie_crowd import bundle, challenge_reader, provenance, result, system
 from rich.console import Console
 from rich.table import Table
 
@@ -225,7 +225,7 @@ class Flow:
                 "submitter": None,
             }
             self._mark()
-        rules = challenge.load(challenge.find(flags.CHALLENGE))
+        rules = challenge_reader.load(challenge_reader.find(flags.CHALLENGE))
         document = result.assemble(self.folder, challenge=rules, division=None, **self.marker["facts"])
         self._mark(done="result.json")
         return document

@@ -4,11 +4,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from ie_crowd import challenge, result, sums
+from ie_crowd import challenge_reader, result, sums
 
 from . import compute
 
-RULES = challenge.load(Path(__file__).parent)
+RULES = challenge_reader.load(Path(__file__).parent)
 WEIGHTS: dict[str, bytes] = {}  # what write_run writes, by SHA-256
 CONFIG = {"epochs": 7, "window_days": 14, "damping": 0.25, "season": "wet, warm", "detrend": True}
 FACTS = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ie_crowd import captions, challenge, claims
+from ie_crowd import captions, challenge_reader, claims
 from ie_crowd.challenge import Challenge
 from ie_crowd.claims import Claim
 from ie_crowd.site import words
@@ -31,7 +31,7 @@ class Content:
 
 def load(folders: Sequence[Path] = ()) -> Content:
     """Read the challenges of the folders, by default the one that comes along. Raises ValueError of one line."""
-    all_rules = [challenge.load(folder) for folder in folders or _coming_along()]
+    all_rules = [challenge_reader.load(folder) for folder in folders or _coming_along()]
     rules = all_rules[0]
     return Content(
         challenges={one.id: one for one in all_rules},
@@ -45,7 +45,7 @@ def load(folders: Sequence[Path] = ()) -> Content:
 
 def _coming_along() -> list[Path]:
     """The challenges that come along with the library, by name: those of the first place that holds any."""
-    for home in challenge.homes():
+    for home in challenge_reader.homes():
         found = [path.parent for path in sorted(home.glob("*/rules.yaml"))]
         if found:
             return found

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 
-from ie_crowd import challenge, collector, document, sums
+from ie_crowd import challenge_reader, collector, document, sums
 from ie_crowd.challenge import Challenge
 from ie_crowd.reader import RESULT
 from ie_crowd.store import audit, database, tables, write
@@ -254,7 +254,7 @@ def _rules(challenges: Sequence[Path]) -> dict[str, Challenge] | None:
     """The rules of the folders given; None where only those that come along are asked for."""
     if not challenges:
         return None
-    given = [challenge.load(folder) for folder in challenges]
+    given = [challenge_reader.load(folder) for folder in challenges]
     return {rules.id: rules for rules in given}
 
 

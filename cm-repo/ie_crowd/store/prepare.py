@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ie_crowd import canonical, challenge, document, schema, verify
+from ie_crowd import canonical, challenge_reader, document, schema, verify
 from ie_crowd.aggregate import aggregate
 from ie_crowd.challenge import Challenge
 from ie_crowd.store import names
@@ -102,7 +102,7 @@ def prepare(content: bytes, rules: Mapping[str, Challenge] | None = None) -> Pre
 def known(challenge_id: str) -> Challenge | None:
     """The rules of a challenge that lies beside this library or is installed; None for an unknown one."""
     try:
-        return challenge.load(challenge.find(challenge_id))
+        return challenge_reader.load(challenge_reader.find(challenge_id))
     except ValueError:
         return None
 

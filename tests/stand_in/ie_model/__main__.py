@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from ie_crowd import challenge
+from ie_crowd import challenge_reader
 
 from ie_model.config import Config
 
-RULES = challenge.load(challenge.find("ie-repr"))
+RULES = challenge_reader.load(challenge_reader.find("ie-repr"))
 
 
 def log(**entry):
