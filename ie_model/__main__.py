@@ -1,9 +1,10 @@
-"""`python -m ie_model`: train, evaluate, figures, sample, curve, bench and info, each usable by itself.
+"""`python -m ie_model`: train, evaluate, figures, sample, curve, ablate, bench and info, each usable by itself.
 
     python -m ie_model train --dataset mnist --labels 100 --outdir my-run
     python -m ie_model evaluate my-run
     python -m ie_model figures my-run --outdir my-run-figures
     python -m ie_model sample my-run --out digits.png
+    python -m ie_model ablate --open --draws=3 --outdir my-ablation
     python -m ie_model info
 
 Exit codes: 0 done; 1 it failed while running; 2 a wrong argument or value; 130 and 143 interrupted, to be gone on with;
@@ -32,6 +33,14 @@ from typing import Any, NoReturn
 from ie_model import __version__, device, fetch
 from ie_model.bench import command as bench
 from ie_model.config import Config
+
+ABLATE_EXAMPLES = """It reads validation images, never test images. Draw i has seed and label draw i. Stopped, the same
+command goes on; with more draws or parts it trains what is missing. Means lie in OUTDIR/ablation.json.
+
+examples:
+  python -m ie_model ablate --outdir=closed
+  python -m ie_model ablate --open --draws=5 --parts=moved-copies,smoothness --outdir=open
+  python -m ie_model ablate --dataset=glyphs --supervision=supervised --outdir=glyphs     # no download"""
 
 # Read by OpenMP when torch is loaded. Threads that wait by spinning take the core from those they wait for as soon as
 # anything else runs on the machine: a training step was then 5 to 10 times slower than with threads that sleep.
@@ -119,6 +128,15 @@ def build_parser() -> argparse.ArgumentParser:
     curve = command("curve", _curve, "Draw error by number of labels, from a file of series (see plots.read_curve).")
     curve.add_argument("series", type=Path, help="JSON file with title, measured and published")
     curve.add_argument("--out", type=Path, action="append", required=True, help="PNG or SVG; may be repeated")
+
+    without = command("ablate", _ablate, "Train a recipe without each of its parts, on several draws, and compare.")
+    without.formatter_class, without.epilog = argparse.RawDescriptionHelpFormatter, ABLATE_EXAMPLES
+    _add_settings(without)
+    without.add_argument("--outdir", type=Path, required=True, help="folder of the trainings; it goes on in it")
+    without.add_argument("--draws", type=bench.positive, default=3, help="seeds, from 0 (default: %(default)s)")
+    without.add_argument("--parts", help="some of the parts, with commas between (default: all but cut-sums)")
+    without.add_argument("--at-once", type=bench.positive, help="trainings at once (default: one for each core)")
+    _add_common(without)
 
     bench.add(command)
 
@@ -277,6 +295,30 @@ def _curve(options: argparse.Namespace) -> None:
     figures.write(plots.label_curve(*plots.read_curve(options.series)), *options.out)
 
 
+def _ablate(options: argparse.Namespace) -> None:
+    if options.seed is not None or options.label_seed is not None:
+        raise ValueError("--seed and --label-seed: draw i has both at i; expected --draws=N")
+    at_once = options.at_once or bench.cores()
+    if options.threads is None:
+        options.threads = max(1, bench.cores() // at_once)
+    config, _ = _settings(options)
+    from rich.console import Console
+
+    from ie_model import ablation, progress
+
+    parts = None if options.parts is None else [part for part in options.parts.split(",") if part]
+    ablation.variants(config, parts)  # a part that is not there is refused before anything is fetched
+    folder = _data_folder(config, options)
+
+    def line(text: str) -> None:
+        if not options.quiet:
+            print(f"ablate: {text}", file=sys.stderr, flush=True)
+
+    with progress.steps("training", options.quiet) as report:
+        found = ablation.measure(config, folder, options.draws, parts, at_once, options.outdir, report, line)
+    Console(width=80).print(ablation.table(found))
+
+
 def _info(options: argparse.Namespace) -> None:
     config, device_found = _settings(options)
     from importlib.metadata import distributions
@@ -305,7 +347,9 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:
 def _stopped(options: argparse.Namespace, code: int) -> int:
     how = {130: "interrupted", 143: "terminated"}[code]
     kept = (
-        "finished epochs are kept; the same command goes on from there" if options.name == "train" else "run it again"
+        "finished epochs are kept; the same command goes on from there"
+        if options.name in ("train", "ablate")
+        else "run it again"
     )
     print(f"ie_model: {how}; {kept}", file=sys.stderr)
     return code

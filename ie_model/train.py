@@ -73,7 +73,7 @@ def labelled_order(labels: Tensor, per_class: int, steps: int, generator: torch.
             own[torch.randperm(len(own), generator=generator)][: batches_per_pass * per_class].view(-1, per_class)
             for _ in range(math.ceil(steps / batches_per_pass))
         ]
-        rows.append(torch.cat(passes)[:steps])
+        rows.append(torch.cat([own.new_empty(0, per_class), *passes])[:steps])  # no steps: no passes
     return torch.stack(rows, dim=1)
 
 

@@ -187,7 +187,7 @@ found = []
 def job(code):
     found.append((yield [sys.executable, "-c", code]))
 work = "x = bytearray({}); sum(range({}))"
-child.together([job(work.format(10**8, 10)), job(work.format(10, 2 * 10**7))], 2, cwd=".", env=os.environ)
+child.together([job(work.format(10**8, 10)), job(work.format(10, 6 * 10**7))], 2, cwd=".", env=os.environ)
 print(json.dumps([[ended.peak_rss_bytes, ended.cpu_seconds] for ended in found]))
 """
 

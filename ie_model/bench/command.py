@@ -48,7 +48,7 @@ def add(command: Callable[[str, Callable[[argparse.Namespace], None], str], argp
     parser.add_argument(
         "--threads", type=_counts, metavar="N,N", help="threads of step and matmul (default: 1 and all)"
     )
-    parser.add_argument("--repeats", type=_positive, default=7, help="rounds of alternation (default: %(default)s)")
+    parser.add_argument("--repeats", type=positive, default=7, help="rounds of alternation (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of a form in one round (default: %(default)s)")
     parser.add_argument("--bf16", action="store_true", help="our forms with bf16, as `train --bf16`")
     parser.add_argument("--compile", action="store_true", help="our forms compiled, as `train --compile`")
@@ -56,12 +56,12 @@ def add(command: Callable[[str, Callable[[argparse.Namespace], None], str], argp
     parser.add_argument("--open", action="store_true", help="our forms and trainings with the open recipe")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="profile ten steps too, into this folder")
     parser.add_argument(
-        "--grid-images", type=_positive, default=10_000, help="of each of its runs (default: %(default)s)"
+        "--grid-images", type=positive, default=10_000, help="of each of its runs (default: %(default)s)"
     )
     parser.add_argument("--outdir", type=Path, help="folder of time-to-error, which goes on in it")
-    parser.add_argument("--draws", type=_positive, default=5, help="of time-to-error (default: %(default)s)")
+    parser.add_argument("--draws", type=positive, default=5, help="of time-to-error (default: %(default)s)")
     parser.add_argument("--methods", default="equivae,m2,usual-m2", help="of time-to-error (default: %(default)s)")
-    parser.add_argument("--epochs", type=_positive, help="of time-to-error's trainings (default: that of train)")
+    parser.add_argument("--epochs", type=positive, help="of time-to-error's trainings (default: that of train)")
     parser.add_argument("--cap", type=float, default=600.0, help="seconds of the usual M2 (default: %(default)s)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -157,11 +157,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number above 0, for argparse."""
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 def _counts(text: str) -> list[int]:
-    return sorted({_positive(part) for part in text.split(",")})
+    return sorted({positive(part) for part in text.split(",")})

@@ -8,16 +8,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
+from ie_model import children
 from ie_model.bench import spread
 from ie_model.config import Config
 
 DRAWS = 4
-POLL_SECONDS = 0.05
 
 
 class Way(NamedTuple):
@@ -62,23 +64,18 @@ def measure(
 def _train(config: Config, data: Path | None, images: int, way: Way, place: Path) -> tuple[float, int]:
     """Seconds until all draws are trained, and the most memory that they held together. RuntimeError if one fails."""
     place.mkdir()
-    waiting, most = list(range(DRAWS)), 0
-    running: list[subprocess.Popen[bytes]] = []
+    most = 0
+
+    def look(running: list[subprocess.Popen[bytes]]) -> None:
+        nonlocal most
+        most = max(most, sum(map(_memory, running)))
+
+    starts = [partial(_start, config, data, images, way.threads, seed, place) for seed in range(DRAWS)]
     began = time.perf_counter()
-    try:
-        while waiting or running:
-            while waiting and len(running) < way.processes:
-                running.append(_start(config, data, images, way.threads, waiting.pop(0), place))
-            most = max(most, sum(map(_memory, running)))
-            time.sleep(POLL_SECONDS)
-            for process in [one for one in running if one.poll() is not None]:
-                running.remove(process)
-                if process.returncode:
-                    raise RuntimeError(f"a training of the grid ended with exit code {process.returncode}")
-    finally:
-        for process in running:
-            process.terminate()
-            process.wait()
+    with closing(children.together(starts, way.processes, look)) as ended:
+        for _, code in ended:
+            if code:
+                raise RuntimeError(f"a training of the grid ended with exit code {code}")
     return time.perf_counter() - began, most
 
 

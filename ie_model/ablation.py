@@ -1,0 +1,213 @@
+"""What each part of a recipe brings: the whole recipe, and the recipe without the part, trained on the same draws.
+
+Judged on the validation images: the test images are for results. Every training is a run folder like any other, so that
+a command that was stopped goes on, and asking for more draws or parts trains only what is missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ie_model import children, run_folder
+from ie_model.config import Config
+
+PARTS: dict[str, dict[str, Any]] = {
+    "pose": {"pose_gain": 0.0},
+    "free-nats": {"free_nats": 0.0},
+    "dear-v": {"kl_start": 1.0, "free_nats": 0.0},  # nothing of a KL at its own weight is to be given back
+    "smoothness": {"smoothness_weight": 0.0},
+    "balance": {"balance_weight": 0.0},
+    "light-labels": {"labelled_weight": 1.0},
+    "warm-up": {"warm_up_steps": 0},
+    "moved-copies": {"moved_weight": 0.0},
+    "sharpness": {"moved_sharpness": 1.0},
+    "cut-sums": {"likeliest": 1000, "pairs_per_image": 1000.0},
+}
+WITH_ALL_LABELS = ("pose", "free-nats", "dear-v")  # the others have no effect there
+COSTLY = ("cut-sums",)  # three times the time: only where it is asked for
+WHOLE, NOTHING = "whole", "without-all"
+RESULT, RUNS = "ablation.json", "runs"
+
+
+def parts_of(config: Config) -> list[str]:
+    """The parts that this recipe has: without them its settings would be others."""
+    own = config.to_dict()
+    return [
+        part
+        for part, changes in PARTS.items()
+        if any(own[name] != value for name, value in changes.items())
+        and (config.semi_supervised or part in WITH_ALL_LABELS)
+        and not (part == "sharpness" and not config.moved_weight)
+    ]
+
+
+def variants(config: Config, parts: Sequence[str] | None = None) -> dict[str, Config]:
+    """The recipe, the recipe without each part, and without all of them. Raises ValueError for a part it has not.
+
+    Without ``parts``: all that it has, but for those that cost far more time.
+    """
+    there = parts_of(config)
+    chosen = [part for part in there if part not in COSTLY] if parts is None else list(dict.fromkeys(parts))
+    if odd := [part for part in chosen if part not in there]:
+        raise ValueError(f"parts: this recipe has no {odd[0]!r}; expected some of: {', '.join(there)}")
+    found = {WHOLE: config} | {f"without-{part}": dataclasses.replace(config, **PARTS[part]) for part in chosen}
+    if len(chosen) > 1:
+        every = {name: value for part in chosen for name, value in PARTS[part].items()}
+        found[NOTHING] = dataclasses.replace(config, **every)
+    return found
+
+
+def measure(
+    config: Config,
+    data: Path | None,
+    draws: int,
+    parts: Sequence[str] | None,
+    at_once: int,
+    out: Path,
+    report: Callable[[str], None],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Trains what is missing in ``out`` and writes ablation.json there, which is returned.
+
+    Draw i has seed and label draw i. ``report`` hears what is going on, ``say`` a line for each training that ended.
+    Raises ValueError where ``out`` holds other settings, RuntimeError for a training that could not be made; one that
+    diverged is counted as failed and is in no mean.
+    """
+    every = variants(config, parts)
+    runs: dict[tuple[str, int], Config] = {
+        (name, draw): dataclasses.replace(variant, seed=draw, label_seed=draw, control_steps=1)  # the control is unread
+        for draw in range(draws)
+        for name, variant in every.items()
+    }
+    missing = [key for key in runs if not _is_done(_place(out, *key), runs[key])]
+    if missing:
+        out.mkdir(parents=True, exist_ok=True)
+        say(f"{len(missing)} {'training' if len(missing) == 1 else 'trainings'} to do, {at_once} at once")
+    began, ended = time.monotonic(), 0
+    starts = [partial(_start, runs[key], _place(out, *key), data) for key in missing]
+    report(f"0 of {len(missing)} trainings")
+    with closing(children.together(starts, at_once)) as codes:
+        for index, code in codes:
+            name, draw = missing[index]
+            if not _is_done(_place(out, name, draw), runs[name, draw]):
+                raise RuntimeError(f"the training {name}, draw {draw}, ended with exit code {code}")
+            ended += 1
+            left = (time.monotonic() - began) / ended * (len(missing) - ended) / 60
+            report(f"{ended} of {len(missing)} trainings, about {left:.0f} min left")
+            say(f"{name}, draw {draw}: {_shown(_read(_place(out, name, draw)))}")
+    rows = {name: [_read(_place(out, name, draw)) for draw in range(draws)] for name in every}
+    found = {"format": 1, "config": config.to_dict(), "draws": draws, "variants": summary(rows)}
+    run_folder.write_json(out / RESULT, found)
+    return found
+
+
+def summary(rows: Mapping[str, Sequence[Mapping[str, Any] | None]]) -> list[dict[str, Any]]:
+    """Of each variant's runs (None: failed) the means, and the mean difference to the whole recipe on the same draws.
+
+    Every mean is {"mean", "half", "n"}, half of its 95 % interval by Student's t; None where there is nothing to say.
+    """
+    whole = rows[WHOLE]
+    found = []
+    for name, own in rows.items():
+        both = [(one, other) for one, other in zip(own, whole, strict=True) if one and other]
+        found.append(
+            {
+                "name": name,
+                "changes": {} if name in (WHOLE, NOTHING) else PARTS[name.removeprefix("without-")],
+                "runs": list(own),
+                "failed": sum(row is None for row in own),
+                "valid_error": interval([row["valid_error"] for row in own if row]),
+                "bound": interval([row["bound"] for row in own if row]),
+                "difference": None
+                if name == WHOLE
+                else interval([one["valid_error"] - other["valid_error"] for one, other in both]),
+            }
+        )
+    return found
+
+
+def interval(values: Sequence[float]) -> dict[str, float | None] | None:
+    """Mean, half of its 95 % interval (None for a single value) and number of some values; None where there is none."""
+    if not values:
+        return None
+    half = None
+    if len(values) > 1:
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(len(values) - 1, 0.975)) * statistics.stdev(values) / math.sqrt(len(values))
+    return {"mean": statistics.fmean(values), "half": half, "n": len(values)}
+
+
+def table(found: Mapping[str, Any]) -> Any:
+    """The means as a table of `rich`, for a terminal of 80 columns."""
+    from rich.table import Table
+
+    title = f"{found['draws']} draw{'s' if found['draws'] > 1 else ''}, validation images, mean ± 95 % interval"
+    shown = Table(title=title, title_justify="left", width=80)
+    for number, column in enumerate(("recipe", "error, %", "over whole", "bound, nats")):
+        shown.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+    for row in found["variants"]:
+        name = row["name"].replace("-", " ", 1) + (f" ({row['failed']} failed)" if row["failed"] else "")
+        more = _mean(row["difference"], 2, "+")
+        shown.add_row(name, _mean(row["valid_error"], 2), more, _mean(row["bound"], 1))
+    shown.caption = "bound: of the last epoch, in training"
+    return shown
+
+
+def _mean(value: Mapping[str, Any] | None, digits: int, sign: str = "") -> str:
+    if value is None:
+        return ""
+    half = "" if value["half"] is None else f" ± {value['half']:.{digits}f}"
+    return f"{value['mean']:{sign}.{digits}f}{half}"
+
+
+def _place(out: Path, name: str, draw: int) -> Path:
+    return out / RUNS / f"{name}-{draw}"
+
+
+def _is_done(place: Path, config: Config) -> bool:
+    """Whether the run has ended, well or not. Raises ValueError where it is a run of other settings."""
+    stored = place / run_folder.CONFIG
+    if stored.exists():
+        there, asked = Config.read(stored).to_dict(), config.to_dict()
+        if changed := [name for name, value in asked.items() if there[name] != value]:
+            raise ValueError(
+                f"outdir: {place} holds a run with another {changed[0]} ({there[changed[0]]!r} instead of "
+                f"{asked[changed[0]]!r}); give the same settings to go on, or another folder"
+            )
+    return (place / run_folder.RUN).exists()
+
+
+def _read(place: Path) -> dict[str, Any] | None:
+    """Validation error in %, bound and KL in nats of the last epoch, and seconds; None if the training failed."""
+    run = json.loads((place / run_folder.RUN).read_bytes())
+    if run["status"] == "failed":
+        return None
+    last = run_folder.read_metrics(place)[-1]
+    return {name: last[name] for name in ("valid_error", "bound", "kl")} | {"seconds": run["wall_seconds"]}
+
+
+def _shown(row: Mapping[str, Any] | None) -> str:
+    return "failed" if row is None else f"{row['valid_error']:.2f} %, bound {row['bound']:.1f} nats"
+
+
+def _start(config: Config, place: Path, data: Path | None) -> subprocess.Popen[bytes]:
+    """Starts `train` with every setting spelled out."""
+    settings = []
+    for name, value in config.to_dict().items():
+        flag = "--" + name.replace("_", "-")
+        settings += [flag] * value if isinstance(value, bool) else [f"{flag}={value}"]
+    argv = [sys.executable, "-m", "ie_model", "train", *settings, f"--outdir={place}", "--quiet"]
+    return subprocess.Popen([*argv, *([f"--data={data}"] if data else [])], env=os.environ, stdin=subprocess.DEVNULL)
