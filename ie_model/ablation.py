@@ -32,10 +32,12 @@ PARTS: dict[str, dict[str, Any]] = {
     "light-labels": {"labelled_weight": 1.0},
     "warm-up": {"warm_up_steps": 0},
     "moved-copies": {"moved_weight": 0.0},
+    "ramp": {"moved_ramp": 0.0},
     "sharpness": {"moved_sharpness": 1.0},
     "cut-sums": {"likeliest": 1000, "pairs_per_image": 1000.0},
 }
 WITH_ALL_LABELS = ("pose", "free-nats", "dear-v")  # the others have no effect there
+OF_COPIES = ("ramp", "sharpness")  # have no effect without moved copies
 COSTLY = ("cut-sums",)  # three times the time: only where it is asked for
 WHOLE, NOTHING = "whole", "without-all"
 RESULT, RUNS = "ablation.json", "runs"
@@ -49,7 +51,7 @@ def parts_of(config: Config) -> list[str]:
         for part, changes in PARTS.items()
         if any(own[name] != value for name, value in changes.items())
         and (config.semi_supervised or part in WITH_ALL_LABELS)
-        and not (part == "sharpness" and not config.moved_weight)
+        and (config.moved_weight > 0 or part not in OF_COPIES)
     ]
 
 

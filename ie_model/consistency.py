@@ -81,11 +81,12 @@ def terms(
     unknown: Tensor,
     config: Config,
     smoothness_weight: float | Tensor | None,
+    moved_weight: float | Tensor | None,
     noise: torch.Generator,
 ) -> Tensor:
     """What is added to a step's loss, in nats per image; 0 where neither term is asked for. Returns ().
 
-    smoothness_weight: a number, or a tensor () that nothing here looks into; None for no smoothness.
+    Weights: numbers, or tensors () that nothing here looks into; None for no smoothness, or no moved copies.
     known: labelled images (C, k, *shape); unknown: (B, *shape). ``noise`` gives steps and movements, on their device.
     """
     total = torch.zeros((), device=unknown.device)
@@ -98,12 +99,14 @@ def terms(
             some = unknown[: config.smoothness_images]
             start = torch.randn(some.shape, generator=noise, device=some.device)
             total = total + smoothness_weight * smoothness(log_q, some, start, config.smoothness_radius)
-        if config.moved_weight:
-            total = total + _moved_copies(log_q, known, unknown, config, noise)
+        if moved_weight is not None:
+            total = total + _moved_copies(log_q, known, unknown, config, moved_weight, noise)
     return total
 
 
-def _moved_copies(log_q: LogQ, known: Tensor, unknown: Tensor, config: Config, noise: torch.Generator) -> Tensor:
+def _moved_copies(
+    log_q: LogQ, known: Tensor, unknown: Tensor, config: Config, weight: float | Tensor, noise: torch.Generator
+) -> Tensor:
     """Moved unlabelled images are to agree with what they come from, moved labelled ones to have their class."""
     classes, k = known.shape[:2]
     copies = transforms.distort(torch.cat([known.flatten(0, 1), unknown]), config.moved_amount, noise)
@@ -113,4 +116,4 @@ def _moved_copies(log_q: LogQ, known: Tensor, unknown: Tensor, config: Config, n
     answers = log_q(copies)
     on_known = F.nll_loss(answers[: len(own)], own, reduction="sum") / len(unknown)
     on_unknown = divergence(target, answers[len(own) :]).mean()
-    return config.classifier_weight * on_known + config.moved_weight * on_unknown
+    return config.classifier_weight * on_known + weight * on_unknown

@@ -94,6 +94,11 @@ def smoothness_weight(config: Config, done: float) -> float:
     return config.smoothness_weight * _left(config.smoothness_until, done)
 
 
+def moved_weight(config: Config, done: float) -> float:
+    """Weight of what moved copies are to agree with when the share ``done`` of all steps lies behind: rises from 0."""
+    return config.moved_weight * (min(1.0, done / config.moved_ramp) if config.moved_ramp else 1.0)
+
+
 def _left(until: float, done: float) -> float:
     """What is left of a weight that falls to 0 along a line until the share ``until`` of the steps is done."""
     return max(0.0, 1 - done / until) if until else 0.0
@@ -163,7 +168,7 @@ def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: data.Traini
     noise = torch.Generator(device)
 
     def step(smoothed: bool, known_at: Tensor, unknown_at: Tensor, numbers: Numbers) -> Tensor:
-        optimiser.lr, kl, balance, smoothness, left = numbers
+        optimiser.lr, kl, balance, smoothness, left, moved = numbers
         free = left if config.free_nats else None
         known = images.labelled.images[known_at]  # (C, k, *shape)
         if config.semi_supervised:
@@ -172,7 +177,8 @@ def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: data.Traini
             draw = torch.randn(pairs, config.equivariant_dim, generator=noise, device=device)
             with precision(config, device):
                 result = semi_supervised_step(model, known, unknown, draw, config, kl, balance, free)
-                extra = consistency.terms(model, known, unknown, config, smoothness if smoothed else None, noise)
+                weights = smoothness if smoothed else None, moved if config.moved_weight else None
+                extra = consistency.terms(model, known, unknown, config, *weights, noise)
             result = result._replace(loss=result.loss + extra)
         else:
             draw = torch.randn(known_at.numel(), config.equivariant_dim, generator=noise, device=device)
@@ -184,14 +190,16 @@ def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: data.Traini
     return Repeated(config, step, noise)
 
 
-def scheduled(config: Config, done: float) -> tuple[float, float, float, float, float]:
-    """Step size, weights of KL, balance and smoothness, and free nats when the share ``done`` of the steps is done."""
+def scheduled(config: Config, done: float) -> tuple[float, float, float, float, float, float]:
+    """Step size, weights of KL, balance and smoothness, free nats, and weight of moved copies, when the share ``done``
+    of the steps lies behind."""
     return (
         learning_rate(config, done),
         kl_weight(config, done),
         balance_weight(config, done),
         smoothness_weight(config, done) if config.semi_supervised else 0.0,
         config.free_nats * _left(config.kl_until, done),
+        moved_weight(config, done),
     )
 
 

@@ -31,7 +31,7 @@ def test_a_recipe_has_the_parts_that_its_settings_differ_by():
     assert ablation.parts_of(config()) == closed
     assert ablation.parts_of(config(supervision="supervised")) == ["pose", "dear-v"]
     in_open = ablation.parts_of(config(open=True))
-    assert set(in_open) - set(closed) == {"moved-copies", "sharpness"}
+    assert set(in_open) - set(closed) == {"moved-copies", "ramp", "sharpness"}
     assert set(closed) - set(in_open) == {"pose", "free-nats"}
 
 

@@ -102,7 +102,7 @@ def test_perturbed_batches_leave_no_trace_in_the_running_statistics():
 def test_without_weights_nothing_is_added_and_no_noise_is_drawn():
     known, unknown = batches()
     noise = generator()
-    value = consistency.terms(EquiVAE(SMALL), known, unknown, SMALL, None, noise)
+    value = consistency.terms(EquiVAE(SMALL), known, unknown, SMALL, None, None, noise)
     assert value.item() == 0
     assert torch.equal(noise.get_state(), generator().get_state())
 
@@ -111,7 +111,7 @@ def test_smoothness_is_asked_of_the_first_images_of_a_step_times_its_weight():
     torch.manual_seed(5)
     model = EquiVAE(SMALL)
     known, unknown = batches()
-    value = consistency.terms(model, known, unknown, SMALL, 7.0, generator())
+    value = consistency.terms(model, known, unknown, SMALL, 7.0, None, generator())
     start = torch.randn(3, 1, 28, 28, generator=generator())
     one = consistency.smoothness(lambda x: model.classify(model.features(x)), unknown[:3], start, 3.0)
     torch.testing.assert_close(value, 7 * one)
@@ -122,7 +122,7 @@ def test_copies_that_are_not_moved_agree_with_themselves_and_labelled_ones_have_
     config = Config(**{**OPEN.to_dict(), "moved_amount": 0.0, "moved_sharpness": 1.0})
     model = EquiVAE(config).eval()  # running statistics: the same answer in every batch
     known, unknown = batches()
-    value = consistency.terms(model, known, unknown, config, None, generator())
+    value = consistency.terms(model, known, unknown, config, None, 5.0, generator())
     log_q = model.classify(model.features(known.flatten(0, 1)))
     own = -log_q[torch.arange(20), torch.arange(10).repeat_interleave(2)].sum() / len(unknown)
     torch.testing.assert_close(value, config.classifier_weight * own, rtol=1e-4, atol=1e-4)
@@ -135,8 +135,19 @@ def test_sharper_targets_ask_for_surer_answers():
     for sharpness in (1.0, 4.0):
         config = Config(**{**OPEN.to_dict(), "moved_amount": 0.0, "moved_sharpness": sharpness})
         torch.manual_seed(8)
-        values.append(consistency.terms(EquiVAE(config).eval(), known, unknown, config, None, generator()).item())
+        values.append(consistency.terms(EquiVAE(config).eval(), known, unknown, config, None, 5.0, generator()).item())
     assert values[1] > values[0]
+
+
+def test_the_weight_is_that_of_unlabelled_copies_alone():
+    torch.manual_seed(9)
+    model = EquiVAE(OPEN).eval()
+    known, unknown = batches()
+    none, one, three = (
+        consistency.terms(model, known, unknown, OPEN, None, weight, generator()).item() for weight in (0.0, 1.0, 3.0)
+    )
+    assert 0 < none < one  # labelled copies are to have their class from the start
+    assert three - none == pytest.approx(3 * (one - none), rel=1e-4)
 
 
 def test_distortion_by_nothing_is_the_image_and_by_something_repeats():

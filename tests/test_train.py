@@ -67,6 +67,13 @@ def test_what_is_free_is_gone_where_the_kl_has_its_full_weight():
     assert train.kl_weight(config, 0.8) == 1.0
 
 
+def test_copies_count_more_and_more_until_the_ramp_ends():
+    config = dataclasses.replace(CONFIG, moved_weight=10.0, moved_ramp=0.4)
+    assert [train.scheduled(config, done)[5] for done in (0.0, 0.2, 0.4, 1.0)] == pytest.approx([0, 5, 10, 10])
+    at_once = dataclasses.replace(config, moved_ramp=0.0)
+    assert [train.moved_weight(at_once, done) for done in (0.0, 1.0)] == [10, 10]
+
+
 def test_the_optimiser_has_the_settings_of_the_run():
     _, optimiser = train.new_model(
         dataclasses.replace(CONFIG, adam_beta2=0.5, learning_rate=0.125), torch.device("cpu")

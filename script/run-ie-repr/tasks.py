@@ -84,13 +84,14 @@ class Tasks:
         device = self.found["device"]
         planned, left = 0.0, 0.0
         for name, part in self.parts.items():
-            run = plan.seconds(part.method, part.dataset, part.supervision, part.open)
+            config = part.config()
+            run = plan.seconds(part.method, part.dataset, part.supervision, part.open, config["epochs"])
             if run is None or (device != "cpu" and not done):
                 return f"{head}; how long the others take is not known here"
             if name in done:
                 planned += run * part.seeds
             else:
-                together = at_once.how_many(part.seeds, part.config()["threads"], device, part.image_bytes())
+                together = at_once.how_many(part.seeds, config["threads"], device, part.image_bytes())
                 left += run * part.seeds / together
         pace, source = (
             (took / planned, "as this machine has shown") if done else (1.0, "on cores like those of the plan")
