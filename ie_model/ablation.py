@@ -95,16 +95,17 @@ def measure(
     }
     missing = [key for key in runs if not _is_done(_place(out, *key), runs[key])]
     if missing:
-        out.mkdir(parents=True, exist_ok=True)
+        (out / RUNS).mkdir(parents=True, exist_ok=True)
         say(f"{len(missing)} {'training' if len(missing) == 1 else 'trainings'} to do, {at_once} at once")
     began, ended = time.monotonic(), 0
-    starts = [partial(_start, runs[key], _place(out, *key), data) for key in missing]
+    starts = [partial(_start, runs[key], _place(out, *key), data, _log(out, *key)) for key in missing]
     report(f"0 of {len(missing)} trainings")
     with closing(children.together(starts, at_once)) as codes:
         for index, code in codes:
             name, draw = missing[index]
             if not _is_done(_place(out, name, draw), runs[name, draw]):
-                raise RuntimeError(f"the training {name}, draw {draw}, ended with exit code {code}")
+                raise RuntimeError(f"{name}, draw {draw}: {_last_words(_log(out, name, draw)) or f'exit code {code}'}")
+            _log(out, name, draw).unlink(missing_ok=True)
             ended += 1
             left = (time.monotonic() - began) / ended * (len(missing) - ended) / 60
             report(f"{ended} of {len(missing)} trainings, about {left:.0f} min left")
@@ -205,11 +206,23 @@ def _shown(row: Mapping[str, Any] | None) -> str:
     return "failed" if row is None else f"{row['valid_error']:.2f} %, bound {row['bound']:.1f} nats"
 
 
-def _start(config: Config, place: Path, data: Path | None) -> subprocess.Popen[bytes]:
+def _log(out: Path, name: str, draw: int) -> Path:
+    """Where a training's messages go: on a terminal those of several at once would stand between each other."""
+    return out / RUNS / f"{name}-{draw}.log"
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return lines[-1].removeprefix("ie_model: error: ") if lines else ""
+
+
+def _start(config: Config, place: Path, data: Path | None, log: Path) -> subprocess.Popen[bytes]:
     """Starts `train` with every setting spelled out."""
     settings = []
     for name, value in config.to_dict().items():
         flag = "--" + name.replace("_", "-")
         settings += [flag] * value if isinstance(value, bool) else [f"{flag}={value}"]
     argv = [sys.executable, "-m", "ie_model", "train", *settings, f"--outdir={place}", "--quiet"]
-    return subprocess.Popen([*argv, *([f"--data={data}"] if data else [])], env=os.environ, stdin=subprocess.DEVNULL)
+    argv += [f"--data={data}"] if data else []
+    with log.open("wb") as messages:
+        return subprocess.Popen(argv, env=os.environ, stdin=subprocess.DEVNULL, stderr=messages)
