@@ -95,7 +95,10 @@ def measure(
     }
     missing = [key for key in runs if not _is_done(_place(out, *key), runs[key])]
     if missing:
-        (out / RUNS).mkdir(parents=True, exist_ok=True)
+        try:
+            (out / RUNS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"outdir: cannot make {out / RUNS} ({error.strerror}); choose another folder") from error
         say(f"{len(missing)} {'training' if len(missing) == 1 else 'trainings'} to do, {at_once} at once")
     began, ended = time.monotonic(), 0
     starts = [partial(_start, runs[key], _place(out, *key), data, _log(out, *key)) for key in missing]

@@ -106,6 +106,13 @@ def test_a_training_that_diverged_is_shown_as_failed(tmp_path, monkeypatch):
     assert "without-pose, draw 0: failed" in said
 
 
+def test_a_file_is_no_folder_for_trainings(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(ValueError, match="outdir: cannot make .*choose another folder"):
+        ablation.measure(config(), None, 1, [], 1, tmp_path / "taken", silent, silent)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_a_training_that_cannot_be_made_is_told_by_its_last_words(tmp_path, monkeypatch):
     def start(config, place, data, log):
         log.write_text("ie_model: error: the disk is full\n")
