@@ -108,7 +108,7 @@ def test_a_training_that_diverged_is_shown_as_failed(tmp_path, monkeypatch):
 
 def test_a_file_is_no_folder_for_trainings(tmp_path):
     (tmp_path / "taken").write_text("mine")
-    with pytest.raises(ValueError, match="outdir: cannot make .*choose another folder"):
+    with pytest.raises(ValueError, match=r"outdir: cannot make .*choose another folder"):
         ablation.measure(config(), None, 1, [], 1, tmp_path / "taken", silent, silent)
     assert (tmp_path / "taken").read_text() == "mine"
 
