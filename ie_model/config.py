@@ -66,7 +66,7 @@ BEFORE = {
 UNPOSED = {"pose_gain": 0.0, "free_nats": 0.0}
 # With all labels free nats let v tell the class of real images more than it may, and a dearer v tells it less. With few
 # labels of glyphs, which differ by little but a map of the plane, they let v turn one shape into another.
-SUPERVISED_ON_IMAGES = {"free_nats": 0.0, "kl_start": 5.0, "epochs": 30}
+SUPERVISED_ON_IMAGES = {"free_nats": 0.0, "kl_start": 5.0, "epochs": 30, "per_class": 15}
 FEW_LABELS_OF_GLYPHS = {"free_nats": 0.0}
 MANY_LABELS = 600  # from so many on more epochs lower the error further
 MANY_LABELS_EPOCHS = 12
