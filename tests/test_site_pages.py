@@ -48,6 +48,14 @@ def test_a_list_filters_and_sorts(site):
     assert order(site, "cpu_model=Neoverse-N1&sort=created") == ["ada2", "bob"]
 
 
+def test_the_front_page_tells_apart_what_was_run(site):
+    """Results of one task may be of either division: their values alone would contradict each other."""
+    latest = site.get("/").text.partition("Newest results")[2].partition("</ul>")[0]
+    told = re.findall(r'<a href="/results/[0-9a-f]{64}">([^<]*)</a>', latest)
+    assert len(told) == 5
+    assert all(text.endswith(", closed") for text in told)
+
+
 def offered(site, path):
     """The first line of each CSV table that a page offers to download, and how many follow it; JSON must agree."""
     found = {}

@@ -71,7 +71,8 @@ def written(rows: list[dict[str, Any]], request: Request) -> bytes:
 def title(row: dict[str, Any]) -> str:
     """What was submitted, in a few words."""
     what = f"{row['dataset']}, {row['supervision']}, {present.labels(row['labels'])}, {row['division']} division"
-    return f"{what}, by {row['submitter'] or 'somebody who is not named'}"
+    method = f", {row['method']}" if row["method"] else ""
+    return f"{what}{method}, by {row['submitter'] or 'somebody who is not named'}"
 
 
 def summary(row: dict[str, Any], rules: Any) -> str:
