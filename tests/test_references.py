@@ -32,11 +32,10 @@ def test_every_row_of_the_table_has_its_result():
         (found["task"]["dataset"], found["task"]["labels"], RULES.method(found["config"]))
         for found in map(result, RESULTS)
     }
-    for labels in (100, 600, 1000, 3000, "all"):
-        assert ("mnist", labels, "equivae") in there
+    for dataset in ("mnist", "fashion-mnist"):
+        assert {(dataset, labels, "equivae") for labels in (100, 600, 1000, 3000, "all")} <= there
     assert ("mnist", 100, "m2") in there
-    for dataset in ("fashion-mnist", "glyphs"):
-        assert {(dataset, 100, "equivae"), (dataset, "all", "equivae")} <= there
+    assert {("glyphs", 100, "equivae"), ("glyphs", "all", "equivae")} <= there
 
 
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda folder: f"{folder.parent.name}-{folder.name[-12:]}")
