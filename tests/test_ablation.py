@@ -149,6 +149,7 @@ def test_whoever_stops_listening_leaves_no_process():
     assert next(listening) == (0, 0)
     listening.close()
     assert all(process.poll() is not None for process in seen)
+    assert any(process.returncode != 0 for process in seen)  # it was ended, not waited for
 
 
 # The command

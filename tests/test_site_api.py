@@ -455,6 +455,12 @@ def test_the_feed(site, store, ids):  # noqa: F811
     assert any("Tom's x" in entry.find("a:title", atom).text for entry in after)
 
 
+def test_an_entry_names_the_method_where_the_rules_tell_methods_apart():
+    row = {"dataset": "gauges", "supervision": "supervised", "labels": "all", "division": "open", "submitter": "Ada"}
+    assert feeds.title({**row, "method": "dry"}).endswith("open division, dry, by Ada")
+    assert feeds.title({**row, "method": ""}).endswith("open division, by Ada")
+
+
 def test_text_that_no_xml_holds_is_replaced():
     assert feeds._legal("a\x00b\ufffe\ud800c\U0001f600") == "a\ufffdb\ufffd\ufffdc\U0001f600"
 
