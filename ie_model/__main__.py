@@ -135,7 +135,9 @@ def build_parser() -> argparse.ArgumentParser:
     without.add_argument("--outdir", type=Path, required=True, help="folder of the trainings; it goes on in it")
     without.add_argument("--draws", type=bench.positive, default=3, help="seeds, from 0 (default: %(default)s)")
     without.add_argument("--parts", help="some of the parts, with commas between (default: all but cut-sums)")
-    without.add_argument("--at-once", type=bench.positive, help="trainings at once (default: one for each core)")
+    without.add_argument(
+        "--at-once", type=bench.positive, help="trainings at once (default: as many as there is room for)"
+    )
     _add_common(without)
 
     bench.add(command)
@@ -298,17 +300,17 @@ def _curve(options: argparse.Namespace) -> None:
 def _ablate(options: argparse.Namespace) -> None:
     if options.seed is not None or options.label_seed is not None:
         raise ValueError("--seed and --label-seed: draw i has both at i; expected --draws=N")
-    at_once = options.at_once or bench.cores()
     if options.threads is None:
-        options.threads = max(1, bench.cores() // at_once)
+        options.threads = 1  # several at once, with one thread each, take less time than one after another with more
     config, _ = _settings(options)
     from rich.console import Console
 
-    from ie_model import ablation, progress
+    from ie_model import ablation, children, progress
 
     parts = None if options.parts is None else [part for part in options.parts.split(",") if part]
     ablation.variants(config, parts)  # a part that is not there is refused before anything is fetched
     folder = _data_folder(config, options)
+    at_once = options.at_once or children.how_many(sys.maxsize, config.threads, config.device, config.facts.image_bytes)
 
     def line(text: str) -> None:
         if not options.quiet:

@@ -39,7 +39,7 @@ PARTS: dict[str, dict[str, Any]] = {
 WITH_ALL_LABELS = ("pose", "free-nats", "dear-v")  # the others have no effect there
 OF_COPIES = ("ramp", "sharpness")  # have no effect without moved copies
 COSTLY = ("cut-sums",)  # three times the time: only where it is asked for
-WHOLE, NOTHING = "whole", "without-all"
+WHOLE, WITHOUT, AND = "whole", "without-", "+"
 RESULT, RUNS = "ablation.json", "runs"
 
 
@@ -56,19 +56,23 @@ def parts_of(config: Config) -> list[str]:
 
 
 def variants(config: Config, parts: Sequence[str] | None = None) -> dict[str, Config]:
-    """The recipe, the recipe without each part, and without all of them. Raises ValueError for a part it has not.
+    """The recipe, the recipe without each part, and without all of them, by names that say which parts are left out.
 
-    Without ``parts``: all that it has, but for those that cost far more time.
+    Without ``parts``: all that it has, but for those that cost far more time. Raises ValueError for a part it has not.
     """
     there = parts_of(config)
-    chosen = [part for part in there if part not in COSTLY] if parts is None else list(dict.fromkeys(parts))
-    if odd := [part for part in chosen if part not in there]:
+    if odd := [part for part in parts or () if part not in there]:
         raise ValueError(f"parts: this recipe has no {odd[0]!r}; expected some of: {', '.join(there)}")
-    found = {WHOLE: config} | {f"without-{part}": dataclasses.replace(config, **PARTS[part]) for part in chosen}
-    if len(chosen) > 1:
-        every = {name: value for part in chosen for name, value in PARTS[part].items()}
-        found[NOTHING] = dataclasses.replace(config, **every)
-    return found
+    chosen = [part for part in there if (part not in COSTLY if parts is None else part in parts)]
+    names = [WITHOUT + part for part in chosen] + [WITHOUT + AND.join(chosen)] * (len(chosen) > 1)
+    return {WHOLE: config} | {name: dataclasses.replace(config, **changes(name)) for name in names}
+
+
+def changes(name: str) -> dict[str, Any]:
+    """The settings by which a variant departs from the whole recipe."""
+    if name == WHOLE:
+        return {}
+    return {key: value for part in name.removeprefix(WITHOUT).split(AND) for key, value in PARTS[part].items()}
 
 
 def measure(
@@ -99,7 +103,8 @@ def measure(
             (out / RUNS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"outdir: cannot make {out / RUNS} ({error.strerror}); choose another folder") from error
-        say(f"{len(missing)} {'training' if len(missing) == 1 else 'trainings'} to do, {at_once} at once")
+        many = "training" if len(missing) == 1 else "trainings"
+        say(f"{len(missing)} {many} to do, {min(at_once, len(missing))} at once")
     began, ended = time.monotonic(), 0
     starts = [partial(_start, runs[key], _place(out, *key), data, _log(out, *key)) for key in missing]
     report(f"0 of {len(missing)} trainings")
@@ -131,7 +136,7 @@ def summary(rows: Mapping[str, Sequence[Mapping[str, Any] | None]]) -> list[dict
         found.append(
             {
                 "name": name,
-                "changes": {} if name in (WHOLE, NOTHING) else PARTS[name.removeprefix("without-")],
+                "changes": changes(name),
                 "runs": list(own),
                 "failed": sum(row is None for row in own),
                 "valid_error": interval([row["valid_error"] for row in own if row]),
@@ -165,7 +170,8 @@ def table(found: Mapping[str, Any]) -> Any:
     for number, column in enumerate(("recipe", "error, %", "over whole", "bound, nats")):
         shown.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
     for row in found["variants"]:
-        name = row["name"].replace("-", " ", 1) + (f" ({row['failed']} failed)" if row["failed"] else "")
+        name = "without all of these" if AND in row["name"] else row["name"].replace("-", " ", 1)
+        name += f" ({row['failed']} failed)" if row["failed"] else ""
         more = _mean(row["difference"], 2, "+")
         shown.add_row(name, _mean(row["valid_error"], 2), more, _mean(row["bound"], 1))
     shown.caption = "bound: of the last epoch, in training"
@@ -185,14 +191,7 @@ def _place(out: Path, name: str, draw: int) -> Path:
 
 def _is_done(place: Path, config: Config) -> bool:
     """Whether the run has ended, well or not. Raises ValueError where it is a run of other settings."""
-    stored = place / run_folder.CONFIG
-    if stored.exists():
-        there, asked = Config.read(stored).to_dict(), config.to_dict()
-        if changed := [name for name, value in asked.items() if there[name] != value]:
-            raise ValueError(
-                f"outdir: {place} holds a run with another {changed[0]} ({there[changed[0]]!r} instead of "
-                f"{asked[changed[0]]!r}); give the same settings to go on, or another folder"
-            )
+    run_folder.check_contents(place, config)
     return (place / run_folder.RUN).exists()
 
 

@@ -1,12 +1,31 @@
-"""Commands run as processes of their own, several at once: what a measurement of many trainings is made of."""
+"""Runs as processes of their own: how many at once this machine has room for, and ending them all or none."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Generator, Sequence
 
+import psutil
+
 POLL_SECONDS = 0.05
+PROGRAM_BYTES = 800_000_000  # of a process that has loaded torch and nothing else
+IMAGES_COPIES = 3  # the images of a run, and what its evaluation makes of them
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def how_many(runs: int, threads: int, device: str, image_bytes: int) -> int:
+    """Of ``runs``, those at once: one thread for each core, all in memory together, and one where an accelerator does
+    the work. image_bytes: what the training images of one take as floats."""
+    if device != "cpu":
+        return 1
+    room = psutil.virtual_memory().available // (PROGRAM_BYTES + IMAGES_COPIES * image_bytes)
+    return max(1, min(runs, cores() // threads, room))
 
 
 def together(

@@ -39,6 +39,11 @@ class DatasetFacts:
         """Values in one image."""
         return self.channels * self.side * self.side
 
+    @property
+    def image_bytes(self) -> int:
+        """Memory that the training and validation images take as floats."""
+        return 4 * self.pixels * (self.train + self.valid)
+
 
 DATASETS = {
     "mnist": DatasetFacts(10, 55_000, 5_000, 10_000, smallest_class=4_921, label_grid=(100, 600, 1000, 3000)),
@@ -54,7 +59,7 @@ METHODS = ("equivae", "m2")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
 COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
 MOVED_WEIGHT = 100.0  # nats
-MOVED_RAMP = 0.4  # from the start copies would confirm what q(y|x) guesses while it still errs much
+MOVED_RAMP = 0.4  # so that copies do not confirm first guesses: a draw went wrong without it where v was cheaper
 BEFORE = {
     "smoothness_until": 0.8,
     "eager": True,

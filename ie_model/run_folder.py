@@ -74,7 +74,7 @@ def opened(folder: Path, config: Config) -> Iterator[bool]:
     """
     from filelock import FileLock, Timeout
 
-    _check_contents(folder, config)
+    check_contents(folder, config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,7 +89,7 @@ def opened(folder: Path, config: Config) -> Iterator[bool]:
     except OSError as error:
         raise ValueError(f"outdir: cannot write in {folder} ({error.strerror}); choose another folder") from error
     try:
-        _check_contents(folder, config)  # again: somebody may have come between the first look and the lock
+        check_contents(folder, config)  # again: somebody may have come between the first look and the lock
         if not (folder / CONFIG).exists():
             write_json(folder / CONFIG, config.to_dict())
         yield (folder / RUN).exists()
@@ -119,7 +119,8 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / METRICS).read_bytes().splitlines()]
 
 
-def _check_contents(folder: Path, config: Config) -> None:
+def check_contents(folder: Path, config: Config) -> None:
+    """Raises ValueError where the folder, which may be missing, holds another run or what is no part of one."""
     if not folder.exists():
         return
     if not folder.is_dir():

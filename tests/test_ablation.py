@@ -44,7 +44,8 @@ def test_each_variant_departs_in_its_part_alone():
         own = whole.to_dict()
         changed = {key: value for key, value in variant.to_dict().items() if own[key] != value}
         assert changed == ablation.PARTS[name.removeprefix("without-")]
-    plain = found[ablation.NOTHING]
+    name, plain = list(found.items())[-1]
+    assert name == "without-pose+free-nats+dear-v+smoothness+balance+light-labels+warm-up"
     assert (plain.pose_gain, plain.kl_start, plain.smoothness_weight, plain.balance_weight) == (0, 1, 0, 0)
 
 
@@ -53,6 +54,16 @@ def test_parts_can_be_chosen_and_odd_ones_are_refused():
     assert list(ablation.variants(config(), ["cut-sums"]))[1] == "without-cut-sums"
     with pytest.raises(ValueError, match="no 'moved-copies'; expected some of: pose"):
         ablation.variants(config(), ["moved-copies"])
+
+
+def test_with_more_parts_no_name_stands_for_other_settings_than_before():
+    """Or the folder of an earlier ablation could not be gone on with."""
+    few = ablation.variants(config(), ["balance", "pose"])
+    more = ablation.variants(config(), ["pose", "balance", "smoothness"])
+    assert few.items() <= ablation.variants(config(), ["pose", "balance"]).items()
+    assert all(more[name] == few[name] for name in few if name in more)
+    assert len(few) == 4
+    assert set(few) - set(more) == {"without-pose+balance"}
 
 
 def test_training_without_a_warm_up_takes_no_step_of_it():
@@ -90,6 +101,7 @@ def test_a_failed_run_is_counted_and_in_no_mean():
 def test_a_training_that_diverged_is_shown_as_failed(tmp_path, monkeypatch):
     def start(config, place, data, log):
         log.touch()
+        run_folder.write_json(place / run_folder.CONFIG, config.to_dict())
         run_folder.write_json(
             place / run_folder.RUN, {"status": "failed" if config.pose_gain == 0 else "trained"} | RUN
         )
@@ -176,7 +188,7 @@ def test_an_ablation_goes_on_with_more_draws_and_refuses_other_settings(tmp_path
     assert json.loads((tmp_path / "a folder" / "ablation.json").read_text())["draws"] == 2
     code, _, err = run(*TRAININGS, "--draws=2", "--epochs=1", cwd=tmp_path)
     assert code == 2
-    assert "another epochs (2 instead of 1)" in err
+    assert "holds a run with epochs=2, asked for epochs=1" in err
 
 
 def test_a_stopped_ablation_ends_its_trainings_and_keeps_what_is_done(tmp_path):

@@ -10,10 +10,13 @@ from types import SimpleNamespace
 
 import at_once
 import child
+import psutil
 import pytest
 from conftest import ROOT
 from ie_crowd import schema
 from test_workflow import PATIENCE, alive, checkout, one_line, place  # noqa: F401 (fixtures)
+
+from ie_model.children import how_many
 
 GIB = 2**30
 
@@ -33,9 +36,9 @@ GIB = 2**30
     ],
 )
 def test_as_many_as_cores_and_memory_have_room_for(monkeypatch, seeds, threads, device, cores, room, expected):
-    monkeypatch.setattr(at_once.os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    monkeypatch.setattr(at_once.psutil, "virtual_memory", lambda: SimpleNamespace(available=room))
-    assert at_once.how_many(seeds, threads, device, image_bytes=188_160_000) == expected
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=room))
+    assert how_many(seeds, threads, device, image_bytes=188_160_000) == expected
 
 
 def test_a_run_says_one_line_for_each_epoch_where_somebody_looks(tmp_path, monkeypatch, capsys):
@@ -151,8 +154,6 @@ def test_no_more_than_so_many_are_alive(tmp_path):
 
 
 def children(pid):
-    import psutil
-
     return sum(one.status() != psutil.STATUS_ZOMBIE for one in psutil.Process(pid).children())
 
 

@@ -104,7 +104,9 @@ def run(options: argparse.Namespace) -> None:
 def _measure(
     part: str, config: Config, folder: Path | None, options: argparse.Namespace, say: Callable[[str], None]
 ) -> Any:
-    counts = options.threads or sorted({1, cores()})
+    from ie_model import children
+
+    counts = options.threads or sorted({1, children.cores()})
     if part == "step":
         from ie_model.bench import step
 
@@ -120,7 +122,7 @@ def _measure(
     if part == "grid":
         from ie_model.bench import grid
 
-        return grid.measure(config, folder, cores(), options.grid_images, min(options.repeats, 3), say)
+        return grid.measure(config, folder, children.cores(), options.grid_images, min(options.repeats, 3), say)
     if part == "time-to-error":
         from ie_model.bench import time_to_error
 
@@ -140,21 +142,18 @@ def machine(found: device.Device) -> dict[str, Any]:
     """What was measured on: no name of the machine or of a person."""
     from importlib.metadata import version
 
+    from ie_model import children
+
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "device": dataclasses.asdict(found),
         "cpu": device.device_probes.cpu_name(),
-        "cores": cores(),
+        "cores": children.cores(),
         "load_at_start": load,
         "python": platform.python_version(),
         "torch": version("torch"),
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def positive(text: str) -> int:

@@ -1,27 +1,13 @@
-"""Several runs at once: how many this machine takes, and what a person sees of them."""
+"""What a person sees of several runs at once."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 WATCH_SECONDS = 1.0
-PROGRAM_BYTES = 800_000_000  # of a process that has loaded torch and nothing else
-IMAGES_COPIES = 3  # the images of a run, and what its evaluation makes of them
-
-
-def how_many(seeds: int, threads: int, device: str, image_bytes: int) -> int:
-    """Runs at once: one thread for each core, all in memory together, and one where an accelerator does the work."""
-    if device != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    room = psutil.virtual_memory().available // (PROGRAM_BYTES + IMAGES_COPIES * image_bytes)
-    return max(1, min(seeds, cores // threads, room))
 
 
 class Lines:

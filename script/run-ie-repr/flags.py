@@ -89,10 +89,10 @@ class Request:
         """
         return 1 if self.threads is None and self.seeds > 1 else self.threads
 
-    def image_bytes(self) -> int:
-        """Memory that the training images take as floats."""
+    def room(self, runs: int, threads: int, device: str) -> int:
+        """Of so many runs of this request, those that the machine has room for at once."""
         facts = _import("ie_model.config").DATASETS[self.dataset]
-        return int(4 * facts.pixels * (facts.train + facts.valid))
+        return int(_import("ie_model.children").how_many(runs, threads, device, facts.image_bytes))
 
     def identity(self) -> dict[str, Any]:
         """What must be the same to go on with an unfinished run (the device is checked by the run itself)."""

@@ -12,7 +12,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import at_once
 import curve
 import flags
 import plan
@@ -91,7 +90,7 @@ class Tasks:
             if name in done:
                 planned += run * part.seeds
             else:
-                together = at_once.how_many(part.seeds, config["threads"], device, part.image_bytes())
+                together = part.room(part.seeds, config["threads"], device)
                 left += run * part.seeds / together
         pace, source = (
             (took / planned, "as this machine has shown") if done else (1.0, "on cores like those of the plan")

@@ -84,11 +84,11 @@ class Flow:
             self.marker["downloaded"] = before + self.downloaded if known else None
             self._mark()
             config = self.request.config()
-            together = at_once.how_many(self.request.seeds, config["threads"], self.device, self.request.image_bytes())
+            together = self.request.room(self.request.seeds, config["threads"], self.device)
             print(self.headline(together, resumed=state == "unfinished"), flush=True)
             jobs = [self.one_run(n, together) for n in range(self.request.seeds)]
             if self.request.seeds == 1:  # drawn while it is evaluated: neither needs the other
-                room = at_once.how_many(2, 1, "cpu", self.request.image_bytes())
+                room = self.request.room(2, 1, "cpu")
                 self.do([*jobs, self.figures(0, quiet=True)], "runs", room)
             else:
                 self.do(jobs, "runs", together)
