@@ -237,7 +237,7 @@ def _survey(dataset: str, folder: Path) -> tuple[list[FileFact], dict[str, str]]
     for name, expected in FILES[dataset].items():
         try:
             facts.append(_fact(name, expected, folder / name))
-        except ValueError as error:  # noqa: PERF203 (four files)
+        except ValueError as error:
             wrong[name] = str(error) if _lies(folder / name) else f"{name} is missing"
     return facts, wrong
 

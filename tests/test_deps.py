@@ -1,22 +1,20 @@
 """The pins, the choice of torch's build, and the refusals; pip is a stand-in, so nothing is installed."""
 
+import ast
 import contextlib
 import importlib.metadata
 import os
+import runpy
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    tomllib = None
 
 for folder in ("get-ie-deps", "detect-ie-device", "run-ie-repr"):
     sys.path.insert(0, str(ROOT / "script" / folder))
@@ -67,7 +65,7 @@ TORCH = [f"{name}=={install.pins()[name]}" for name in install.TORCH]
 # The pins
 
 
-@pytest.mark.parametrize("version", [(3, 10), (3, 11), (3, 12), (3, 14)])
+@pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13), (3, 14)])
 def test_pins_are_read_as_pip_reads_them(version):
     requirements = pytest.importorskip("packaging.requirements")
     expected = {}
@@ -94,7 +92,6 @@ def test_a_line_that_is_no_exact_pin_is_refused(tmp_path):
             install.pins(tmp_path / "r.txt")
 
 
-@pytest.mark.skipif(tomllib is None, reason="tomllib comes with Python 3.11")
 def test_the_test_extra_has_the_same_torch():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extra = {line.replace("'", '"') for line in project["optional-dependencies"]["test"]}
@@ -113,6 +110,31 @@ def test_this_environment_is_judged_as_it_is():
         assert (install.installed(name) or "none").split("+")[0] != wanted[name]
     assert install.installed("pytest") == importlib.metadata.version("pytest")
     assert install.installed("no-such-package-at-all") is None
+
+
+def test_one_python_is_promised_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["requires-python"] == ">=3.11"
+    assert (project["tool"]["ruff"]["target-version"], project["tool"]["mypy"]["python_version"]) == ("py311", "3.11")
+    assert "Python 3.11 or newer" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_older_python_is_refused_in_one_line_before_anything_it_cannot_run(monkeypatch, capsys):
+    # every customize.py loads one of these first
+    for name in ("run-ie-repr/child.py", "run-ie-repr/flags.py"):
+        text = (ROOT / "script" / name).read_text(encoding="utf-8")
+        tree = ast.parse(text, feature_version=(3, 8))
+        ours = {path.stem for path in (ROOT / "script" / "run-ie-repr").glob("*.py")}
+        imported = [name for node in tree.body if isinstance(node, ast.Import) for name in (node.names[0].name,)]
+        assert next(name for name in imported if name in ours) == "minimum_python", name
+    path = ROOT / "script" / "run-ie-repr" / "minimum_python.py"
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path))
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Python 3.11 or newer is needed" in line
 
 
 # What is installed

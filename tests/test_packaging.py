@@ -5,16 +5,12 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import PurePosixPath
 
 import pytest
 from conftest import ROOT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # hatchling brings it
 
 JUNK = ("__pycache__", ".pyc", "tests/", ".ci/", ".git")
 

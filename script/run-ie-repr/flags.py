@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import minimum_python  # noqa: F401 refuses an older one
 import plan
 import results_folder
 

@@ -7,7 +7,7 @@ the command to go on. A folder that holds it, for the same config, is resumed; a
 import json
 import os
 from collections.abc import Collection, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ MARKER_BYTES_MAX = 1_000_000
 
 def default(parent: Path, task: str) -> Path:
     """`parent`/ie-repr-results/<UTC time>-<task>, a name that is not taken yet."""
-    name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{task}"
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{task}"
     folder = parent / DEFAULT_PARENT / name
     count = 1
     while folder.exists():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -18,7 +18,7 @@ TALK = ("comment", "signed", "objection", "account", "token", "role")
 
 def now() -> str:
     """The time, in UTC, to the second, as every table holds it."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def record(connection: Connection, at: str, actor: str, rows: Iterable[tuple[str, str, str]]) -> None:
