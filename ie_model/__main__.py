@@ -12,7 +12,19 @@ Exit codes: 0 done; 1 it failed while running; 2 a wrong argument or value; 130 
 torch is imported only by the commands that compute, so that help and wrong values answer at once.
 """
 
-from __future__ import annotations
+# Nothing else is imported while the current folder, or this file's, may be on the path; not even __future__, which is a
+# module like others.
+if __name__ == "__main__":
+    import sys
+
+    if sys.version_info < (3, 11):  # noqa: UP036 so that an older Python says it, too
+        sys.stderr.write("ie_model: error: Python 3.11 or newer is needed, and this is %s\n" % sys.version.split()[0])  # noqa: UP031
+        raise SystemExit(2)
+    if not __package__:  # started by this file's name, as the recipes do
+        sys.path.insert(0, __file__[: -len("/ie_model/__main__.py")])
+    from ie_model import entry
+
+    raise SystemExit(entry.main(by_name=bool(__package__), by_file=not __package__))
 
 import argparse
 import contextlib
@@ -62,16 +74,12 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         options.command(options)
-        sys.stdout.flush()
     except ValueError as error:
         return _fail(str(error), 2)
     except RuntimeError as error:
         return _fail(str(error), 1)
     except MemoryError:
         return _fail("out of memory; try a smaller --batch-size", 1)
-    except BrokenPipeError:  # whoever read has read enough, as `head` does: no error worth a line
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more as it ends
-        return 141  # as for SIGPIPE, which Windows has no name for
     except OSError as error:
         hint = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
         return _fail(f"{error.filename or 'file'}: {error.strerror or error}{hint}", 1)
@@ -360,7 +368,3 @@ def _stopped(options: argparse.Namespace, code: int) -> int:
 def _fail(message: str, code: int) -> int:
     print(f"ie_model: error: {' '.join(message.split())}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,10 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -20,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ie_model import children, run_folder
+from ie_model import children, entry, run_folder
 from ie_model.config import Config
 
 PARTS: dict[str, dict[str, Any]] = {
@@ -224,7 +222,7 @@ def _start(config: Config, place: Path, data: Path | None, log: Path) -> subproc
     for name, value in config.to_dict().items():
         flag = "--" + name.replace("_", "-")
         settings += [flag] * value if isinstance(value, bool) else [f"{flag}={value}"]
-    argv = [sys.executable, "-m", "ie_model", "train", *settings, f"--outdir={place}", "--quiet"]
+    argv = entry.arguments("train", *settings, f"--outdir={place}", "--quiet")
     argv += [f"--data={data}"] if data else []
     with log.open("wb") as messages:
-        return subprocess.Popen(argv, env=os.environ, stdin=subprocess.DEVNULL, stderr=messages)
+        return subprocess.Popen(argv, env=entry.environment(), stdin=subprocess.DEVNULL, stderr=messages)

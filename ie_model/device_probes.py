@@ -224,13 +224,15 @@ def mps() -> Gpus:
 
 # torch
 
-# A child's own first import path would be the current folder, where a torch.py may lie.
+# `-P`: a child's own first import path would be the current folder, where a torch.py may lie. This very file is read by
+# its name, so that the folder which it lies in is not needed on the path.
 _CHILD = """
-import sys
-sys.path[0] = sys.argv[1]
-import json, torch
-from ie_model.device_probes import computes
-print("\\n" + json.dumps(computes(torch)._asdict()))
+import json, sys, torch
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("device_probes", sys.argv[1])
+probes = sys.modules["device_probes"] = module_from_spec(spec)
+spec.loader.exec_module(probes)
+print("\\n" + json.dumps(probes.computes(torch)._asdict()))
 """
 
 
@@ -244,9 +246,13 @@ def torch() -> Torch | None:
     version, accelerated = torch_build(Path(spec.origin).parent / "version.py")
     if not accelerated and platform.system() != "Darwin":
         return Torch(version, None, CPU_BUILD)
-    command = [sys.executable, "-c", _CHILD, str(Path(__file__).resolve().parents[1])]
+    from ie_model import entry  # the child reads this file by its name, and needs none
+
+    command = [sys.executable, "-P", "-c", _CHILD, str(Path(__file__).resolve())]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TORCH_SECONDS)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TORCH_SECONDS, env=entry.environment()
+        )
     except subprocess.TimeoutExpired:
         return Torch(version, None, f"it gave no answer within {TORCH_SECONDS:.0f} s")
     except OSError as error:

@@ -320,7 +320,7 @@ def test_the_command_of_pip(monkeypatch):
     monkeypatch.setattr(install.child, "run", lambda argv, **more: seen.update(argv=argv, **more) or 0)
     hostile = "torch==2;`$(x) '"
     assert install._pip([hostile], True, lambda line: None, index="https://x/") == 0
-    assert seen["argv"][:4] == [sys.executable, "-m", "pip", "install"]
+    assert seen["argv"][:5] == [sys.executable, "-P", "-m", "pip", "install"]
     assert seen["argv"][-1] == hostile
     assert {"--quiet", "--index-url=https://x/", "--no-input"} <= set(seen["argv"])
     assert not [one for one in seen["argv"] if "break-system" in one or "sudo" in one or "user" in one]

@@ -1,6 +1,18 @@
 """Command line: ``python -m ie_crowd check DIR``. Exits 0 (nothing failed), 1 (something did) or 2."""
 
-from __future__ import annotations
+# Nothing else is imported while the current folder, or this file's, may be on the path; not even __future__, which is a
+# module like others.
+if __name__ == "__main__":
+    import sys
+
+    if sys.version_info < (3, 11):  # noqa: UP036 so that an older Python says it, too
+        sys.stderr.write("ie_crowd: error: Python 3.11 or newer is needed, and this is %s\n" % sys.version.split()[0])  # noqa: UP031
+        raise SystemExit(2)
+    if not __package__:  # started by this file's name, as the recipes do
+        sys.path.insert(0, __file__[: -len("/ie_crowd/__main__.py")])
+    from ie_crowd import entry
+
+    raise SystemExit(entry.main(by_name=bool(__package__), by_file=not __package__))
 
 import argparse
 import signal
@@ -22,8 +34,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is returned."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run one command; the exit status is returned. Without ``argv`` it is the process's own, with its signals."""
+    if argv is None:
+        signal.signal(signal.SIGTERM, _stopped)
+        argv = sys.argv[1:]
     parser = _Parser(
         prog="python -m ie_crowd",
         description="Checks result artifacts of reproduced papers.",
@@ -57,8 +71,3 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _stopped(number: int, frame: FrameType | None) -> NoReturn:
     """SIGTERM as an exception, so that children and temporary folders go with this process."""
     raise SystemExit(128 + number)
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stopped)
-    sys.exit(main())

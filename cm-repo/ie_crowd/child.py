@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ie_crowd import entry
+
 LAST_WORDS = 4096  # bytes of its standard error that are read
 OWN_GROUP = hasattr(os, "killpg")
 
@@ -24,6 +26,7 @@ def run(argv: Sequence[str], folder: Path, seconds: float) -> str:
             process = subprocess.Popen(
                 argv,
                 cwd=folder,
+                env={**entry.environment(), "PYTHONSAFEPATH": "1"},  # for a Python: no folder of a script's on the path
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ie_crowd.entry import must_reach_reader
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
@@ -228,12 +230,15 @@ def _user(arguments: argparse.Namespace) -> int:
             _say(f"{row['name']:<32} {row['role']:<12} since {row['created'][:10]}  {state}")
         return 0
     if arguments.action in ("add", "token"):
+
+        def show(token: str) -> None:
+            print("ie_crowd: the token, which is shown this once:", file=sys.stderr)
+            must_reach_reader(json.dumps({"name": name, "token": token}) if arguments.json else token)
+
         if arguments.action == "add":
-            token = people.add(engine, name, arguments.role or "contributor")
+            people.add(engine, name, arguments.role or "contributor", show=show)
         else:
-            token = people.new_token(engine, name, days=arguments.days or people.TOKEN_DAYS)
-        print("ie_crowd: the token, which is shown this once:", file=sys.stderr)
-        print(json.dumps({"name": name, "token": token}) if arguments.json else token)
+            people.new_token(engine, name, days=arguments.days or people.TOKEN_DAYS, show=show)
         return 0
     if arguments.action == "role":
         if arguments.role is None:

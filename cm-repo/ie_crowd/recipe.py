@@ -11,6 +11,7 @@ import string
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ie_crowd.rules_reader import Reader
@@ -26,7 +27,9 @@ _VALUE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.,+= -]{0,199}")
 
 @dataclass(frozen=True)
 class Recipe:
-    """The argv (``python`` at its start is this interpreter), and the seconds that it may take for one run.
+    """The argv, and the seconds that it may take for one run.
+
+    ``python`` at the start of the argv is this interpreter; a script's own folder is not on its path.
 
     ``exact``: a rerun on a platform like the result's gives the same numbers, to the last digit.
     """
@@ -45,6 +48,8 @@ class Recipe:
             # Piece by piece: what stands in a value is never a placeholder itself.
             pieces = string.Formatter().parse(argument)
             filled.append("".join(text + _value(name, values, config) for text, name, _, _ in pieces))
+        if filled[:2] == ["python", "-m"]:
+            return [sys.executable, "-P", str(Path(__file__).with_name("run_module.py")), *filled[2:]]
         return [sys.executable, *filled[1:]] if filled[0] == "python" else filled
 
 

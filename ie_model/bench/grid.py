@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +13,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from ie_model import children
+from ie_model import children, entry
 from ie_model.bench import spread
 from ie_model.config import Config
 
@@ -83,7 +81,7 @@ def _start(
     config: Config, data: Path | None, images: int, threads: int, seed: int, place: Path
 ) -> subprocess.Popen[bytes]:
     argv: Sequence[str] = [
-        *[sys.executable, "-m", "ie_model", "train", f"--dataset={config.dataset}", f"--labels={config.labels}"],
+        *entry.arguments("train", f"--dataset={config.dataset}", f"--labels={config.labels}"),
         *["--epochs=1", f"--epoch-images={images}", f"--threads={threads}", f"--device={config.device}", "--quiet"],
         *[
             f"--seed={seed}",
@@ -92,7 +90,7 @@ def _start(
             *([f"--data={data}"] if data else []),
         ],
     ]
-    return subprocess.Popen(argv, env=os.environ, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(argv, env=entry.environment(), stdin=subprocess.DEVNULL)
 
 
 def _memory(process: subprocess.Popen[bytes]) -> int:

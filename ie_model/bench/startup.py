@@ -6,13 +6,13 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ie_model import entry
 from ie_model.bench import spread
 
 COMMANDS = {
@@ -33,7 +33,7 @@ def measure(dataset: str, data: Path | None, repeats: int, report: Callable[[str
         for round_ in range(repeats):
             for name, arguments in COMMANDS.items():
                 report(f"{name}, {round_ + 1} of {repeats}")
-                found[name].append(_seconds([sys.executable, "-m", "ie_model", *arguments], Path(scratch))[0])
+                found[name].append(_seconds(entry.arguments(*arguments), Path(scratch))[0])
         commands = {name: spread.of(seconds) for name, seconds in found.items()}
         if shutil.which("cm") is None:
             return {"commands": commands, "recipe": None, "why": "cm is not installed"}

@@ -8,6 +8,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run-ie-repr"))
 import flags
+import own_code
 
 SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
@@ -62,13 +63,9 @@ def data(env: dict[str, Any]) -> Path | None:
 def ie_model(module: str) -> Any:
     """A module of ie_model that needs the standard library only: this checkout's, else the installed package's."""
     checkout = flags.root()
-    paths = [str(checkout)] if checkout else []
-    sys.path[:0] = paths
-    try:
-        importlib.invalidate_caches()  # packages may have been installed since this process began
-        return importlib.import_module(f"ie_model.{module}")
-    finally:
-        del sys.path[: len(paths)]
+    own_code.load([str(checkout), str(checkout / "cm-repo")] if checkout else [])
+    importlib.invalidate_caches()  # packages may have been installed since this process began
+    return importlib.import_module(f"ie_model.{module}")
 
 
 def dataset(env: dict[str, Any], name: str) -> dict[str, Any]:

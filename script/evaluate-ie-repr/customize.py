@@ -30,8 +30,11 @@ def predeps(i):
 def preprocess(i):
     if line := request.missing():
         return {"return": 2, "error": line}
-    argv = [sys.executable, "-m", "ie_crowd", "check", *request.arguments(i["env"])]
+    argv = request.command("check", *request.arguments(i["env"]))
     code = child.run(argv, cwd=Path(i["env"]["CM_TMP_CURRENT_PATH"]), env=request.child_env())
-    return (
-        {"return": code, "error": ENDS.get(code, f"the check ended with exit code {code}")} if code else {"return": 0}
-    )
+    if code == 0:
+        return {"return": 0}
+    return {
+        "return": code,
+        "error": ENDS.get(code, f"the check could not be done (exit code {code}); the reason is above"),
+    }

@@ -2,7 +2,6 @@
 
 import difflib
 import importlib.util
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run-ie-repr"))
 import flags
+import own_code
 
 FOLDERS = ("result", "data", "against", "html")  # seen from where cm was started
 VALUES = (*FOLDERS, "depth", "device", "runs", "groups", "fail_on")
@@ -62,6 +62,11 @@ def missing() -> str:
 def child_env() -> dict[str, str]:
     """This process's environment; from a checkout with its two import folders in front."""
     root = flags.root()
-    paths = [str(root), str(root / "cm-repo")] if root else []
-    paths += [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)} if paths else dict(os.environ)
+    return own_code.child_environment([str(root), str(root / "cm-repo")] if root else [])
+
+
+def command(*words: str) -> list[str]:
+    """The argument list that starts ie_crowd: this checkout's, else the installed one."""
+    root = flags.root()
+    own_code.load([str(root), str(root / "cm-repo")] if root else [])
+    return own_code.command("ie_crowd", child_env(), *words)

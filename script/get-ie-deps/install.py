@@ -30,6 +30,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "run-ie-repr"))
 import child  # noqa: E402
+import own_code  # noqa: E402
 
 REQUIREMENTS = HERE / "requirements.txt"
 KINDS = ("cpu", "cuda", "rocm", "mps")
@@ -219,7 +220,11 @@ def fetch_listing(url: str) -> str | None:
 def own_index() -> str:
     """The names of the settings by which pip uses other sources than PyPI, "" if none. Addresses may hold passwords."""
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], cwd=HERE, stdin=subprocess.DEVNULL, capture_output=True
+        [sys.executable, "-P", "-m", "pip", "config", "list"],
+        cwd=HERE,
+        env=own_code.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
     )
     if done.returncode != 0:
         return "its configuration cannot be read"
@@ -235,10 +240,11 @@ def own_index() -> str:
 def _pip(packages: list[str], quiet: bool, say: Say, index: str | None = None) -> int:
     """Installs exact pins with this Python's pip; its exit code, above 128 when a signal ended it."""
     say(f"installing {' '.join(packages)}" + (f" from {index}" if index else ""))
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    command = [sys.executable, "-P", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     command += ["--quiet"] if quiet else []
     command += [f"--index-url={index}"] if index else []
-    return child.run([*command, *packages], cwd=HERE, env=os.environ)  # not the current folder, where a pip.py may lie
+    # not in the current folder, where a pip.py may lie
+    return child.run([*command, *packages], cwd=HERE, env=own_code.environment())
 
 
 def _ended(code: int) -> Outcome:

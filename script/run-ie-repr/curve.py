@@ -6,6 +6,14 @@ A folder counts for the method named before it, by default the one that its resu
 is read from the same results. `tasks.py` draws the same for its own tasks. The figure itself is ie_model's.
 """
 
+if __name__ == "__main__":  # before everything else: it keeps the current folder and the checkout out of imports' way
+    import sys
+
+    sys.path.insert(0, __file__[: -len("/curve.py")])
+    import own_code
+
+    own_code.start()
+
 import argparse
 import json
 import os
@@ -17,6 +25,7 @@ from typing import Any
 
 import child
 import flags
+import own_code
 
 METRIC, CONTROL = "classification.error", "control.error"
 NAMES = {"equivae": "EquiVAE", "m2": "M2"}
@@ -84,7 +93,9 @@ def draw(results: Iterable[tuple[str, Mapping[str, Any]]], out: Sequence[Path]) 
     with tempfile.TemporaryDirectory(prefix="ie-repr-") as scratch:
         file = Path(scratch) / "series.json"
         file.write_text(json.dumps(described), encoding="utf-8")
-        argv = [sys.executable, "-m", "ie_model", "curve", str(file), *(f"--out={path.absolute()}" for path in out)]
+        argv = own_code.command(
+            "ie_model", os.environ, "curve", str(file), *(f"--out={path.absolute()}" for path in out)
+        )
         return child.run(argv, cwd=Path(scratch), env=os.environ)
 
 
@@ -94,10 +105,6 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("results", nargs="+", metavar="[METHOD=]FOLDER", help="a results folder with its result.json")
     parser.add_argument("--out", type=Path, action="append", required=True, help="PNG or SVG to write; may be repeated")
     options = parser.parse_args(argv)
-    root = flags.root()
-    paths = [str(root), str(root / "cm-repo")] if root else []
-    sys.path[:0] = paths
-    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
     from ie_crowd import document, result
 
     try:
@@ -114,4 +121,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    from ie_crowd import entry
+
+    sys.exit(entry.guarded(lambda: main(sys.argv[1:]), "run-ie-repr"))

@@ -1,6 +1,5 @@
 """Checks the flags, then runs workflow.py as one child process and hands its end on to CM."""
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -9,6 +8,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import child  # noqa: E402
 import flags  # noqa: E402
+import own_code  # noqa: E402
 import results_folder  # noqa: E402
 
 
@@ -30,7 +30,7 @@ def preprocess(i):
         data = env.get(key)
         downloaded = env.get(key + "_DOWNLOADED", "") if data else "0"  # what is drawn is not downloaded
         program = HERE / ("tasks.py" if request.several else "workflow.py")
-        argv = [sys.executable, str(program), f"--request={request.text()}", f"--folder={folder}"]
+        argv = [sys.executable, "-P", str(program), f"--request={request.text()}", f"--folder={folder}"]
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
         argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]
         argv += [f"--downloaded={downloaded}"] if downloaded != "" else []
@@ -47,9 +47,5 @@ def preprocess(i):
 
 def child_env():
     """This process's environment; from a checkout with its two import folders in front."""
-    env = dict(os.environ)
     root = flags.root()
-    if root:
-        paths = [str(root), str(root / "cm-repo"), *filter(None, [env.get("PYTHONPATH")])]
-        env["PYTHONPATH"] = os.pathsep.join(paths)
-    return env
+    return own_code.child_environment([str(root), str(root / "cm-repo")] if root else [])

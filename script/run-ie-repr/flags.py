@@ -7,13 +7,13 @@ sees them. So every recipe calls `check(i)` from `predeps`, before any dependenc
 import difflib
 import importlib
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import minimum_python  # noqa: F401 refuses an older one
+import own_code
 import plan
 import results_folder
 
@@ -292,12 +292,8 @@ def root() -> Path | None:
 def _import(name: str) -> Any:
     """A light module of this checkout, or of the installed package; cm's own process has neither on its path."""
     checkout = root()
-    paths = [str(checkout), str(checkout / "cm-repo")] if checkout else []
-    sys.path[:0] = paths
-    try:
-        return importlib.import_module(name)
-    finally:
-        del sys.path[: len(paths)]
+    own_code.load([str(checkout), str(checkout / "cm-repo")] if checkout else [])
+    return importlib.import_module(name)
 
 
 def _text(flag: str, value: Any) -> str:

@@ -4,6 +4,14 @@ Started by customize.py as workflow.py is, which does each task. A task that fai
 task that is complete is left as it is. `incomplete.json` lies in --outdir until all are complete.
 """
 
+if __name__ == "__main__":  # before everything else: it keeps the current folder and the checkout out of imports' way
+    import sys
+
+    sys.path.insert(0, __file__[: -len("/tasks.py")])
+    import own_code
+
+    own_code.start()
+
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -176,4 +184,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    from ie_crowd import entry
+
+    sys.exit(entry.guarded(lambda: main(sys.argv[1:]), "run-ie-repr"))

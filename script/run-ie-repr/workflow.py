@@ -4,6 +4,14 @@ Started by customize.py as one child of cm. Each step is a process of its own in
 …`, argv list); what it leaves in run.json is all that is taken from it. Killed at any moment, the same command goes on.
 """
 
+if __name__ == "__main__":  # before everything else: it keeps the current folder and the checkout out of imports' way
+    import sys
+
+    sys.path.insert(0, __file__[: -len("/workflow.py")])
+    import own_code
+
+    own_code.start()
+
 import argparse
 import contextlib
 import errno
@@ -23,6 +31,7 @@ import at_once
 import child
 import filelock
 import flags
+import own_code
 import results_folder
 import spent
 from ie_crowd import bundle, challenge_reader, provenance, result, system
@@ -149,7 +158,7 @@ class Flow:
         """Run one command of ie_model in the results folder; StopError when it fails and run.json does not say so."""
         data = [f"--data={self.data}"] if self.data else []
         silent = ["--quiet"] if self.request.quiet or quiet else []
-        argv = [sys.executable, "-m", "ie_model", verb, *arguments, *data, f"--device={self.device}", *silent]
+        argv = own_code.command("ie_model", os.environ, verb, *arguments, *data, f"--device={self.device}", *silent)
         step = verb if run is None else f"{verb} {run}"
         # written down before it begins: if this process is killed with it, nobody knows what the step took
         before = self.marker["spent"].get(step)
@@ -359,4 +368,6 @@ def ended(work: Callable[[], None], arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    from ie_crowd import entry
+
+    sys.exit(entry.guarded(lambda: main(sys.argv[1:]), "run-ie-repr"))

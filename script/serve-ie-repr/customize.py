@@ -31,8 +31,8 @@ def predeps(i):
 def preprocess(i):
     if line := request.missing():
         return {"return": 2, "error": line}
-    argv = [sys.executable, "-m", "ie_crowd", *serve_request.arguments(i["env"])]
+    argv = request.command(*serve_request.arguments(i["env"]))
     code = child.run(argv, cwd=Path(i["env"]["CM_TMP_CURRENT_PATH"]), env=request.child_env())
     if code in (0, 130):  # Ctrl-C is how a server is ended
         return {"return": 0}
-    return {"return": code, "error": ENDS.get(code, f"it ended with exit code {code}")}
+    return {"return": code, "error": ENDS.get(code, f"it could not be done (exit code {code}); the reason is above")}

@@ -282,7 +282,7 @@ def _prepared(
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _begin, (str(home), [str(one) for one in challenges]))
     waiting: list[concurrent.futures.Future[list[tuple[File, Prepared | str]]]] = []
-    with _interrupts_held() as raise_if_interrupted:
+    with _interrupts_held() as raise_if_interrupted, _safe_path():
         try:
             while parts or waiting:
                 while parts and len(waiting) < jobs + 6:  # as much as they judge while a transaction is written
@@ -318,6 +318,20 @@ def _interrupts_held() -> Iterator[Callable[[], None]]:
         yield raise_if_interrupted
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Within it Pythons that are started look for modules in no current folder; multiprocessing hands sys.path on."""
+    before = {name: os.environ.get(name) for name in ("PYTHONPATH", "PYTHONSAFEPATH")}
+    os.environ.pop("PYTHONPATH", None)
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
 
 
 _here: dict[str, Any] = {}

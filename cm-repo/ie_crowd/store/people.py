@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ PROGRAM = "operator"  # what the log calls whoever uses the command line; no acc
 PREFIX = "iecrowd_"  # lets scanners of leaked secrets know a token by its look
 SESSION_HOURS = 12
 TOKEN_DAYS = 365
+Show = Callable[[str], None]
 RANK = {role: number for number, role in enumerate(tables.ROLES)}
 
 
@@ -32,8 +33,11 @@ def add(
     *,
     actor: str = PROGRAM,
     by: Mapping[str, Any] | None = None,
+    show: Show = lambda token: None,
 ) -> str:
     """Make an account; returns its first token, which nothing can show again.
+
+    ``show``, here and below, is given the token before the store keeps it: if it raises, nothing was done.
 
     ``by``, here and below: the operator's account that asks; None where the command line does, for ``actor``.
     Raises ValueError for a name that is taken, looks like one that is taken, or is none, and for an unknown role.
@@ -58,7 +62,9 @@ def add(
         row = {"name": name, "skeleton": skeleton, "role": role, "created": at}
         key = connection.execute(insert(tables.account).returning(tables.account.c.pk), row).scalar_one()
         audit.record(connection, at, actor, [("account added", name, role)])
-        return _new_token(connection, key, at, TOKEN_DAYS)
+        token = _new_token(connection, key, at, TOKEN_DAYS)
+        show(token)
+        return token
 
 
 def new_token(
@@ -68,6 +74,7 @@ def new_token(
     days: int | None = TOKEN_DAYS,
     actor: str = PROGRAM,
     by: Mapping[str, Any] | None = None,
+    show: Show = lambda token: None,
 ) -> str:
     """Another token for an account; the old ones keep working until they are revoked. ``days=None``: for ever."""
     actor = _acting(by, actor)
@@ -76,7 +83,9 @@ def new_token(
         if account["disabled"]:
             raise ValueError(f"the account {name!r} is disabled; enable it first")
         audit.record(connection, at, actor, [("token made", name, "")])
-        return _new_token(connection, account["pk"], at, days)
+        token = _new_token(connection, account["pk"], at, days)
+        show(token)
+        return token
 
 
 def renew(engine: Engine, account: Mapping[str, Any], secret: str) -> str:
