@@ -1,14 +1,14 @@
-"""`python -m ie_model`: train, evaluate, figures, sample, curve, ablate, bench and info, each usable by itself.
+"""`ie-model`: train, evaluate, figures, sample, curve, ablate, bench and info, each usable by itself.
 
-    python -m ie_model train --dataset mnist --labels 100 --outdir my-run
-    python -m ie_model evaluate my-run
-    python -m ie_model figures my-run --outdir my-run-figures
-    python -m ie_model sample my-run --out digits.png
-    python -m ie_model ablate --open --draws=3 --outdir my-ablation
-    python -m ie_model info
+    ie-model train --dataset mnist --labels 100 --outdir my-run
+    ie-model evaluate my-run
+    ie-model figures my-run --outdir my-run-figures
+    ie-model sample my-run --out digits.png
+    ie-model ablate --open --draws=3 --outdir my-ablation
+    ie-model info
 
 Exit codes: 0 done; 1 it failed while running; 2 a wrong argument or value; 130 and 143 interrupted, to be gone on with;
-141 nobody reads what it prints.
+and those of every end that no command foresees (entry.py): 70, 74, 141. `python -m ie_model` is the same program.
 torch is imported only by the commands that compute, so that help and wrong values answer at once.
 """
 
@@ -50,9 +50,9 @@ ABLATE_EXAMPLES = """It reads validation images, never test images. Draw i has s
 command goes on; with more draws or parts it trains what is missing. Means lie in OUTDIR/ablation.json.
 
 examples:
-  python -m ie_model ablate --outdir=closed
-  python -m ie_model ablate --open --draws=5 --parts=moved-copies,smoothness --outdir=open
-  python -m ie_model ablate --dataset=glyphs --supervision=supervised --outdir=glyphs     # no download"""
+  ie-model ablate --outdir=closed
+  ie-model ablate --open --draws=5 --parts=moved-copies,smoothness --outdir=open
+  ie-model ablate --dataset=glyphs --supervision=supervised --outdir=glyphs     # no download"""
 
 # Read by OpenMP when torch is loaded. Threads that wait by spinning take the core from those they wait for as soon as
 # anything else runs on the machine: a training step was then 5 to 10 times slower than with threads that sleep.
@@ -64,7 +64,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints one line and exits with 2."""
-        print(f"ie_model: error: {message}; see `python -m ie_model {self.prog.split()[-1]} --help`", file=sys.stderr)
+        print(f"ie_model: error: {message}; see `{self.prog} --help`", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -94,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line; the settings of `train` are the fields of Config."""
     about = __doc__.split("\n\n")
     parser = Parser(
-        prog="python -m ie_model",
+        prog="ie-model",
         description=about[0],
         epilog="examples:\n" + about[1],
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -6,7 +6,11 @@ its answer can matter. Never guessed from a compiler (nvcc). A fact that is not 
     python -m ie_model.device [--request=auto] [--json]
 """
 
-from __future__ import annotations
+# Nothing else is imported while the current folder may be on the path (see entry.py).
+if __name__ == "__main__":
+    from ie_model import entry
+
+    raise SystemExit(entry.main(by_name=True, module="device"))
 
 import argparse
 import dataclasses
@@ -172,7 +176,3 @@ def main(arguments: list[str] | None = None) -> int:
     facts: dict[str, Any] = dataclasses.asdict(device)
     print(json.dumps(facts, indent=1) if options.json else f"{device.kind}: {device.name or '-'}. {device.reason}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,11 @@ before torch is there: the standard library is enough to verify, and `filelock` 
     python -m ie_model.fetch mnist [--data DIR] [--json]
 """
 
-from __future__ import annotations
+# Nothing else is imported while the current folder may be on the path (see entry.py).
+if __name__ == "__main__":
+    from ie_model import entry
+
+    raise SystemExit(entry.main(by_name=True, module="fetch"))
 
 import argparse
 import contextlib
@@ -289,7 +293,3 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     print(json.dumps({**got._asdict(), "path": str(got.path)}, indent=1) if options.json else got.path)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m ie_crowd check`: every tampering is caught by the item that can see it, and hostile input is one line."""
+"""`ie-crowd check`: every tampering is caught by the item that can see it, and hostile input is one line."""
 
 import dataclasses
 import json
@@ -677,7 +677,7 @@ def test_help_shows_examples(capsys):
         with pytest.raises(SystemExit) as ended:
             command_line.main(arguments)
         assert ended.value.code == 0
-        assert "python -m ie_crowd check" in capsys.readouterr().out
+        assert "ie-crowd check" in capsys.readouterr().out
 
 
 def test_the_config_of_the_toy_is_what_the_tests_say():

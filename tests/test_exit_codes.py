@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, register
 
 RESULT = next((ROOT / "cm-repo" / "experiment" / "ie-repr-glyphs-supervised-all").glob("2*"))
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
@@ -169,3 +169,26 @@ def test_a_recipe_does_not_take_a_crash_for_a_verdict(name, monkeypatch):
         assert answer["return"] == code
         assert "could not be done" in answer["error"]
         assert "found" not in answer["error"]
+
+
+@FULL
+@pytest.mark.real
+def test_recipes_whose_output_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("CM_CORE_SKIP_INTERNAL_REPOS", "yes")
+    register(Path(os.environ["CM_REPOS"]), ROOT)
+    cm = shlex.quote(str(Path(sys.executable).with_name("cm")))
+    whole = f"{cm} run script 'evaluate ie-repr' --result=$RESULT"
+    normal = shell(whole, tmp_path)[0]
+    assert normal in (0, 1)
+    assert shell(f"{whole} 2>/dev/full", tmp_path)[0] in (normal, 120)  # 120: Python's own, for cm's last line
+    for line, ending, code in (
+        ("detect ie-device", ">/dev/full", 74), ("detect ie-device", "| true", 141),
+        ("evaluate ie-repr' '--result=$RESULT", ">/dev/full", 74), ("evaluate ie-repr' '--result=$RESULT", ">&-", 74),
+    ):  # fmt: skip
+        words = line.replace("'--result=$RESULT", f"--result={shlex.quote(str(RESULT))}")
+        command = f"{cm} run script '{words}" + ("" if "--result" in words else "'")
+        assert shell(f"{command} {ending}", tmp_path)[0] == code, (line, ending)
+    made = f"{cm} run script 'reproduce ie-repr glyphs _smoke' --epochs=1 --outdir=made"
+    code, _, said = shell(f"{made} >/dev/full", tmp_path)
+    assert (code, "the run is complete" in said) == (74, True), said
+    assert (tmp_path / "made" / "result.json").is_file()

@@ -21,11 +21,9 @@ def place(folder, content):
 
 
 def test_the_page_is_what_the_schema_gives():
-    assert PAGE.is_file(), (
-        "docs/result-format.md is missing: python -m ie_crowd schema --markdown > docs/result-format.md"
-    )
+    assert PAGE.is_file(), "docs/result-format.md is missing: ie-crowd schema --markdown > docs/result-format.md"
     assert PAGE.read_text(encoding="utf-8") == schema_page.markdown(), (
-        "docs/result-format.md is stale: python -m ie_crowd schema --markdown > docs/result-format.md"
+        "docs/result-format.md is stale: ie-crowd schema --markdown > docs/result-format.md"
     )
 
 

@@ -135,6 +135,15 @@ def test_no_command_of_ie_model_imports_from_the_current_folder(pwned, tmp_path,
         assert not pwned.exists(), (words, pwned.read_text())
 
 
+@pytest.mark.parametrize("words", [["fetch", "mnist", "--offline"], ["device"], ["fetch", "--help"]])
+def test_a_module_that_is_a_program_imports_nothing_from_the_current_folder(pwned, tmp_path, words):
+    fill(tmp_path / "hostile", shadowed(BY_NAME))
+    name, *more = words
+    done = run([sys.executable, "-m", f"ie_model.{name}", *more], tmp_path / "hostile")
+    assert done.returncode == (1 if "--offline" in words else 0), done.stderr
+    assert not pwned.exists(), pwned.read_text()
+
+
 @pytest.mark.parametrize("form", [CONSOLE, BY_NAME])
 def test_a_model_is_trained_and_measured_in_a_hostile_folder(pwned, tmp_path, form):
     here = tmp_path / "hostile"

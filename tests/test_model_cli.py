@@ -1,4 +1,4 @@
-"""`python -m ie_model` by itself, without CM: the whole path on glyphs, and one line for every mistake."""
+"""`ie-model` by itself, without CM: the whole path on glyphs, and one line for every mistake."""
 
 import json
 import os
@@ -166,7 +166,7 @@ def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, arguments, code, named
 def test_help_explains_every_command(tmp_path, command):
     code, out, _ = run(*command, "--help", cwd=tmp_path)
     assert code == 0
-    assert "usage: python -m ie_model" in out
+    assert "usage: ie-model" in out
 
 
 def test_info_shows_versions_device_and_settings(tmp_path):

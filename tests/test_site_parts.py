@@ -211,7 +211,7 @@ def test_values_as_people_read_them():
 
 
 DOCS = (ROOT / "docs" / "site.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^    python -m ie_crowd (.*?)(?:\s+#.*)?$", DOCS, re.MULTILINE)
+COMMANDS = re.findall(r"^    ie-crowd (.*?)(?:\s+#.*)?$", DOCS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

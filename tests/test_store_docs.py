@@ -8,7 +8,7 @@ from conftest import ROOT
 from ie_crowd import __main__ as command_line
 
 DOCS = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^    python -m ie_crowd (.*?)(?:\s+#.*)?$", DOCS, re.MULTILINE)
+COMMANDS = re.findall(r"^    ie-crowd (.*?)(?:\s+#.*)?$", DOCS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,4 +1,4 @@
-"""`python -m ie_crowd submit --to`: what becomes public is shown and asked for, and lands as an experiment of CM."""
+"""`ie-crowd submit --to`: what becomes public is shown and asked for, and lands as an experiment of CM."""
 
 import hashlib
 import io

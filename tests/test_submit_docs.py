@@ -15,7 +15,7 @@ from ie_crowd.store import refusals
 from toy_challenge.make import RULES, write_folder
 
 DOCS = (ROOT / "docs" / "submit.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^    python -m ie_crowd (submit .*)$", DOCS, re.MULTILINE)
+COMMANDS = re.findall(r"^    ie-crowd (submit .*)$", DOCS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,4 +1,4 @@
-"""`python -m ie_crowd submit --server`: to a real server on this machine, and to servers that mean no good."""
+"""`ie-crowd submit --server`: to a real server on this machine, and to servers that mean no good."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Command line: ``python -m ie_crowd check DIR``. Exits 0 (nothing failed), 1 (something did) or 2."""
+"""Command line: ``ie-crowd check DIR``. Exits 0 (nothing failed), 1 (something did), 2 or as entry.py says."""
 
 # Nothing else is imported while the current folder, or this file's, may be on the path; not even __future__, which is a
 # module like others.
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _stopped)
         argv = sys.argv[1:]
     parser = _Parser(
-        prog="python -m ie_crowd",
+        prog="ie-crowd",
         description="Checks result artifacts of reproduced papers.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

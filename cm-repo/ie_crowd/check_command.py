@@ -1,4 +1,4 @@
-"""``python -m ie_crowd check DIR``: a verdict in the form that was asked for, and an exit status to gate on."""
+"""``ie-crowd check DIR``: a verdict in the form that was asked for, and an exit status to gate on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ie_crowd import challenge_reader, depth, document, render, verdict
 from ie_crowd.item import Item
 
 EXAMPLES = """examples:
-  python -m ie_crowd check ie-repr-results/RUN           check a results folder by the rules of its challenge
-  python -m ie_crowd check RUN --json | jq .summary      the same, for a program
-  python -m ie_crowd check RUN --depth=metrics --data=D  compute every metric again from the weights
-  python -m ie_crowd check RUN --against OTHER           is it a copy of another result?
-  python -m ie_crowd check RUN --challenge ./my-paper    by the rules.yaml and claims.yaml of that folder
+  ie-crowd check ie-repr-results/RUN           check a results folder by the rules of its challenge
+  ie-crowd check RUN --json | jq .summary      the same, for a program
+  ie-crowd check RUN --depth=metrics --data=D  compute every metric again from the weights
+  ie-crowd check RUN --against OTHER           is it a copy of another result?
+  ie-crowd check RUN --challenge ./my-paper    by the rules.yaml and claims.yaml of that folder
 
-exit status: 0 nothing that --fail-on names, 1 something, 2 bad usage or no readable result"""
+exit status: 0 nothing that --fail-on names, 1 something, 2 bad usage or no readable result,
+70 the check itself broke, 74 its output could not be written"""
 # From what is asked least to what is asked most: each fails on what those before it do.
 FAIL_ON = {
     "fail": ("fail",),

@@ -1,4 +1,4 @@
-"""``python -m ie_crowd refused``: the uploads that a server refused, for its operator."""
+"""``ie-crowd refused``: the uploads that a server refused, for its operator."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from ie_crowd.commands_store import _command, _open, _positive, _say
 
 EXAMPLES = """examples:
-  python -m ie_crowd refused                                   the newest hundred: when, who, why, how large
-  python -m ie_crowd refused --most=1000 --json                for a program"""
+  ie-crowd refused                                   the newest hundred: when, who, why, how large
+  ie-crowd refused --most=1000 --json                for a program"""
 
 
 def add(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""The commands of ``python -m ie_crowd`` that work on one result: check, schema, report, submit."""
+"""The commands of ``ie-crowd`` that work on one result: check, schema, report, submit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of ``python -m ie_crowd`` that make the site: serve and site."""
+"""The commands of ``ie-crowd`` that make the site: serve and site."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ie_crowd.commands_store import _Bar, _command, _open, _say
 
 PORT = 8019
 SERVE = """examples:
-  python -m ie_crowd serve                                     http://127.0.0.1:8019, for this machine only
-  python -m ie_crowd serve --port=8080 --ingest=ie-repr-results
-                                                               with the results of this machine taken in first
-  python -m ie_crowd serve --base-url=https://example.org/crowd
-                                                               behind a web server that speaks TLS (docs/site.md)
+  ie-crowd serve                                     http://127.0.0.1:8019, for this machine only
+  ie-crowd serve --port=8080 --ingest=ie-repr-results
+                                                     with the results of this machine taken in first
+  ie-crowd serve --base-url=https://example.org/crowd
+                                                     behind a web server that speaks TLS (docs/site.md)
 
 Reference results that come along are taken in first. Ctrl-C ends it.
 exit status: 0 ended as asked, 2 bad usage"""
 
 SITE = """examples:
-  python -m ie_crowd site --out=public                         the site of the user's store
-  python -m ie_crowd site --out=public --ingest=cm-repo/experiment --store=/tmp/site.sqlite3
-                                                               of a git checkout of results, in a job of a repository
+  ie-crowd site --out=public                         the site of the user's store
+  ie-crowd site --out=public --ingest=cm-repo/experiment --store=/tmp/site.sqlite3
+                                                     of a git checkout of results, in a job of a repository
 
 The files lie in --out all at once, in the place of an earlier site. They open from disk, too.
 exit status: 0 all pages written, 1 some pages could not be, 2 bad usage"""

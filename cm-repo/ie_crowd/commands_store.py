@@ -1,4 +1,4 @@
-"""The commands of ``python -m ie_crowd`` that work on a store: ingest, rank, user."""
+"""The commands of ``ie-crowd`` that work on a store: ingest, rank, user."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 INGEST = """examples:
-  python -m ie_crowd ingest ie-repr-results                    the results that this machine made
-  python -m ie_crowd ingest cm-repo/experiment --json          a git checkout of results; what it did, as JSON
-  python -m ie_crowd ingest inbox --hold                       leave what is valid to a reviewer
-  python -m ie_crowd ingest inbox --store=postgresql://crowd@db.example.org/crowd
-                                                               (password: PGPASSFILE or PGPASSWORD)
+  ie-crowd ingest ie-repr-results                    the results that this machine made
+  ie-crowd ingest cm-repo/experiment --json          a git checkout of results; what it did, as JSON
+  ie-crowd ingest inbox --hold                       leave what is valid to a reviewer
+  ie-crowd ingest inbox --store=postgresql://crowd@db.example.org/crowd
+                                                     (password: PGPASSFILE or PGPASSWORD)
 
 Only what is new or changed since the last time is read. Killed, it goes on where it was.
 exit status: 0 all taken in, 1 something was refused or quarantined, 2 bad usage, 130 interrupted"""
 
 RANK = """examples:
-  python -m ie_crowd rank                                      every contest, by the first metric of its task
-  python -m ie_crowd rank --dataset=digits --labels=100        the contests of one data set and 100 labels
-  python -m ie_crowd rank --metric=control.error --json        by another metric, for a program"""
+  ie-crowd rank                                      every contest, by the first metric of its task
+  ie-crowd rank --dataset=digits --labels=100        the contests of one data set and 100 labels
+  ie-crowd rank --metric=control.error --json        by another metric, for a program"""
 
 USER = """examples:
-  python -m ie_crowd user add "Ada L." --role=reviewer         prints the account's token, once
-  python -m ie_crowd user list --json
-  python -m ie_crowd user token "Ada L." --days=30             another token
-  python -m ie_crowd user revoke "Ada L."                      end all tokens and sessions
-  python -m ie_crowd user disable "Ada L."
+  ie-crowd user add "Ada L." --role=reviewer         prints the account's token, once
+  ie-crowd user list --json
+  ie-crowd user token "Ada L." --days=30             another token
+  ie-crowd user revoke "Ada L."                      end all tokens and sessions
+  ie-crowd user disable "Ada L."
 
 roles: contributor (submits, comments, objects), reviewer (also moderates and signs), operator (all of it)"""
 
@@ -203,7 +203,7 @@ def _rank(arguments: argparse.Namespace) -> int:
         if len(entries) > 50:
             print(f"       and {len(entries) - 50} more; --json lists them")
     if not tables:
-        print("no published results of such contests; take some in with: python -m ie_crowd ingest DIR")
+        print("no published results of such contests; take some in with: ie-crowd ingest DIR")
     return 0
 
 
@@ -216,7 +216,7 @@ def _as_json(contest: Any, name: str, metric: Any, entries: list[Any]) -> dict[s
 def _user(arguments: argparse.Namespace) -> int:
     from_name = arguments.action not in ("list",)
     if from_name and not arguments.name:
-        raise ValueError(f"user {arguments.action} needs a name: python -m ie_crowd user {arguments.action} NAME")
+        raise ValueError(f"user {arguments.action} needs a name: ie-crowd user {arguments.action} NAME")
     engine = _open(arguments, create=arguments.action == "add")
     from ie_crowd.store import people
 

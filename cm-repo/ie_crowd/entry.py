@@ -22,10 +22,10 @@ INTERNAL, LOST, UNREAD = 70, 74, 141
 DEBUG = "IE_REPR_DEBUG"
 
 
-def main(*, by_name: bool = False, by_file: bool = False) -> int:
+def main(*, by_name: bool = False, by_file: bool = False, module: str = "__main__") -> int:
     """Run the command line and return the exit code. ``by_name``: with `python -m`; ``by_file``: with a file's name."""
     clean_path(by_name=by_name, by_file=by_file)
-    return guarded(_command_line, PACKAGE)
+    return guarded(lambda: _command_line(module), PACKAGE)
 
 
 def guarded(command: Callable[[], object], program: str) -> int:
@@ -80,12 +80,13 @@ def must_reach_reader(text: str) -> None:
         raise ValueError(f"standard output cannot be written ({why}), so nothing was done")
 
 
-def _command_line() -> object:
+def _command_line(name: str) -> object:
     import importlib
+    import importlib.machinery
 
-    module = importlib.import_module(f"{PACKAGE}.__main__")
+    module = importlib.import_module(f"{PACKAGE}.{name}")
     # Processes that multiprocessing spawns would run the program's file again; by this name they know better.
-    sys.modules["__main__"].__spec__ = module.__spec__
+    sys.modules["__main__"].__spec__ = importlib.machinery.ModuleSpec(f"{PACKAGE}.__main__", None)
     return module.main()
 
 

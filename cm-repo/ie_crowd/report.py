@@ -98,7 +98,7 @@ def verdict_of(folder: Path, rules: Challenge | None) -> tuple[Verdict | None, s
 def _of_the_page(item: Item) -> Item:
     if item.evidence not in NOT_OF_THE_PAGE:
         return item
-    detail = "not for this page to say, which is one of these files; python -m ie_crowd check does"
+    detail = "not for this page to say, which is one of these files; ie-crowd check does"
     return item._replace(state="not applicable", evidence=sums.SUMS, detail=detail)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ie_crowd import schema
 
 INTRODUCTION = """\
-<!-- Made by `python -m ie_crowd schema --markdown`; change result.schema.json, not this page. -->
+<!-- Made by `ie-crowd schema --markdown`; change result.schema.json, not this page. -->
 
 # The format of result.json
 
@@ -17,7 +17,7 @@ INTRODUCTION = """\
 
 What is read is bounded before it is understood: UTF-8 without a byte order mark, at most 4 MiB, 12 levels, 100,000
 values and 4,000 characters a string; NaN, Infinity, duplicate keys, unknown keys, control and text-direction characters
-are refused. `python -m ie_crowd check FOLDER` says what is wrong, in one line each. All keys are required; what is not
+are refused. `ie-crowd check FOLDER` says what is wrong, in one line each. All keys are required; what is not
 known is null, where null is allowed.
 
 **Versions.** `schema_version` is {version}. A file of any earlier version stays readable for ever: it is read by the

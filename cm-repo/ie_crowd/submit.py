@@ -1,4 +1,4 @@
-"""``python -m ie_crowd submit DIR``: shows what will be published, asks, and writes a CM artifact or sends it."""
+"""``ie-crowd submit DIR``: shows what will be published, asks, and writes a CM artifact or sends it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from ie_crowd.submit_server import Server, UnreachableError
 
 TOKEN = "IE_CROWD_TOKEN"  # noqa: S105 the name of a variable
 EXAMPLES = f"""examples:
-  python -m ie_crowd submit RUN --to=CHECKOUT            a CM experiment artifact, for a pull request
-  python -m ie_crowd submit RUN --server=https://crowd.example.org --token-file=token.txt
-  python -m ie_crowd submit RUN --server=URL --submitter="Ada L." --dry-run --show
-  python -m ie_crowd submit --resume=FILE                what could not be sent before
+  ie-crowd submit RUN --to=CHECKOUT            a CM experiment artifact, for a pull request
+  ie-crowd submit RUN --server=https://crowd.example.org --token-file=token.txt
+  ie-crowd submit RUN --server=URL --submitter="Ada L." --dry-run --show
+  ie-crowd submit --resume=FILE                what could not be sent before
 
 The token of a server comes from --token-file or {TOKEN}. The results folder is never changed.
 exit status: 0 published, received, or there already; 1 not; 2 bad usage or a result that does not hold together"""
@@ -93,7 +93,7 @@ def _check(arguments: argparse.Namespace) -> None:
             raise ValueError("--resume sends a file as it is; leave everything but --server and the token out")
         return
     if arguments.folder is None:
-        raise ValueError("which result? python -m ie_crowd submit DIR --to=PATH or --server=URL")
+        raise ValueError("which result? ie-crowd submit DIR --to=PATH or --server=URL")
     if (arguments.to is None) == (arguments.server is None):
         raise ValueError("expected one of --to=PATH and --server=URL")
     if arguments.weights and arguments.to is None:
@@ -191,7 +191,7 @@ def _owner(server: Server, say: Any) -> str | None:
 
 def _unsent(arguments: argparse.Namespace, why: str, kept: Path) -> int:
     print(
-        f"ie_crowd: not sent: {why}. It is kept in {kept}; later: python -m ie_crowd submit --resume='{kept}'",
+        f"ie_crowd: not sent: {why}. It is kept in {kept}; later: ie-crowd submit --resume='{kept}'",
         file=sys.stderr,
     )
     _done(arguments, {"outcome": "unsent", "why": why, "file": str(kept)})

@@ -61,7 +61,7 @@ def prepare(
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
         raise ValueError(
             f"the result does not hold together: {broken[0].name} ({broken[0].evidence}): {broken[0].detail}{more}; "
-            "see: python -m ie_crowd check DIR"
+            "see: ie-crowd check DIR"
         )
     result = reader.accept(found)
     by = rules or challenge_reader.load(challenge_reader.find(result["challenge"]["id"]))

@@ -1,4 +1,4 @@
-"""The command line of `python -m ie_model bench`. torch is imported only when a part needs it."""
+"""The command line of `ie-model bench`. torch is imported only when a part needs it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ parts (default: step matmul startup):
   grid           seconds for four short trainings by processes × threads
   time-to-error  seconds of training to a test error below some marks: hours of work, goes on where it was killed"""
 EXAMPLES = """examples:
-  python -m ie_model bench
-  python -m ie_model bench step --dataset=glyphs --repeats=3        # no download
-  python -m ie_model bench step --profile=trace                     # torch.profiler: trace/trace.json, trace/table.txt
-  python -m ie_model bench grid --json=grid.json
-  python -m ie_model bench time-to-error --outdir=tte --draws=5     # killed, the same command goes on
-  python -m ie_model bench time-to-error --open --methods=equivae --outdir=tte-open"""
+  ie-model bench
+  ie-model bench step --dataset=glyphs --repeats=3        # no download
+  ie-model bench step --profile=trace                     # torch.profiler: trace/trace.json, trace/table.txt
+  ie-model bench grid --json=grid.json
+  ie-model bench time-to-error --outdir=tte --draws=5     # killed, the same command goes on
+  ie-model bench time-to-error --open --methods=equivae --outdir=tte-open"""
 
 
 def add(command: Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]) -> None:

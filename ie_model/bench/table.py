@@ -73,7 +73,7 @@ def _matmul(rows: list[dict[str, Any]]) -> list[Table]:
 
 
 def _startup(part: dict[str, Any]) -> list[Table]:
-    table = _table("Start-up: median (least–most) seconds", "python -m ie_model …", "seconds")
+    table = _table("Start-up: median (least–most) seconds", "ie-model …", "seconds")
     for name, seconds in part["commands"].items():
         table.add_row(name, _spread(seconds, digits=2))
     recipe = part["recipe"]

@@ -17,7 +17,8 @@ def preprocess(i):
         ie_recipe.set_device(env, ie_recipe.request(env))
         if not ie_recipe.quiet(env):
             name = env["CM_IE_DEVICE_NAME"]
-            print(f"device: {env['CM_IE_DEVICE']}{f' ({name})' if name else ''}: {env['CM_IE_DEVICE_REASON']}")
+            found = f"{env['CM_IE_DEVICE']}{f' ({name})' if name else ''}"
+            return ie_recipe.say(i, f"device: {found}: {env['CM_IE_DEVICE_REASON']}")
     except ValueError as error:
         return {"return": 2, "error": ie_recipe.one_line(error)}
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Checks the flags, then runs `python -m ie_crowd check` as one child process; its exit code is the recipe's."""
+"""Checks the flags, then runs `ie-crowd check` as one child process; its exit code is the recipe's."""
 
 import sys
 from pathlib import Path

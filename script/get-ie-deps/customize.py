@@ -26,7 +26,7 @@ def preprocess(i):
         if done.code == 0 and done.changed and kind != "cpu":
             asked = env.get("CM_IE_DEVICE_REQUEST") or "auto"
             ie_recipe.set_device(env, asked)
-            print(f"device: {env['CM_IE_DEVICE']}: {env['CM_IE_DEVICE_REASON']}")
+            return ie_recipe.say(i, f"device: {env['CM_IE_DEVICE']}: {env['CM_IE_DEVICE_REASON']}")
     except ValueError as error:
         return {"return": 1, "error": ie_recipe.one_line(error)}
     except KeyboardInterrupt:

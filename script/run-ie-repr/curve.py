@@ -33,7 +33,7 @@ ALONE = "the same classifier, labels alone"
 
 
 def series(results: Iterable[tuple[str, Mapping[str, Any]]], published: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `python -m ie_model curve` draws, from (method, result.json) pairs of one data set and published rows.
+    """What `ie-model curve` draws, from (method, result.json) pairs of one data set and published rows.
 
     Each point is [labels, mean in %, half-width of the 95 % interval or null]. Raises ValueError when the results are
     of several data sets, or two are of the same method and number of labels.

@@ -36,6 +36,8 @@ def preprocess(i):
         argv += [f"--downloaded={downloaded}"] if downloaded != "" else []
         code = child.run(argv, cwd=here, env=child_env())
         error = last_words.read_text(encoding="utf-8").strip() if last_words.exists() else ""
+    if code in (74, 141) and (folder / "result.json").exists() and not results_folder.unfinished(folder):
+        return {"return": code, "error": f"standard output could not be written, but the run is complete: {folder}"}
     if code:
         return {
             "return": code,

@@ -222,7 +222,7 @@ def check_task(request: Request) -> None:
         known = " or ".join(map(str, task.labels)) if task else "no such task"
         raise ValueError(
             f"labels: got {config['labels']}, but the challenge's tasks for {request.dataset}, {request.supervision} "
-            f"have {known} (python -m ie_model train takes any number)"
+            f"have {known} (ie-model train takes any number)"
         )
 
 

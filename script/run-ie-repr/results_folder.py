@@ -83,6 +83,11 @@ def write_marker(folder: Path, marker: Mapping[str, Any]) -> None:
     os.replace(temporary, folder / MARKER)
 
 
+def unfinished(folder: Path) -> bool:
+    """Whether the folder's marker says that something is missing."""
+    return (folder / MARKER).exists()
+
+
 def finish(folder: Path) -> None:
     """Remove marker and lock: the folder is complete."""
     (folder / MARKER).unlink(missing_ok=True)

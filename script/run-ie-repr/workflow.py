@@ -1,6 +1,6 @@
 """The whole flow for one task: train and evaluate each run, draw figures, assemble result.json and what goes with it.
 
-Started by customize.py as one child of cm. Each step is a process of its own in the results folder (`python -m ie_model
+Started by customize.py as one child of cm. Each step is a process of its own in the results folder (`ie-model
 …`, argv list); what it leaves in run.json is all that is taken from it. Killed at any moment, the same command goes on.
 """
 

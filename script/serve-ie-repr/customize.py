@@ -1,4 +1,4 @@
-"""Checks the flags, then runs `python -m ie_crowd serve` or `site` as one child process."""
+"""Checks the flags, then runs `ie-crowd serve` or `site` as one child process."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From CM's raw flags to the arguments of `python -m ie_crowd submit`, which knows what their values may be."""
+"""From CM's raw flags to the arguments of `ie-crowd submit`, which knows what their values may be."""
 
 import difflib
 import sys

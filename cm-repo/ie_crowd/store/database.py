@@ -106,7 +106,7 @@ def _prepare_file(path: Path, create: bool) -> None:
             raise ValueError(f"--store: {path.name!r:.100} is not a file")
         return
     if not create:
-        raise ValueError(f"there is no store {path.name!r:.100} there; make one with: python -m ie_crowd ingest DIR")
+        raise ValueError(f"there is no store {path.name!r:.100} there; make one with: ie-crowd ingest DIR")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -152,7 +152,7 @@ def _migrate(engine: Engine, create: bool) -> None:
             f"the store has schema {found!r:.40}, newer than {VERSION} of this program; update the program"
         )
     if found is None and not create:
-        raise ValueError("this database holds no store; make one with: python -m ie_crowd ingest DIR")
+        raise ValueError("this database holds no store; make one with: ie-crowd ingest DIR")
     if engine.dialect.name == "sqlite":
         _write_ahead(engine)
     from alembic import command

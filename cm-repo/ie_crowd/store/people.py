@@ -237,7 +237,7 @@ def _lookup(engine: Engine, table: Any, given: str) -> dict[str, Any] | None:
 def _named(connection: Connection, name: str) -> dict[str, Any]:
     row = connection.execute(select(tables.account).where(tables.account.c.name == name)).mappings().one_or_none()
     if row is None:
-        raise ValueError(f"there is no account {name[:80]!r}; see: python -m ie_crowd user list")
+        raise ValueError(f"there is no account {name[:80]!r}; see: ie-crowd user list")
     return dict(row)
 
 
