@@ -494,3 +494,12 @@ def test_customize_hands_the_end_of_the_workflow_on(checkout, tmp_path, monkeypa
 
 def test_the_challenge_is_where_the_workflow_looks():
     assert challenge_reader.load(challenge_reader.find("ie-repr")).id == "ie-repr"
+
+
+@pytest.mark.parametrize("flags_of_python", [{"PYTHONSAFEPATH": "1"}, {"PYTHONPATH": ":{PYTHONPATH}:"}])
+def test_it_needs_no_folder_that_python_adds_to_the_path(place, monkeypatch, flags_of_python):
+    (place.path / "rich.py").write_text("raise SystemExit('the current folder was imported')")
+    for name, value in flags_of_python.items():
+        monkeypatch.setenv(name, value.format(**os.environ))
+    done = place.run()
+    assert done.returncode == 0, done.stderr
