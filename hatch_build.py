@@ -54,7 +54,7 @@ class CustomBuildHook(BuildHookInterface):
         """A file with what ie_crowd's own provenance says of this checkout; None where git has no answer."""
         sys.path.insert(0, str(Path(self.root) / "cm-repo"))
         try:
-            from ie_crowd import provenance  # the standard library is all that it needs
+            from ie_crowd.result import provenance  # the standard library is all that it needs
         finally:
             del sys.path[0]
         state = provenance.checkout(Path(self.root))

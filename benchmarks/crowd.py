@@ -65,10 +65,10 @@ def main() -> int:
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """All figures, in seconds, results per second and bytes."""
-    from ie_crowd import challenge_reader
+    from ie_crowd.challenge import load
     from ie_crowd.store import database
 
-    rules = challenge_reader.load(challenge_reader.find(arguments.challenge))
+    rules = load.load(load.find(arguments.challenge))
     store = arguments.store or str(folder / "crowd.sqlite3")
     engine = database.connect(store)
     figures: dict[str, Any] = {"results": arguments.results, "python": platform.python_version(), "store": engine.name}
@@ -133,9 +133,9 @@ def fill(engine: Any, folder: Path, rules: Any, arguments: argparse.Namespace) -
 
 def ask(engine: Any, rules: Any, repeats: int) -> dict[str, dict[str, float]]:
     """Median and 99th percentile, in milliseconds, of each kind of question; the questions vary."""
-    from ie_crowd import compare
-    from ie_crowd.store import charts, query, standings
-    from ie_crowd.store.chosen import Filter
+    from ie_crowd.ranking import compare
+    from ie_crowd.store import chart_data, query, standings
+    from ie_crowd.store.filters import Filter
 
     chance = random.Random(1)  # noqa: S311 made-up questions
     choices = query.facets(engine)
@@ -175,9 +175,9 @@ def ask(engine: Any, rules: Any, repeats: int) -> dict[str, dict[str, float]]:
         )(),
         "list, sorted by submitter": lambda: results(asked(), sort="submitter", page=chance.randrange(1, 20))(),
         "list, sorted by time it took": lambda: results(asked(), sort="wall_seconds")(),
-        "chart, error by labels": lambda: charts.by_labels(engine, asked(), columns[0]),
-        "chart, points of two metrics": lambda: charts.points(engine, asked(), columns[1], columns[0]),
-        "chart, points of all": lambda: charts.points(engine, Filter(), "wall_seconds", columns[0]),
+        "chart, error by labels": lambda: chart_data.by_labels(engine, asked(), columns[0]),
+        "chart, points of two metrics": lambda: chart_data.points(engine, asked(), columns[1], columns[0]),
+        "chart, points of all": lambda: chart_data.points(engine, Filter(), "wall_seconds", columns[0]),
         "comparison": side_by_side,
         "result page": result_page,
         "choices of the filters": lambda: query.facets(engine),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ie_crowd.site import inside
+from ie_crowd.site import asgi_client
 
 Question = Callable[[], tuple[str, dict[str, str]]]
 
@@ -71,7 +71,7 @@ async def _ask(app: Any, questions: dict[str, Question], repeats: int) -> dict[s
             path, query = question()
             began = time.perf_counter()
             # readers of one address may ask so often only: these are many
-            status, body = await inside.get(app, path, query, f"10.0.{number // 250}.{number % 250}")
+            status, body = await asgi_client.get(app, path, query, f"10.0.{number // 250}.{number % 250}")
             took = (time.perf_counter() - began) * 1000
             if status != 200:
                 raise ValueError(f"{path} {query}: {status}")

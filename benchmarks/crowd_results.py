@@ -13,9 +13,9 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from ie_crowd import canonical, schema
-from ie_crowd.aggregate import aggregate
-from ie_crowd.challenge import Challenge, Task
+from ie_crowd.challenge.model import Challenge, Task
+from ie_crowd.formats import canonical_json, schema
+from ie_crowd.result.aggregate import aggregate
 
 CPUS = (
     ("Intel(R) Xeon(R) CPU @ 2.20GHz", "x86_64", 1, 2, 8),
@@ -126,7 +126,7 @@ def _document(
         "submitter": {"name": person["name"]},
         "files": _files(chance, runs),
     }
-    document["id"] = canonical.identity(document)
+    document["id"] = canonical_json.identity(document)
     return document
 
 

@@ -42,9 +42,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from ie_model import __version__, device, fetch
+from ie_model import __version__
 from ie_model.bench import command as bench
 from ie_model.config import Config
+from ie_model.data import fetch
+from ie_model.device import detect
 
 ABLATE_EXAMPLES = """It reads validation images, never test images. Draw i has seed and label draw i. Stopped, the same
 command goes on; with more draws or parts it trains what is missing. Means lie in OUTDIR/ablation.json.
@@ -164,7 +166,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         if spec.type == "bool":
             group.add_argument(flag, action="store_true", default=None, help=spec.metadata["about"])
         elif spec.name == "device":
-            group.add_argument(flag, choices=device.REQUESTS, default="auto", help="what to compute on (default: auto)")
+            group.add_argument(flag, choices=detect.REQUESTS, default="auto", help="what to compute on (default: auto)")
         else:
             # Percent signs would be read as formats.
             about = f"{spec.metadata['about']}{unit} (default: {spec.default})".replace("%", "%%")
@@ -191,10 +193,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=device.REQUESTS, help="compute on another device than the training did")
+    parser.add_argument("--device", choices=detect.REQUESTS, help="compute on another device than the training did")
 
 
-def _settings(options: argparse.Namespace) -> tuple[Config, device.Device]:
+def _settings(options: argparse.Namespace) -> tuple[Config, detect.Device]:
     """The configuration that the command line asks for, on the device that was found. Values are checked first.
 
     A configuration file gives every setting that no flag does, but not the device: it may be of another machine.
@@ -205,16 +207,16 @@ def _settings(options: argparse.Namespace) -> tuple[Config, device.Device]:
         stored = Config.read(options.config).to_dict()
         given = {name: stored[name] if value is None else value for name, value in given.items()}
     Config.resolve(**given)
-    found = device.detect(options.device)
+    found = detect.detect(options.device)
     return Config.resolve(**given, device=found.kind), found
 
 
 def _trained_config(options: argparse.Namespace) -> Config:
     """The configuration of a finished run, on the device that the command line asks for if it does."""
-    from ie_model import run_folder
+    from ie_model.run import run_folder
 
     config = Config.read(options.run / run_folder.CONFIG)
-    return dataclasses.replace(config, device=device.detect(options.device).kind) if options.device else config
+    return dataclasses.replace(config, device=detect.detect(options.device).kind) if options.device else config
 
 
 def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
@@ -225,7 +227,7 @@ def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
 
 def _train(options: argparse.Namespace) -> None:
     config, found = _settings(options)
-    from ie_model import progress, run_folder
+    from ie_model.run import progress, run_folder
 
     with run_folder.opened(options.outdir, config) as finished:
         if finished:
@@ -247,7 +249,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from ie_model import run_folder
+    from ie_model.run import run_folder
 
     run_folder.read_run(options.run)
     config = _trained_config(options)
@@ -256,8 +258,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _measure(config: Config, place: Path, folder: Path | None, quiet: bool) -> None:
     """Every metric of the trained run in ``place``, into its run.json."""
-    from ie_model import progress, run_folder
     from ie_model.evaluate import evaluate
+    from ie_model.run import progress, run_folder
 
     run = run_folder.read_run(place)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -273,36 +275,37 @@ def _measure(config: Config, place: Path, folder: Path | None, quiet: bool) -> N
 
 
 def _figures(options: argparse.Namespace) -> None:
-    from ie_model import progress, run_folder
+    from ie_model.run import progress, run_folder
 
     run_folder.read_run(options.run)
     config = _trained_config(options)
     folder = _data_folder(config, options)
-    from ie_model.figures import draw_all
+    from ie_model.figures.draw import draw_all
 
     with progress.steps("drawing", options.quiet) as report:
         draw_all(config, options.run, folder, options.outdir, report)
 
 
 def _sample(options: argparse.Namespace) -> None:
-    from ie_model import run_folder
+    from ie_model.run import run_folder
 
     if options.rows < 1:
         raise ValueError(f"rows: got {options.rows}, expected at least 1")
     run_folder.read_run(options.run)
     config = Config.read(options.run / run_folder.CONFIG)
-    from ie_model import checkpoint, figures, pictures
+    from ie_model.figures import draw, mosaics
+    from ie_model.run import checkpoint
 
     model, _, r = checkpoint.read_model(options.run, config)
-    figures.write(pictures.samples(config, model, r, options.rows, options.seed), options.out)
+    draw.write(mosaics.samples(config, model, r, options.rows, options.seed), options.out)
 
 
 def _curve(options: argparse.Namespace) -> None:
-    from ie_model import figures, plots
+    from ie_model.figures import draw, plots
 
     if odd := [path for path in options.out if path.suffix not in (".png", ".svg")]:
         raise ValueError(f"--out={odd[0]}: expected a name that ends in .png or .svg")
-    figures.write(plots.label_curve(*plots.read_curve(options.series)), *options.out)
+    draw.write(plots.label_curve(*plots.read_curve(options.series)), *options.out)
 
 
 def _ablate(options: argparse.Namespace) -> None:
@@ -313,12 +316,15 @@ def _ablate(options: argparse.Namespace) -> None:
     config, _ = _settings(options)
     from rich.console import Console
 
-    from ie_model import ablation, children, progress
+    from ie_model import ablation
+    from ie_model.run import processes, progress
 
     parts = None if options.parts is None else [part for part in options.parts.split(",") if part]
     ablation.variants(config, parts)  # a part that is not there is refused before anything is fetched
     folder = _data_folder(config, options)
-    at_once = options.at_once or children.how_many(sys.maxsize, config.threads, config.device, config.facts.image_bytes)
+    at_once = options.at_once or processes.how_many(
+        sys.maxsize, config.threads, config.device, config.facts.image_bytes
+    )
 
     def line(text: str) -> None:
         if not options.quiet:

@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ie_model import children, entry, run_folder
+from ie_model import entry
 from ie_model.config import Config
+from ie_model.run import processes, run_folder
 
 PARTS: dict[str, dict[str, Any]] = {
     "pose": {"pose_gain": 0.0},
@@ -106,7 +107,7 @@ def measure(
     began, ended = time.monotonic(), 0
     starts = [partial(_start, runs[key], _place(out, *key), data, _log(out, *key)) for key in missing]
     report(f"0 of {len(missing)} trainings")
-    with closing(children.together(starts, at_once)) as codes:
+    with closing(processes.together(starts, at_once)) as codes:
         for index, code in codes:
             name, draw = missing[index]
             if not _is_done(_place(out, name, draw), runs[name, draw]):

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ie_model import transforms
 from ie_model.config import Config
+from ie_model.metrics import transforms
 from ie_model.model import EquiVAE
 
 PROBE = (

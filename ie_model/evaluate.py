@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ie_model import checkpoint, data, glyphs, inference, judge, metrics, probes, transforms
 from ie_model.config import Config
+from ie_model.data import glyphs, tensors
+from ie_model.device.runtime import prepare
+from ie_model.metrics import inference, judge, probes, scores, transforms
 from ie_model.model import Classifier, EquiVAE
-from ie_model.process import prepare
+from ie_model.run import checkpoint
 from ie_model.train import derived_seed
 
 TRANSFORMED = 5000  # images of each part that are transformed, at most; evenly spaced
@@ -30,9 +32,9 @@ class Subject:
     model: EquiVAE
     control: Classifier | None
     r: Tensor  # (C, R): r_y of every class
-    known: data.Labelled  # all training images with all their labels: for probes, never for training
+    known: tensors.Labelled  # all training images with all their labels: for probes, never for training
     labelled: Tensor  # indices of the labelled images among them
-    test: data.Labelled
+    test: tensors.Labelled
 
     def generator(self, purpose: str, device: torch.device | str | None = None) -> torch.Generator:
         """A generator of its own for each purpose, so that one more metric changes no other."""
@@ -45,11 +47,11 @@ def swap_accuracy(model: EquiVAE, judged_by: nn.Module, r: Tensor, v: Tensor, la
 
     r: (C, R) of every class, v: (n, V) inferred under the true ``labels`` (n,). The judge sees the mean image.
     """
-    wanted = metrics.swapped_classes(labels, len(r))
+    wanted = scores.swapped_classes(labels, len(r))
     seen = []
     for style, target in zip(v.split(inference.CHUNK), wanted.split(inference.CHUNK), strict=True):
         seen.append(judged_by(model.decoder.mean_image(r[target], style)).argmax(dim=1))
-    return 100 - metrics.percent_wrong(torch.cat(seen), wanted)
+    return 100 - scores.percent_wrong(torch.cat(seen), wanted)
 
 
 def evenly(count: int, most: int, device: torch.device) -> Tensor:
@@ -74,7 +76,7 @@ def equivariance(subject: Subject, train_r: Tensor) -> tuple[dict[str, float], f
         names = [name for name, *_ in glyphs.FACTORS]
         targets = [
             part[chosen.cpu()].to(device)
-            for part, chosen in zip(data.load_factors(subject.config), (train, test), strict=True)
+            for part, chosen in zip(tensors.load_factors(subject.config), (train, test), strict=True)
         ]
         moved = transforms.redraw_glyphs(test_y, generator).to(device)
         shown = [(transforms.seen(name, subject.known.labels[train]), transforms.seen(name, test_y)) for name in names]
@@ -88,10 +90,10 @@ def equivariance(subject: Subject, train_r: Tensor) -> tuple[dict[str, float], f
     r2 = {}
     for column, (name, (in_train, in_test)) in enumerate(zip(names, shown, strict=True)):
         known, asked = targets[0][in_train, column : column + 1], targets[1][in_test, column : column + 1]
-        r2[name] = float(metrics.ridge_r2(v[0][in_train], known, v[1][in_test], asked))
+        r2[name] = float(scores.ridge_r2(v[0][in_train], known, v[1][in_test], asked))
     if not subject.config.has_f:
         return r2, None
-    return r2, metrics.relative_movement(inference.invariants(model, test_x), inference.invariants(model, moved), r)
+    return r2, scores.relative_movement(inference.invariants(model, test_x), inference.invariants(model, moved), r)
 
 
 def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[str], None]) -> dict[str, Any]:
@@ -109,17 +111,17 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
     if config.semi_supervised:
         assert subject.control is not None
         test_classes = inference.predicted(model, test.images)
-        values["classification.error"] = metrics.percent_wrong(test_classes, test.labels)
+        values["classification.error"] = scores.percent_wrong(test_classes, test.labels)
         with torch.no_grad():
             by_control = torch.cat([subject.control(part).argmax(dim=1) for part in test.images.split(inference.CHUNK)])
-        values["control.error"] = metrics.percent_wrong(by_control, test.labels)
+        values["control.error"] = scores.percent_wrong(by_control, test.labels)
     if config.has_f:
         reference = inference.invariants(model, known.images[subject.labelled])
         reference_labels = known.labels[subject.labelled]
-        neighbours = metrics.nearest_neighbours(
+        neighbours = scores.nearest_neighbours(
             reference, reference_labels, inference.invariants(model, test.images), config.neighbours
         )
-        values["invariant.knn_error"] = metrics.percent_wrong(neighbours, test.labels)
+        values["invariant.knn_error"] = scores.percent_wrong(neighbours, test.labels)
 
     report("bound")
     generator = subject.generator("evaluation")
@@ -148,7 +150,7 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
     report("swaps")
     trained = judge.trained(config, known)
     values["swap.accuracy"] = swap_accuracy(model, trained.network, r, test_v, test.labels)
-    values["judge.accuracy"] = 100 - metrics.percent_wrong(judge.predict(trained.network, test.images), test.labels)
+    values["judge.accuracy"] = 100 - scores.percent_wrong(judge.predict(trained.network, test.images), test.labels)
 
     report("leakage")
     train_r = inference.complementary_representations(model, known, subject.labelled, r, known.labels)
@@ -180,15 +182,15 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
 def _subject(config: Config, run: Path, folder: Path | None) -> Subject:
     device = prepare(config)
     model, control, r = checkpoint.read_model(run, config)
-    known = data.load_for_probes(config, folder)
-    labelled = data.draw_labelled(known.labels, config.labels, config.label_seed)
-    test = data.load_test(config, folder)
+    known = tensors.load_for_probes(config, folder)
+    labelled = tensors.draw_labelled(known.labels, config.labels, config.label_seed)
+    test = tensors.load_test(config, folder)
     return Subject(
         config,
         model.to(device),
         None if control is None else control.to(device),
         r.to(device),
-        data.Labelled(known.images.to(device), known.labels.to(device)),
+        tensors.Labelled(known.images.to(device), known.labels.to(device)),
         labelled.to(device),
-        data.Labelled(test.images.to(device), test.labels.to(device)),
+        tensors.Labelled(test.images.to(device), test.labels.to(device)),
     )

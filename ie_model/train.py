@@ -19,14 +19,17 @@ import psutil
 import torch
 from torch import Tensor
 
-from ie_model import checkpoint, consistency, data, inference, metrics, run_folder
+from ie_model import consistency
 from ie_model.adam import Adam
 from ie_model.config import Config
-from ie_model.device import Device
+from ie_model.cuda_graphs import Numbers, Repeated
+from ie_model.data import tensors as image_tensors
+from ie_model.device.detect import Device
+from ie_model.device.runtime import precision, prepare
+from ie_model.metrics import inference, scores
 from ie_model.model import Classifier, EquiVAE
 from ie_model.objective import labelled_step, pairs_of_step, semi_supervised_step
-from ie_model.process import precision, prepare
-from ie_model.repeated import Numbers, Repeated
+from ie_model.run import checkpoint, run_folder
 
 GENTLE_STEPS = 20  # in which Adam's step size rises from nothing, while its moments are poor estimates
 
@@ -109,7 +112,7 @@ def learning_rate(config: Config, done: float) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def train_control(config: Config, labelled: data.Labelled, device: torch.device) -> Classifier:
+def train_control(config: Config, labelled: image_tensors.Labelled, device: torch.device) -> Classifier:
     """The labels-only control: the same q(y|x) network, the same labelled batches, cross-entropy alone."""
     per_class = min(config.per_class, int(torch.bincount(labelled.labels).min()))
     with torch.random.fork_rng(devices=[]):
@@ -131,7 +134,7 @@ def train_control(config: Config, labelled: data.Labelled, device: torch.device)
     return control.eval()
 
 
-def warm_up(config: Config, model: EquiVAE, optimiser: Adam, labelled: data.Labelled) -> None:
+def warm_up(config: Config, model: EquiVAE, optimiser: Adam, labelled: image_tensors.Labelled) -> None:
     """The first steps see the labelled images alone, so that q(y|x) is no mere guess when it first weighs classes."""
     device = labelled.images.device
     per_class = min(config.per_class, int(torch.bincount(labelled.labels).min()))
@@ -160,7 +163,7 @@ def _descend(optimiser: Adam, loss: Tensor) -> Tensor:
     return loss.detach()
 
 
-def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: data.Training) -> Repeated:
+def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: image_tensors.Training) -> Repeated:
     """The training step, to be called with whether q(y|x) is smoothed, indices of labelled images (C, k) and of
     unlabelled ones (B,), and the numbers of :func:`scheduled`. It returns mean bound and KL, (2,).
     """
@@ -204,7 +207,7 @@ def scheduled(config: Config, done: float) -> tuple[float, float, float, float, 
 
 
 def train_epoch(
-    config: Config, epoch: int, take: Repeated, images: data.Training, progress: Progress
+    config: Config, epoch: int, take: Repeated, images: image_tensors.Training, progress: Progress
 ) -> dict[str, float]:
     """One pass over the training images (epoch counts from 0) by steps of :func:`step_of`.
 
@@ -234,7 +237,7 @@ def train_epoch(
 
 
 @torch.no_grad()
-def validation(config: Config, model: EquiVAE, images: data.Training) -> dict[str, float]:
+def validation(config: Config, model: EquiVAE, images: image_tensors.Training) -> dict[str, float]:
     """What settings are chosen by: the error of q(y|x); when supervised of the nearest class representation, or, where
     there is no f, of the class with the highest bound."""
     if config.semi_supervised:
@@ -244,7 +247,7 @@ def validation(config: Config, model: EquiVAE, images: data.Training) -> dict[st
     else:
         r = inference.class_representations(model, images.labelled, config.facts.classes)
         predicted = torch.cdist(inference.invariants(model, images.valid.images), r).argmin(dim=1)
-    return {"valid_error": metrics.percent_wrong(predicted, images.valid.labels)}
+    return {"valid_error": scores.percent_wrong(predicted, images.valid.labels)}
 
 
 def train(config: Config, device_facts: Device, folder: Path | None, run: Path, progress: Progress) -> dict[str, Any]:
@@ -254,7 +257,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     A training that diverges ends too: with status "failed" and the reason, and no weights.
     """
     device = prepare(config)
-    images = to_device(data.load_training(config, folder), device)
+    images = to_device(image_tensors.load_training(config, folder), device)
     model, optimiser = new_model(config, device)
     control, first, spent = _resume(config, run, model, optimiser, device)
     started = (time.perf_counter(), time.process_time())
@@ -284,7 +287,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
             "peak_rss_bytes": peak_memory(),
             "model_sha256": None if error else run_folder.sha256_of(weights),
             "split_sha256": images.split_sha256,
-            "datasets": data.describe(config, folder),
+            "datasets": image_tensors.describe(config, folder),
             "device": asdict(device_facts),
         }
 
@@ -343,13 +346,15 @@ def peak_memory() -> int:
     return int(peak) if sys.platform == "darwin" else int(peak) * 1024  # kibibytes everywhere but on macOS
 
 
-def to_device(images: data.Training, device: torch.device) -> data.Training:
+def to_device(images: image_tensors.Training, device: torch.device) -> image_tensors.Training:
     """All images on the device, where they stay."""
 
-    def move(labelled: data.Labelled) -> data.Labelled:
-        return data.Labelled(labelled.images.to(device), labelled.labels.to(device))
+    def move(labelled: image_tensors.Labelled) -> image_tensors.Labelled:
+        return image_tensors.Labelled(labelled.images.to(device), labelled.labels.to(device))
 
-    return data.Training(move(images.labelled), images.unlabelled.to(device), move(images.valid), images.split_sha256)
+    return image_tensors.Training(
+        move(images.labelled), images.unlabelled.to(device), move(images.valid), images.split_sha256
+    )
 
 
 def _resume(

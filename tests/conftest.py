@@ -1,26 +1,23 @@
 """Every test gets places of its own: nothing here reads or writes the user's HOME, CM_REPOS or cache."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 from browsers import axe, chromium, served, world  # noqa: F401 fixtures
 from databases import empty_url, engine, postgresql, postgresql_template, store_url  # noqa: F401 fixtures
+from flow_place import checkout, place  # noqa: F401 fixtures
+from paths import ROOT
 from site_people import copied_site, either_site, filled, filled_postgresql, people_site  # noqa: F401 fixtures
 from sites import site, site_store  # noqa: F401 fixtures
-
-ROOT = Path(__file__).resolve().parents[1]
 
 # A shell starts its background jobs with Ctrl-C ignored, and their children inherit that: tests that interrupt a child
 # would then wait in vain. A handler of our own is not inherited; a child starts with the default.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-RECIPES = ROOT / "script" / "run-ie-repr"
 # variables of the user that would change what a test sees
 USERS = (
     "CM_SCRIPT_EXTRA_CMD",
@@ -66,19 +63,10 @@ def python_env():
     return dict(os.environ)
 
 
-def register(cm_repos: Path, *repositories: Path) -> None:
-    """Let cm know exactly these repositories, as `cm import repo` would, whatever is pip-installed here."""
-    import cmx4mlops
-
-    cm_repos.mkdir(parents=True, exist_ok=True)
-    paths = [str(Path(cmx4mlops.__file__).parent), *map(str, repositories)]
-    (cm_repos / "repos.json").write_text(json.dumps(paths), encoding="utf-8")
-
-
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """The wheel, built from the tracked and new files of this checkout copied to a path with a space."""
-    place = tmp_path_factory.mktemp("wheel") / "a copy of it"
+    copy = tmp_path_factory.mktemp("wheel") / "a copy of it"
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -88,11 +76,11 @@ def wheel(tmp_path_factory):
     ).stdout.split("\0")
     for name in filter(None, names):
         if (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_bytes((ROOT / name).read_bytes())
-    built = place.parent / "built here"
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((ROOT / name).read_bytes())
+    built = copy.parent / "built here"
     code = f"from hatchling.build import build_wheel; print(build_wheel({str(built)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return built / done.stdout.split()[-1]
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from ie_crowd import commands_refused, commands_site, commands_store
+from ie_crowd.cli import rejected_uploads, site, store
 
 OF_A_STORE = ("ingest", "rank", "user", "serve", "site", "refused")
 
@@ -47,13 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     if not argv or argv[0] not in OF_A_STORE:
         # A server, and each process of an ingest, would wait for what these import.
-        from ie_crowd import check_command, commands_result
+        from ie_crowd.cli import check, result
 
-        parser.epilog = check_command.EXAMPLES
-        commands_result.add(commands)
-    commands_store.add(commands)
-    commands_site.add(commands)
-    commands_refused.add(commands)
+        parser.epilog = check.EXAMPLES
+        result.add(commands)
+    store.add(commands)
+    site.add(commands)
+    rejected_uploads.add(commands)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))

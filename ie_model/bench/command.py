@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ie_model import device, fetch
 from ie_model.config import DATASETS, Config
+from ie_model.data import fetch
+from ie_model.device import detect
 
 PARTS = ("step", "matmul", "startup", "grid", "time-to-error")
 DEFAULT = ("step", "matmul", "startup")
@@ -44,7 +45,7 @@ def add(command: Callable[[str, Callable[[argparse.Namespace], None], str], argp
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--dataset", choices=tuple(DATASETS), default="mnist", help="default: %(default)s")
     parser.add_argument("--data", type=Path, help="folder with the data set's files (default: cache, then download)")
-    parser.add_argument("--device", choices=device.REQUESTS, default="auto", help="what to compute on (default: auto)")
+    parser.add_argument("--device", choices=detect.REQUESTS, default="auto", help="what to compute on (default: auto)")
     parser.add_argument(
         "--threads", type=_counts, metavar="N,N", help="threads of step and matmul (default: 1 and all)"
     )
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(f"bench: there is no part {odd[0]!r}; expected one of: {', '.join(PARTS)}")
     if "time-to-error" in parts and options.outdir is None:
         raise ValueError("bench: time-to-error needs --outdir=FOLDER, where it keeps what is done and goes on")
-    found_device = device.detect(options.device)
+    found_device = detect.detect(options.device)
     given = {"dataset": options.dataset, "device": found_device.kind, "epochs": options.epochs}
     given |= {name: getattr(options, name) for name in ("bf16", "compile", "eager", "open")}
     config = Config.resolve(**given)
@@ -81,20 +82,20 @@ def run(options: argparse.Namespace) -> None:
     if options.dataset != "glyphs" and set(parts) - {"matmul"}:
         folder = fetch.ensure(options.dataset, options.data)
     from ie_model.bench import table
-    from ie_model.progress import steps
+    from ie_model.run.progress import steps
 
     found: dict[str, Any] = {"format": 1, "machine": machine(found_device), "parts": {}}
     with steps("measuring", options.quiet) as say:
         for part in (name for name in PARTS if name in parts):
             found["parts"][part] = _measure(part, config, folder, options, say)
             if options.json:
-                from ie_model import run_folder
+                from ie_model.run import run_folder
 
                 run_folder.write_json(options.json, found)
         if options.profile:
-            from ie_model.bench import forms, profile
+            from ie_model.bench import profile, step_variants
 
-            rows = profile.write(config, forms.load(config, folder), options.profile, say)
+            rows = profile.write(config, step_variants.load(config, folder), options.profile, say)
             found["profile"] = [{"operator": name, "ms_per_step": own, "calls": calls} for name, own, calls in rows]
     table.show(found)
     if options.json:
@@ -104,9 +105,9 @@ def run(options: argparse.Namespace) -> None:
 def _measure(
     part: str, config: Config, folder: Path | None, options: argparse.Namespace, say: Callable[[str], None]
 ) -> Any:
-    from ie_model import children
+    from ie_model.run import processes
 
-    counts = options.threads or sorted({1, children.cores()})
+    counts = options.threads or sorted({1, processes.cores()})
     if part == "step":
         from ie_model.bench import step
 
@@ -122,7 +123,7 @@ def _measure(
     if part == "grid":
         from ie_model.bench import grid
 
-        return grid.measure(config, folder, children.cores(), options.grid_images, min(options.repeats, 3), say)
+        return grid.measure(config, folder, processes.cores(), options.grid_images, min(options.repeats, 3), say)
     if part == "time-to-error":
         from ie_model.bench import time_to_error
 
@@ -138,17 +139,18 @@ def _measure(
     raise AssertionError(part)
 
 
-def machine(found: device.Device) -> dict[str, Any]:
+def machine(found: detect.Device) -> dict[str, Any]:
     """What was measured on: no name of the machine or of a person."""
     from importlib.metadata import version
 
-    from ie_model import children
+    from ie_model.device import probes
+    from ie_model.run import processes
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "device": dataclasses.asdict(found),
-        "cpu": device.device_probes.cpu_name(),
-        "cores": children.cores(),
+        "cpu": probes.cpu_name(),
+        "cores": processes.cores(),
         "load_at_start": load,
         "python": platform.python_version(),
         "torch": version("torch"),

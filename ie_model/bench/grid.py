@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from ie_model import children, entry
+from ie_model import entry
 from ie_model.bench import spread
 from ie_model.config import Config
+from ie_model.run import processes as run_processes
 
 DRAWS = 4
 
@@ -70,7 +71,7 @@ def _train(config: Config, data: Path | None, images: int, way: Way, place: Path
 
     starts = [partial(_start, config, data, images, way.threads, seed, place) for seed in range(DRAWS)]
     began = time.perf_counter()
-    with closing(children.together(starts, way.processes, look)) as ended:
+    with closing(run_processes.together(starts, way.processes, look)) as ended:
         for _, code in ended:
             if code:
                 raise RuntimeError(f"a training of the grid ended with exit code {code}")

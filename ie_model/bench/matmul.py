@@ -11,7 +11,7 @@ import torch
 
 from ie_model.bench import spread, timing
 from ie_model.config import Config
-from ie_model.process import prepare
+from ie_model.device.runtime import prepare
 
 SIZES = (512, 1024, 2048)
 PRODUCTS_PER_REPEAT = 2e10  # operations: a tenth of a second on two cores

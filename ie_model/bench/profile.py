@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from ie_model import data, run_folder
-from ie_model.bench import forms
+from ie_model.bench import step_variants
 from ie_model.config import Config
+from ie_model.data import tensors
+from ie_model.run import run_folder
 
 STEPS = 10
 ROWS = 25
@@ -18,7 +19,7 @@ TRACE, TABLE = "trace.json", "table.txt"
 
 
 def write(
-    config: Config, images: data.Training, folder: Path, report: Callable[[str], None]
+    config: Config, images: tensors.Training, folder: Path, report: Callable[[str], None]
 ) -> list[tuple[str, float, int]]:
     """Profiles a few steps of `ie_model train` into ``folder``: trace.json (chrome://tracing or Perfetto), table.txt.
 
@@ -26,7 +27,7 @@ def write(
     whatever else the machine does is in them.
     """
     report("profiling: warming up")
-    form = forms.shared(config, images)
+    form = step_variants.shared(config, images)
     form.run(STEPS)
     report("profiling")
     kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ie_model.bench import forms, matmul, spread, timing
+from ie_model.bench import matmul, spread, step_variants, timing
 from ie_model.config import Config
 
 
@@ -23,7 +23,7 @@ def measure(
     report: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """One row for each number of threads. ``seconds``: how long a form works in one repeat, about."""
-    images = forms.load(config, folder)
+    images = step_variants.load(config, folder)
     return [
         _with_threads(dataclasses.replace(config, threads=count), images, repeats, seconds, report) for count in threads
     ]
@@ -33,7 +33,7 @@ def _with_threads(config: Config, images: Any, repeats: int, seconds: float, rep
     torch.set_num_threads(config.threads)
     device = images.unlabelled.device
     report(f"{config.threads} threads: warming up")
-    built = forms.build(config, images)
+    built = step_variants.build(config, images)
     works = {name: _calibrated(form.run, seconds, device) for name, form in built.items()}
     products = matmul.forms(matmul.SIZES, device)
     found = timing.alternate(
@@ -44,7 +44,7 @@ def _with_threads(config: Config, images: Any, repeats: int, seconds: float, rep
         "threads": config.threads,
         "batch": {"unlabelled": config.batch_size, "labelled": config.facts.classes * config.per_class},
         "forms": {
-            name: _row(form, found[name], found[forms.USUAL], config, {name: found[name] for name in products})
+            name: _row(form, found[name], found[step_variants.USUAL], config, {name: found[name] for name in products})
             for name, form in built.items()
         },
         "matmul": limit,
@@ -63,7 +63,7 @@ def _calibrated(run: Callable[[int], int], seconds: float, device: torch.device)
 
 
 def _row(
-    form: forms.Form,
+    form: step_variants.Form,
     measured: Sequence[spread.Measured],
     usual: Sequence[spread.Measured],
     config: Config,

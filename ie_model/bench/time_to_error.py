@@ -22,10 +22,13 @@ from typing import Any
 
 import torch
 
-from ie_model import checkpoint, data, inference, metrics, run_folder, train
-from ie_model.bench import forms, timing, usual_m2
+from ie_model import train
+from ie_model.bench import step_variants, timing, usual_m2
 from ie_model.config import Config
+from ie_model.data import tensors as image_tensors
+from ie_model.metrics import inference, scores
 from ie_model.model import EquiVAE
+from ie_model.run import checkpoint, run_folder
 
 MARKS = (11.97, 6.8, 3.33, 2.0)  # %: published M2, Pyro's M2 example, M1+M2 at 100 labels; and a fiftieth
 OPEN_MARKS = (2.0, 0.8)
@@ -83,7 +86,7 @@ def marks_of(config: Config) -> tuple[float, ...]:
 
 def estimate(config: Config, folder: Path | None, missing: Sequence[tuple[str, int]], cap: float) -> float:
     """Seconds that these trainings will take, from a few steps of ours and what reading the states took elsewhere."""
-    form = forms.shared(config, forms.load(config, folder))
+    form = step_variants.shared(config, step_variants.load(config, folder))
     form.run(ESTIMATE_STEPS // 4)
     began = time.perf_counter()
     images = form.run(ESTIMATE_STEPS)
@@ -131,14 +134,14 @@ def _one(
         return row
     own = dataclasses.replace(config, method="m2" if "m2" in method else method, seed=draw, label_seed=draw)
     device = train.prepare(own)
-    images = train.to_device(data.load_training(own, folder), device)
+    images = train.to_device(image_tensors.load_training(own, folder), device)
     place = out / f"{method}-{draw}"
     place.mkdir(exist_ok=True)
     if method == "usual-m2":
         model = _train_usual(own, images, place, cap, report)
     else:
         model = _train_ours(own, images, place, report)
-    states = _read(model, place, images.valid, data.load_test(own, folder), report)
+    states = _read(model, place, images.valid, image_tensors.load_test(own, folder), report)
     row = {"method": method, "draw": draw, "states": states, "seconds_to": seconds_to(states, marks_of(own))}
     run_folder.write_json(result, row)
     for path in place.iterdir():
@@ -147,7 +150,7 @@ def _one(
     return row
 
 
-def _train_ours(config: Config, images: data.Training, place: Path, report: Callable[[str], None]) -> EquiVAE:
+def _train_ours(config: Config, images: image_tensors.Training, place: Path, report: Callable[[str], None]) -> EquiVAE:
     """`train_epoch` after `train_epoch`, as `train.train` does; resumable after each."""
     device = images.unlabelled.device
     model, optimiser = train.new_model(config, device)
@@ -183,7 +186,7 @@ def _train_ours(config: Config, images: data.Training, place: Path, report: Call
 
 
 def _train_usual(
-    config: Config, images: data.Training, place: Path, cap: float, report: Callable[[str], None]
+    config: Config, images: image_tensors.Training, place: Path, cap: float, report: Callable[[str], None]
 ) -> EquiVAE:
     """The usual M2 until ``cap`` seconds or as many images as ours sees; a killed one begins again."""
     for old in place.iterdir():
@@ -239,16 +242,20 @@ def _moments(epoch: int) -> list[float]:
 
 
 def _read(
-    model: EquiVAE, place: Path, valid: data.Labelled, test: data.Labelled, report: Callable[[str], None]
+    model: EquiVAE,
+    place: Path,
+    valid: image_tensors.Labelled,
+    test: image_tensors.Labelled,
+    report: Callable[[str], None],
 ) -> list[dict[str, float]]:
     """The saved states in their order, each with its validation error; those that were chosen with their test error."""
     paths = sorted(place.glob(f"{STATE}*"))
     states: list[dict[str, float]] = []
 
-    def error(path: Path, images: data.Labelled) -> float:
+    def error(path: Path, images: image_tensors.Labelled) -> float:
         checkpoint.load_module("model", model, checkpoint.read(path)[0])
         predicted = inference.predicted(model.eval(), images.images.to(valid.images.device))
-        return metrics.percent_wrong(predicted, images.labels.to(predicted.device))
+        return scores.percent_wrong(predicted, images.labels.to(predicted.device))
 
     for number, path in enumerate(paths):
         report(f"reading state {number + 1} of {len(paths)}")

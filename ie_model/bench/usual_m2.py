@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from ie_model import data, objective
+from ie_model import objective
 from ie_model.config import Config
+from ie_model.data import tensors
 from ie_model.model import EquiVAE, sample_gaussian
 
 
@@ -68,7 +69,7 @@ def endless(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[tuple[Tensor, Te
 class Trainer:
     """A model, and batches that never end."""
 
-    def __init__(self, config: Config, images: data.Training) -> None:
+    def __init__(self, config: Config, images: tensors.Training) -> None:
         self.config, self.device = config, images.unlabelled.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)

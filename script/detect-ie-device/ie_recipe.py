@@ -92,7 +92,7 @@ def ie_model(module: str) -> Any:
 
 
 def dataset(env: dict[str, Any], name: str) -> dict[str, Any]:
-    """For `preprocess(i)`: CM_IE_DATA_<NAME> becomes the folder of the verified files (ie_model/fetch.py).
+    """For `preprocess(i)`: CM_IE_DATA_<NAME> becomes the folder of the verified files (ie_model/data/fetch.py).
 
     CM_IE_DATA_<NAME>_DOWNLOADED becomes the bytes that it took over the network, 0 when the files were there.
     """

@@ -80,9 +80,10 @@ def method(document: Mapping[str, Any]) -> str:
 
 def published() -> list[dict[str, Any]]:
     """The published rows of the challenge's claims.yaml."""
-    from ie_crowd import challenge_reader, document
+    from ie_crowd.challenge import load
+    from ie_crowd.formats import strict
 
-    claims = document.read_yaml(challenge_reader.find(flags.CHALLENGE) / "claims.yaml")
+    claims = strict.read_yaml(load.find(flags.CHALLENGE) / "claims.yaml")
     rows: list[dict[str, Any]] = claims.get("published", [])
     return rows
 
@@ -105,14 +106,15 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("results", nargs="+", metavar="[METHOD=]FOLDER", help="a results folder with its result.json")
     parser.add_argument("--out", type=Path, action="append", required=True, help="PNG or SVG to write; may be repeated")
     options = parser.parse_args(argv)
-    from ie_crowd import document, result
+    from ie_crowd.artifact import assemble
+    from ie_crowd.formats import strict
 
     try:
         read = []
         for given in options.results:
             name, equals, folder = given.partition("=")
             name, folder = (name, folder) if equals and not Path(given).exists() else ("", given)
-            found = document.read_json(Path(folder) / result.RESULT)
+            found = strict.read_json(Path(folder) / assemble.RESULT)
             read.append((name or method(found), found))
         return draw(read, options.out)
     except (ValueError, OSError) as error:

@@ -93,7 +93,7 @@ class Request:
     def room(self, runs: int, threads: int, device: str) -> int:
         """Of so many runs of this request, those that the machine has room for at once."""
         facts = _import("ie_model.config").DATASETS[self.dataset]
-        return int(_import("ie_model.children").how_many(runs, threads, device, facts.image_bytes))
+        return int(_import("ie_model.run.processes").how_many(runs, threads, device, facts.image_bytes))
 
     def identity(self) -> dict[str, Any]:
         """What must be the same to go on with an unfinished run (the device is checked by the run itself)."""
@@ -216,7 +216,7 @@ def check_data(request: Request) -> None:
 def check_task(request: Request) -> None:
     """Raise ValueError when the config cannot be, or the challenge has no such task and would refuse its result."""
     config = request.config()
-    challenge_reader = _import("ie_crowd.challenge_reader")
+    challenge_reader = _import("ie_crowd.challenge.load")
     task = challenge_reader.load(challenge_reader.find(CHALLENGE)).task(request.dataset, request.supervision)
     if task is None or config["labels"] not in task.labels:
         known = " or ".join(map(str, task.labels)) if task else "no such task"

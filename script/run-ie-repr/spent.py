@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import child
-from ie_crowd import energy
+from ie_crowd.result import energy
 
 
 @contextmanager

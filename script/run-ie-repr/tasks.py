@@ -25,7 +25,8 @@ import flags
 import plan
 import results_folder
 import workflow
-from ie_crowd import document, result
+from ie_crowd.artifact import assemble
+from ie_crowd.formats import strict
 
 INDEX = "index.html"
 CURVE = ("error_by_labels.svg", "error_by_labels.png")
@@ -74,7 +75,7 @@ class Tasks:
                 )
                 if code:
                     raise workflow.StopError(code, f"drawing ended with exit code {code}; go on with: {self.command}")
-            document.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=drawn))
+            strict.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=drawn))
             self._mark()
             if len(documents) == len(self.parts):
                 results_folder.finish(self.folder)
@@ -108,11 +109,11 @@ class Tasks:
     def complete(self, name: str) -> bool:
         """Whether the task's folder holds a result and no marker of what is missing."""
         folder = self.folder / name
-        return (folder / result.RESULT).is_file() and not (folder / results_folder.MARKER).exists()
+        return (folder / assemble.RESULT).is_file() and not (folder / results_folder.MARKER).exists()
 
     def read(self, name: str) -> dict[str, Any]:
         """The task's result.json."""
-        read: dict[str, Any] = document.read_json(self.folder / name / result.RESULT)
+        read: dict[str, Any] = strict.read_json(self.folder / name / assemble.RESULT)
         return read
 
     def _mark(self) -> None:
@@ -140,7 +141,7 @@ def page(
     """The index: one column for each task, one row for each metric, the curve, and what failed. All text is escaped."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for name, read in documents.items():
-        for row in result.table(read):
+        for row in assemble.table(read):
             rows.setdefault((row.metric, row.unit), {})[name] = f"{row.value} (n = {row.n})"
     head = "".join(
         f'<th scope="col"><a href="{escape(name)}/report.html">'

@@ -34,7 +34,10 @@ import flags
 import own_code
 import results_folder
 import spent
-from ie_crowd import bundle, challenge_reader, provenance, result, system
+from ie_crowd.artifact import assemble as artifact_assemble
+from ie_crowd.artifact import bundle
+from ie_crowd.challenge import load
+from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
 
@@ -226,16 +229,16 @@ class Flow:
                 "version": _version("cmind"),
             }
             self.marker["facts"] = {
-                "created": result.now(),
-                "system": system.describe(devices=[run["device"] for run in runs if "device" in run]),
-                **system.software(list(DISTRIBUTIONS)),
+                "created": artifact_assemble.now(),
+                "system": system_info.describe(devices=[run["device"] for run in runs if "device" in run]),
+                **system_info.software(list(DISTRIBUTIONS)),
                 "cost": self.cost(runs),
                 "provenance": provenance.read(flags.root(), command=command, cm=recipe, distribution="ie-repr"),
                 "submitter": None,
             }
             self._mark()
-        rules = challenge_reader.load(challenge_reader.find(flags.CHALLENGE))
-        document = result.assemble(self.folder, challenge=rules, division=None, **self.marker["facts"])
+        rules = load.load(load.find(flags.CHALLENGE))
+        document = artifact_assemble.assemble(self.folder, challenge=rules, division=None, **self.marker["facts"])
         self._mark(done="result.json")
         return document
 
@@ -246,7 +249,7 @@ class Flow:
         measured = [step for step in self.marker["done"] if step.startswith(("train", "evaluate", "figures"))]
         joules = [took["joules"] for took in steps.values()]
         known = set(measured) <= set(steps) and None not in joules
-        return result.cost(
+        return artifact_assemble.cost(
             [*runs, *others],
             download_bytes=self.marker["downloaded"],
             energy_joules=sum(joules) if known else None,
@@ -273,7 +276,7 @@ class Flow:
         table = Table(title=self.request.task(), width=TABLE_COLUMNS)
         for column in ("metric", "value", "unit", "better", "runs"):
             table.add_column(column, justify="right" if column in ("value", "runs") else "left")
-        for row in result.table(document):
+        for row in artifact_assemble.table(document):
             table.add_row(row.metric, row.value, row.unit, row.better, str(row.n))
         Console(width=TABLE_COLUMNS).print(table)
         print(f"results: {self.folder}", flush=True)

@@ -18,57 +18,53 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from ie_crowd.rank import welch
-from ie_crowd.site import (
-    account,
-    api,
-    assets,
-    comments,
-    context,
-    feeds,
-    links,
-    login,
-    operator,
-    pages_about,
-    pages_api,
-    pages_challenge,
-    pages_compare,
-    pages_formats,
-    pages_ranking,
-    pages_result,
-    pages_results,
-    problems,
-    reviews,
-    security,
-    visitor,
-)
-from ie_crowd.site.cached import Cached
+from ie_crowd.ranking.rank import welch
+from ie_crowd.site.api import routes as api_routes
+from ie_crowd.site.cache import Cached
 from ie_crowd.site.content import load as load_content
+from ie_crowd.site.middleware import guard, problem_details, session
+from ie_crowd.site.pages import (
+    account,
+    admin,
+    api_docs,
+    challenge,
+    comments,
+    compare,
+    feed,
+    formats,
+    login,
+    moderation,
+    paper,
+    ranking,
+    result,
+    results,
+)
+from ie_crowd.site.rendering import assets, context, links
 from ie_crowd.site.settings import Settings
 from ie_crowd.store import audit, database
 
 # Every module with pages, whose ``routes`` are tried in this order.
 MODULES = (
     assets,
-    pages_about,
-    pages_results,
-    pages_result,
-    pages_compare,
-    pages_ranking,
-    pages_challenge,
-    pages_formats,
-    api,
-    pages_api,
-    feeds,
+    paper,
+    results,
+    result,
+    compare,
+    ranking,
+    challenge,
+    formats,
+    api_routes,
+    api_docs,
+    feed,
     login,
     account,
     comments,
-    reviews,
-    operator,
+    moderation,
+    admin,
 )
 WARM_SECONDS = 1.0  # after the start: the first page has been asked for by then, and need not share the processor
 # From the outermost to the innermost; pages that become files have none.
-MIDDLEWARE: tuple[Any, ...] = (security.Guard, visitor.Visitor)
+MIDDLEWARE: tuple[Any, ...] = (guard.Guard, session.Visitor)
 
 
 def create_app(settings: Settings | None = None, engine: Engine | None = None) -> Starlette:
@@ -142,7 +138,7 @@ def problem(request: Request, status: int, text: str, headers: Any = None) -> Re
     """The answer to a request that cannot be served."""
     title = http.HTTPStatus(status).phrase
     if request.url.path.removeprefix(request.app.state.settings.base_path).startswith("/api/"):
-        return problems.response(status, text, headers)
+        return problem_details.response(status, text, headers)
     return context.render(request, "error.html.j2", status, headers, code=status, title=title, text=text)
 
 
@@ -162,7 +158,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _failed(request: Request, error: Exception) -> Response:
     """Made outside of all layers: its headers are added here."""
-    return problem(request, 500, "", security.answer_headers(request.scope, request.app.state.settings))
+    return problem(request, 500, "", guard.answer_headers(request.scope, request.app.state.settings))
 
 
 HANDLERS: dict[Any, Any] = {

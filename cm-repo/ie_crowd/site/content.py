@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ie_crowd import captions, challenge_reader, claims
-from ie_crowd.challenge import Challenge
-from ie_crowd.claims import Claim
-from ie_crowd.site import words
-from ie_crowd.site.words import Words
+from ie_crowd.challenge import captions, claims, paper_pages
+from ie_crowd.challenge import load as challenge_load
+from ie_crowd.challenge.claims import Claim
+from ie_crowd.challenge.model import Challenge
+from ie_crowd.challenge.paper_pages import Words
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Content:
     challenges: dict[str, Challenge]
     rules: Challenge
     claims: tuple[Claim, ...]
-    published: tuple[words.Published, ...]
+    published: tuple[paper_pages.Published, ...]
     words: Words
     captions: captions.Captions
 
@@ -31,21 +31,21 @@ class Content:
 
 def load(folders: Sequence[Path] = ()) -> Content:
     """Read the challenges of the folders, by default the one that comes along. Raises ValueError of one line."""
-    all_rules = [challenge_reader.load(folder) for folder in folders or _coming_along()]
+    all_rules = [challenge_load.load(folder) for folder in folders or _coming_along()]
     rules = all_rules[0]
     return Content(
         challenges={one.id: one for one in all_rules},
         rules=rules,
         claims=claims.load(rules.folder, rules),
-        published=words.published(rules.folder),
-        words=words.load(rules.folder),
+        published=paper_pages.published(rules.folder),
+        words=paper_pages.load(rules.folder),
         captions=captions.load(rules.folder),
     )
 
 
 def _coming_along() -> list[Path]:
     """The challenges that come along with the library, by name: those of the first place that holds any."""
-    for home in challenge_reader.homes():
+    for home in challenge_load.homes():
         found = [path.parent for path in sorted(home.glob("*/rules.yaml"))]
         if found:
             return found

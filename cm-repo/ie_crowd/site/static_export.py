@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from ie_crowd import document
-from ie_crowd.site import inside, links
+from ie_crowd.formats import strict
+from ie_crowd.site import asgi_client
 from ie_crowd.site.app import create_app
-from ie_crowd.site.context import NAVIGATION
+from ie_crowd.site.rendering import links
+from ie_crowd.site.rendering.context import NAVIGATION
 from ie_crowd.site.settings import Settings
 
 MARK = ".ie-crowd-site"  # in a folder that an earlier export made, which the next one may replace
@@ -45,14 +46,14 @@ def export(
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
-        raise ValueError(f"--out: {document.name_of(out)} cannot be made ({error.strerror})") from None
+        raise ValueError(f"--out: {strict.name_of(out)} cannot be made ({error.strerror})") from None
     try:
         written = asyncio.run(_crawl(app, scratch, progress))
         (scratch / MARK).write_text(MADE, encoding="utf-8")
         scratch.chmod(0o755)
         _put(scratch, out)
     except OSError as error:
-        raise ValueError(f"--out: {document.name_of(out)} cannot be written ({error.strerror})") from None
+        raise ValueError(f"--out: {strict.name_of(out)} cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return written
@@ -60,9 +61,9 @@ def export(
 
 def _may_replace(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ValueError(f"--out: {document.name_of(out)} is not a folder; expected a new or an empty one")
+        raise ValueError(f"--out: {strict.name_of(out)} is not a folder; expected a new or an empty one")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise ValueError(f"--out: {document.name_of(out)} holds other files; expected a new folder, or an earlier site")
+        raise ValueError(f"--out: {strict.name_of(out)} holds other files; expected a new folder, or an earlier site")
 
 
 def _put(scratch: Path, out: Path) -> None:
@@ -94,7 +95,7 @@ async def _crawl(app: Any, folder: Path, progress: Callable[[int, int], None]) -
     size, files, failed = 0, 0, []
     while waiting:
         path, query = waiting.popleft()
-        status, body = await inside.get(app, path, query)
+        status, body = await asgi_client.get(app, path, query)
         name = links.file_of(path, query)
         if status != 200:
             failed.append((status, path))

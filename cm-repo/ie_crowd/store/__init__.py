@@ -11,7 +11,7 @@ moderate       publish, release, quarantine, withdraw; objections
 query          lists, filters and sorting, one result, its runs and its original, facets
 charts         points of two axes; a metric against the number of labels
 export         every row of a table, for CSV and JSON
-standings      ranks and what is reproduced, from the raw values, by ``ie_crowd.rank``
+standings      ranks and what is reproduced, from the raw values, by ``ie_crowd.ranking.rank``
 people         accounts, tokens, sessions, roles
 desk           an account's own uploads; what waits for a reviewer
 discuss        comments and reviewers' signatures

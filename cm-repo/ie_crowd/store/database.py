@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from ie_crowd import places
+from ie_crowd.store import user_data
 
 VERSION = "0004"  # the newest migration in migrations/versions
 BUSY_SECONDS = 60
@@ -29,7 +29,7 @@ CACHE_KIB = 32 * 1024
 def default_path() -> Path:
     """Where the store lies if nobody says otherwise: a file in the user's data folder. It need not exist."""
     try:
-        return places.data() / "crowd.sqlite3"
+        return user_data.data() / "crowd.sqlite3"
     except ValueError:
         raise ValueError("there is no home folder to keep a store in: pass --store=FILE") from None
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, select
 
 from ie_crowd.store import database, tables
-from ie_crowd.store.chosen import ANY, MOST_ROWS, Chosen, Filter, rows_of
+from ie_crowd.store.filters import ANY, MOST_ROWS, Chosen, Filter, rows_of
 
 EXPORTS = ("results", "metrics", "runs", "values")
 

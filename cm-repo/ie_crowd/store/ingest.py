@@ -23,11 +23,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 
-from ie_crowd import challenge_reader, collector, document, sums
-from ie_crowd.challenge import Challenge
-from ie_crowd.reader import RESULT
-from ie_crowd.store import audit, database, tables, write
-from ie_crowd.store.prepare import LIMITS, Prepared, prepare
+from ie_crowd.challenge import load
+from ie_crowd.challenge.model import Challenge
+from ie_crowd.formats import checksums, gc_pause, strict
+from ie_crowd.formats.upgrade import RESULT
+from ie_crowd.store import audit, database, tables
+from ie_crowd.store import insert as store_insert
+from ie_crowd.store.records import LIMITS, Prepared, prepare
 
 DEEPEST = 12
 MOST_ENTRIES = 5_000_000
@@ -100,7 +102,7 @@ def ingest(
     began = time.monotonic()
     home = root.resolve()
     if not home.is_dir():
-        raise ValueError(f"{document.name_of(root)}: is not a folder; expected one that holds results")
+        raise ValueError(f"{strict.name_of(root)}: is not a folder; expected one that holds results")
     rules = _rules(challenges)
     key = hashlib.sha256(os.fsencode(home)).hexdigest()
     report = Report()
@@ -112,7 +114,7 @@ def ingest(
         report.unchanged = report.files - len(files)
     done = 0
     progress(0, len(files))
-    with collector.rare(), contextlib.closing(_prepared(home, files, jobs, challenges, rules)) as batches:
+    with gc_pause.rare(), contextlib.closing(_prepared(home, files, jobs, challenges, rules)) as batches:
         for batch in _together(batches):
             _write(engine, key, batch, publish, report)
             done += len(batch)
@@ -142,7 +144,7 @@ def scan(home: Path, report: Report) -> Iterator[File]:
             continue
         entries += len(found)
         if entries > MOST_ENTRIES or results > MOST_RESULTS:
-            raise ValueError(f"{document.name_of(home)}: holds more than {MOST_ENTRIES:,} files; give a smaller folder")
+            raise ValueError(f"{strict.name_of(home)}: holds more than {MOST_ENTRIES:,} files; give a smaller folder")
         held = {entry.name for entry in found}
         folders = []
         for entry in found:
@@ -153,15 +155,15 @@ def scan(home: Path, report: Report) -> Iterator[File]:
                 if RESULT in held and entry.name in INSIDE:
                     continue
                 if depth >= DEEPEST or len(path) > LONGEST_PATH:
-                    report.remark(document.name_of(Path(path)), "lies too deep; not looked at")
+                    report.remark(strict.name_of(Path(path)), "lies too deep; not looked at")
                     continue
                 folders.append((folder / entry.name, path + "/", depth + 1))
             elif entry.name == RESULT:
-                if sums.MARKER in held:
-                    report.remark(document.name_of(Path(path)), "its run is unfinished; left for the next time")
+                if checksums.MARKER in held:
+                    report.remark(strict.name_of(Path(path)), "its run is unfinished; left for the next time")
                 elif not entry.is_file(follow_symlinks=False):
                     report.refused += 1
-                    report.remark(document.name_of(Path(path)), "is not a regular file; links are not followed")
+                    report.remark(strict.name_of(Path(path)), "is not a regular file; links are not followed")
                 else:
                     results += 1
                     status = entry.stat(follow_symlinks=False)
@@ -201,8 +203,8 @@ def _write(
     good = [(file, one) for file, one in batch if not isinstance(one, str)]
     places = {one.id: file.path.removesuffix(RESULT).rstrip("/") for file, one in good if _storable(file.path)}
     with database.writing(engine) as connection:
-        written = write.write(connection, [one for _, one in good], publish=publish, places=places)
-        lines = [("refused", document.name_of(Path(file.path)), said) for file, said in refused]
+        written = store_insert.write(connection, [one for _, one in good], publish=publish, places=places)
+        lines = [("refused", strict.name_of(Path(file.path)), said) for file, said in refused]
         audit.record(connection, audit.now(), "operator", lines)
         said = [(file, what) for file, what in refused]
         said += [(file, outcome.what) for (file, _), outcome in zip(good, written, strict=True)]
@@ -211,11 +213,11 @@ def _write(
         setattr(report, outcome.what, getattr(report, outcome.what) + 1)
     report.refused += len(refused)
     for file, what in refused:
-        report.remark(document.name_of(Path(file.path)), what)
+        report.remark(strict.name_of(Path(file.path)), what)
     for (file, _), outcome in zip(good, written, strict=True):
         if outcome.what == tables.QUARANTINED:
             first = outcome.reasons[0]
-            report.remark(document.name_of(Path(file.path)), f"quarantined: {first.name}: {first.detail}")
+            report.remark(strict.name_of(Path(file.path)), f"quarantined: {first.name}: {first.detail}")
 
 
 def _note(connection: Connection, key: str, said: Sequence[tuple[File, str]]) -> None:
@@ -254,13 +256,13 @@ def _rules(challenges: Sequence[Path]) -> dict[str, Challenge] | None:
     """The rules of the folders given; None where only those that come along are asked for."""
     if not challenges:
         return None
-    given = [challenge_reader.load(folder) for folder in challenges]
+    given = [load.load(folder) for folder in challenges]
     return {rules.id: rules for rules in given}
 
 
 def _read(home: Path, file: File, rules: Mapping[str, Challenge] | None) -> tuple[File, Prepared | str]:
     try:
-        return file, prepare(document.read_bytes(home / file.path, LIMITS.size, within=home), rules)
+        return file, prepare(strict.read_bytes(home / file.path, LIMITS.size, within=home), rules)
     except ValueError as error:
         return file, str(error)[:300]
 
@@ -343,7 +345,7 @@ def _begin(home: str, challenges: Sequence[str]) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    gc.set_threshold(*collector.RARELY)
+    gc.set_threshold(*gc_pause.RARELY)
     _here.update(home=Path(home), rules=_rules([Path(one) for one in challenges]))
 
 

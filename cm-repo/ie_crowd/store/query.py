@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, Select, exists, func, select
 
 from ie_crowd.store import database, tables
-from ie_crowd.store.chosen import ANY, MOST_ROWS, Chosen, Filter, labels_order, metric_key, rows_of
+from ie_crowd.store.filters import ANY, MOST_ROWS, Chosen, Filter, labels_order, metric_key, rows_of
 from ie_crowd.store.standings import Contest, shown_labels
 
 MOST_CHOICES = 1000  # of one facet

@@ -1,4 +1,4 @@
-"""Contests of a store, and their standings: the raw values of published results, ranked by ``ie_crowd.rank``."""
+"""Contests of a store, and their standings: raw values of published results, ranked by ``ie_crowd.ranking.rank``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, and_, func, or_, select
 
-from ie_crowd import rank
-from ie_crowd.challenge import Metric
+from ie_crowd.challenge.model import Metric
+from ie_crowd.ranking import rank
 from ie_crowd.store import database, tables
 from ie_crowd.store.tables import ALL_LABELS
 
@@ -116,5 +116,5 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
 def standings(
     engine: Engine, contest: Contest, name: str, metric: Metric, tolerance: float | None = None
 ) -> list[rank.Entry]:
-    """The ranked and unranked entries of a contest by the metric ``name`` (see ``ie_crowd.rank``)."""
+    """The ranked and unranked entries of a contest by the metric ``name`` (see ``ie_crowd.ranking.rank``)."""
     return rank.standings(draws(engine, contest, name), metric, tolerance)

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from ie_crowd.store import prepare
+from ie_crowd.store import records
 
 revision = "0003"
 down_revision = "0002"
@@ -21,6 +21,6 @@ def upgrade() -> None:
         batch.alter_column("method", server_default=None, existing_type=sa.String(64), existing_nullable=False)
     contest = sa.table("contest", sa.column("challenge"), sa.column("method"))
     for (name,) in op.get_bind().execute(sa.select(contest.c.challenge).distinct()).all():
-        rules = prepare.known(name)
+        rules = records.known(name)
         if rules is not None:
             op.execute(contest.update().where(contest.c.challenge == name).values(method=rules.method({})))

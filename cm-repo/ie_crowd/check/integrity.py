@@ -1,0 +1,301 @@
+"""Verification of a results folder: strict reading, schema, identity, hashes, aggregates, and its challenge's rules.
+
+``check`` returns a list of Items and changes nothing. What it reads may come from anyone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ie_crowd.artifact import assemble
+from ie_crowd.challenge import load
+from ie_crowd.challenge.model import Challenge
+from ie_crowd.check import bands, rules
+from ie_crowd.check.finding import Item, grouped, judge
+from ie_crowd.formats import canonical_json, checksums, safetensors_header, schema, strict
+from ie_crowd.result import provenance
+
+RELATIVE_TOLERANCE = 1e-9  # of aggregates: another machine's mathematics library may differ in the last digits
+MOST_BYTES = 64 * 2**30  # hashed for one folder; a folder can name files of any size
+
+
+def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
+    """The Items of the results folder ``folder``, in a fixed order.
+
+    ``rules_here``: the rules to check by; None finds the challenge that the result names. A document that the
+    schema refuses gets no further Items. Raises ValueError if result.json cannot be read at all, or its challenge
+    is not known here.
+    """
+    return check_read(folder, read(folder), rules_here)
+
+
+def read(folder: Path) -> Any:
+    """``folder/result.json``, read strictly and not yet validated. Raises ValueError if it cannot be read."""
+    if not folder.is_dir():
+        raise ValueError(
+            f"{strict.name_of(folder)}: is not a folder; expected a results folder that holds {assemble.RESULT}"
+        )
+    return strict.read_json(folder / assemble.RESULT, within=folder)
+
+
+def check_read(folder: Path, found: Any, rules_here: Challenge | None = None) -> list[Item]:
+    """As ``check``, for a result.json that ``read`` gave: one reading for all that is said about it."""
+    problems = schema.problems(found)
+    items = [judge("schema", assemble.RESULT, problems, f"schema version {schema.SCHEMA_VERSION}")]
+    if problems:
+        return items
+    by = rules_here or load.load(load.find(found["challenge"]["id"]))
+    parts = canonical_json.parts(found)
+    items += [_complete(folder), _identity(found, parts), _aggregates(found, by), _privacy(found, parts)]
+    items += [
+        _listed_files(folder, found),
+        _run_files(folder, found),
+        _weights(found),
+        _format(folder, found),
+        _checksums(folder),
+    ]
+    return items + _judged(found, by)
+
+
+def check_document(
+    found: dict[str, Any], by: Challenge, expected: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Item]:
+    """The Items that result.json alone decides, for a document that the schema accepts: no folder, and no groups.
+
+    ``expected``: what ``aggregate`` makes of its runs, from a caller that needs it, too.
+    """
+    parts = canonical_json.parts(found)
+    items = [_identity(found, parts), _aggregates(found, by, expected), _privacy(found, parts), _weights(found)]
+    return items + rules.check(found, by) + bands.check(found, by)
+
+
+def _judged(found: dict[str, Any], by: Challenge) -> list[Item]:
+    return rules.check(found, by) + grouped("validity", bands.check(found, by))
+
+
+def _complete(folder: Path) -> Item:
+    """The folder does not say of itself that something is still missing."""
+    problems = (
+        ["the run has not come to its end; repeat its command to go on"] if (folder / checksums.MARKER).exists() else []
+    )
+    return judge("complete", checksums.MARKER, problems, "no marker of an unfinished run")
+
+
+def _identity(found: dict[str, Any], parts: dict[str, str]) -> Item:
+    actual = canonical_json.identity_of(parts)
+    problems = [] if actual == found["id"] else [f"is {found['id'][:12]}…, the content gives {actual[:12]}…"]
+    return judge("id", "/id", problems, actual)
+
+
+def _aggregates(found: dict[str, Any], by: Challenge, expected: Mapping[str, Mapping[str, Any]] | None = None) -> Item:
+    """Mean, deviation, interval and n, recomputed from the runs. Units and directions are the rules' own item."""
+    try:
+        expected = assemble.aggregate(found["runs"], by.metrics) if expected is None else expected
+    except ValueError as error:
+        return Item("aggregates", "fail", "/metrics", str(error))
+    problems = []
+    for name in sorted(set(expected) | set(found["metrics"])):
+        if name not in found["metrics"] or name not in expected:
+            problems.append(f"{name} is {'missing' if name in expected else 'in no completed run'}")
+            continue
+        stated, computed = found["metrics"][name], expected[name]
+        for key in ("value", "sd", "n", "ci95"):
+            got, want = stated[key], computed[key]
+            if got != want and not _close(got, want):
+                problems.append(f"/metrics/{name}/{key} is {got}, the runs give {want}")
+    return judge("aggregates", "/metrics", problems, f"{len(expected)} recomputed from the runs")
+
+
+def _close(got: float | None, want: float | None) -> bool:
+    if got is None or want is None:
+        return got is want
+    return math.isclose(got, want, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-12)
+
+
+def _privacy(found: dict[str, Any], parts: dict[str, str]) -> Item:
+    """No string of the document reads like a path of a machine or an address of one."""
+    problems = [
+        f"{pointer} holds what looks like a path or an address"
+        for key, value in found.items()
+        if f"/{key}" not in _PUBLIC
+        and provenance.may_reveal(parts[key])  # in one piece first: an escape is a closer look, too
+        for pointer, text in _strings(value, f"/{key}")
+        if provenance.reveals(text)
+    ]
+    return judge("privacy", assemble.RESULT, problems, "no string looks like a path or an address of a machine")
+
+
+# Addresses that are meant to be public, and parts whose patterns leave no room (a version may read like an address).
+_PUBLIC = frozenset(("/paper/url", "/paper/identifiers", "/provenance/repository", "/files", "/system", "/software"))
+
+
+def _strings(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
+    """Pointer and text of every string that is not public by its place."""
+    if pointer in _PUBLIC:
+        return
+    if isinstance(value, str):
+        yield pointer, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _strings(item, f"{pointer}/{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strings(item, f"{pointer}/{index}")
+
+
+def _listed_files(folder: Path, found: dict[str, Any]) -> Item:
+    """The files below runs/ and figures/ are those that the result lists, by size and hash."""
+    listed = {file["path"]: file for file in found["files"]}
+    if len(listed) != len(found["files"]):
+        return Item("files", "fail", "/files", "a path is listed twice")
+    try:
+        present = [f"{top}/{path}" for top in ("figures", "runs") for path in _below(folder, top)]
+        if not present:
+            return Item(
+                "files", "not evidenced", "/files", "runs/ and figures/ are not here: only result.json was given"
+            )
+        if sum(file["bytes"] for file in listed.values()) > MOST_BYTES:
+            return Item("files", "not evidenced", "/files", f"more than {MOST_BYTES:,} bytes are not hashed")
+        published = not os.path.lexists(folder / "runs")  # results are published without their weights, too
+        asked = {path: file for path, file in listed.items() if not published or not path.startswith("runs/")}
+        problems = _compare(present, asked, lambda path: _differs(folder / path, listed[path]))
+    except ValueError as error:
+        return Item("files", "fail", "/files", str(error))
+    if published and not problems and len(asked) < len(listed):
+        return Item("files", "not evidenced", "/files", f"runs/ is not here; {len(asked)} other files by hash")
+    return judge("files", "/files", problems, f"{len(listed)} files by hash")
+
+
+def _below(folder: Path, top: str) -> list[str]:
+    strict.refuse_links(folder / top, folder)
+    return checksums.listing(folder / top) if (folder / top).is_dir() else []
+
+
+def _compare(present: list[str], listed: dict[str, Any], differs: Callable[[str], str]) -> list[str]:
+    """Missing, unlisted and differing files, one line each."""
+    problems = [f"{path}: listed, but not here" for path in sorted(set(listed) - set(present))]
+    problems += [f"{path}: here, but not listed" for path in sorted(set(present) - set(listed))]
+    return problems + [line for path in sorted(set(listed) & set(present)) if (line := differs(path))]
+
+
+def _differs(path: Path, expected: dict[str, Any]) -> str:
+    size = path.stat().st_size
+    if size != expected["bytes"]:  # said before anything is read: an exchanged file may be huge
+        return f"{expected['path']}: {size} bytes, listed {expected['bytes']}"
+    digest, _ = checksums.sha256_file(path)
+    return (
+        ""
+        if digest == expected["sha256"]
+        else f"{expected['path']}: SHA-256 {digest[:12]}…, listed {expected['sha256'][:12]}…"
+    )
+
+
+def _run_files(folder: Path, found: dict[str, Any]) -> Item:
+    """Task, configuration, runs and data of the result are what the run.json files give."""
+    if not (folder / "runs").is_dir():
+        return Item("run files", "not evidenced", "runs/", "runs/ is not here: only result.json was given")
+    problems = []
+    try:
+        runs = assemble.read_runs(folder)
+        task, config = assemble.shared(runs)
+        entries = [assemble.entry(run) for run in runs]
+        given: dict[str, Any] = {"task": task, "config": config, "runs": entries, "datasets": assemble.datasets(runs)}
+        for index, run in enumerate(runs):
+            stored = strict.read_json(folder / "runs" / str(index) / "config.json", strict.RUN, within=folder)
+            if canonical_json.canonical(stored) != canonical_json.canonical(run["config"]):
+                problems.append(f"runs/{index}/config.json is not the config of runs/{index}/run.json")
+    except ValueError as error:
+        return Item("run files", "fail", "runs/", str(error))
+    # The error line of a failed run was scrubbed of names of the machine it came from: not recomputable here.
+    stated = [dict(run) for run in found["runs"]]
+    for run in [*entries, *stated]:
+        run["error"] = run["error"] is not None
+    for key, value in given.items():
+        got = stated if key == "runs" else found[key]
+        if canonical_json.canonical(got) != canonical_json.canonical(value):
+            problems.append(f"/{key} is not what runs/*/run.json give{_place(got, value)}")
+    return judge("run files", "runs/", problems, f"{len(runs)} run.json agree with the result")
+
+
+def _place(got: Any, want: Any) -> str:
+    """Where two documents first differ, as the end of a message."""
+    if isinstance(got, dict) and isinstance(want, dict):
+        pairs = [(key, got.get(key), want.get(key)) for key in sorted(set(got) | set(want))]
+    elif isinstance(got, list) and isinstance(want, list) and len(got) == len(want):
+        pairs = [(str(index), mine, other) for index, (mine, other) in enumerate(zip(got, want, strict=True))]
+    else:
+        return f": {got!r:.60}, there {want!r:.60}"
+    for key, mine, other in pairs:
+        if canonical_json.canonical(mine) != canonical_json.canonical(other):
+            return (
+                f"/{key}{_place(mine, other)}"
+                if not isinstance(mine, (dict, list))
+                else f" at {key}{_place(mine, other)}"
+            )
+    return ""
+
+
+def _weights(found: dict[str, Any]) -> Item:
+    """The weights that each completed run names are among the files of that run."""
+    hashes: dict[str, set[str]] = {}
+    for file in found["files"]:
+        parts = file["path"].split("/")
+        if parts[0] == "runs":
+            hashes.setdefault(parts[1], set()).add(file["sha256"])
+    problems = [
+        f"/runs/{index}/model_sha256 is the hash of no file below runs/{index}"
+        for index, run in enumerate(found["runs"])
+        if run["status"] == "completed" and run["model_sha256"] not in hashes.get(str(index), set())
+    ]
+    return judge("weights", "/files", problems, "each run's weights are among its files")
+
+
+def weights_of(found: dict[str, Any], index: int) -> str | None:
+    """The path of the weights that run ``index`` names, among the files of that run; None if there are none."""
+    digest = found["runs"][index]["model_sha256"]
+    paths = [file["path"] for file in found["files"] if file["sha256"] == digest]
+    return next((path for path in paths if path.startswith(f"runs/{index}/")), None)
+
+
+def _format(folder: Path, found: dict[str, Any]) -> Item:
+    """Weights are safetensors: before anything loads them, their headers are read strictly."""
+    paths = [weights_of(found, index) for index, run in enumerate(found["runs"]) if run["status"] == "completed"]
+    there = [path for path in paths if path is not None and os.path.lexists(folder / path)]
+    problems = [line for path in there if (line := _unsound(folder, path))]
+    if not there:
+        return Item("weights format", "not evidenced", "/files", "no weights are here: only result.json was given")
+    return judge("weights format", "/files", problems, f"{len(there)} safetensors files, headers read strictly")
+
+
+def _unsound(folder: Path, path: str) -> str:
+    """What is wrong with the weights at ``path``; nothing if they are safetensors."""
+    if not path.endswith(safetensors_header.SUFFIX):
+        return f"{path}: weights are expected as {safetensors_header.SUFFIX}"
+    try:
+        safetensors_header.read_header(folder / path, within=folder)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _checksums(folder: Path) -> Item:
+    """SHA256SUMS names every other file of the folder, with its hash."""
+    if not (folder / checksums.SUMS).exists():
+        return Item("checksums", "not evidenced", checksums.SUMS, f"no {checksums.SUMS} here")
+    try:
+        listed = checksums.read_sha256sums(folder)
+        present = checksums.summed(folder)
+        if sum((folder / path).stat().st_size for path in present) > MOST_BYTES:
+            return Item("checksums", "not evidenced", checksums.SUMS, f"more than {MOST_BYTES:,} bytes are not hashed")
+        problems = _compare(
+            present,
+            listed,
+            lambda path: "" if checksums.sha256_file(folder / path)[0] == listed[path] else f"{path}: has another hash",
+        )
+    except ValueError as error:
+        return Item("checksums", "fail", checksums.SUMS, str(error))
+    return judge("checksums", checksums.SUMS, problems, f"{len(listed)} files by hash")

@@ -1,0 +1,160 @@
+"""The whole verdict on a results folder, as plain data for a table, a page, a program or a report.
+
+Integrity and validity come from ``verify``, claims from the challenge's claims.yaml, then the depth that was asked
+for, other results to compare with, and the checklists, which rest on all of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ie_crowd.challenge import claims, load
+from ie_crowd.challenge.claims import Claim
+from ie_crowd.challenge.model import Challenge
+from ie_crowd.check import checklist_probes, checklists, duplicates, integrity, recompute
+from ie_crowd.check.checklists import Conclusion
+from ie_crowd.check.finding import STATES, Item, grouped
+from ie_crowd.formats import checksums, strict, upgrade
+
+FORMAT = 1
+GROUPS = {"integrity": "Integrity", "validity": "Validity", "claims": "Claims of the paper"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Items of one kind: their title and how many are in each state."""
+
+    id: str
+    title: str
+    about: str
+    counts: Mapping[str, int]
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``about``: what was checked (id, challenge, task, division, submitter, …; empty where the schema refused it)."""
+
+    about: Mapping[str, Any]
+    depth: str
+    groups: tuple[Group, ...]
+    conclusions: tuple[Conclusion, ...]
+
+    @property
+    def items(self) -> list[Item]:
+        """All Items, in the order of the groups."""
+        return [item for group in self.groups for item in group.items]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: format, about, depth, summary (group to state to count), items and conclusions."""
+        return {
+            "format": FORMAT,
+            "about": dict(self.about),
+            "depth": self.depth,
+            "summary": {group.id: dict(group.counts) for group in self.groups},
+            "items": [item._asdict() for item in self.items],
+            "conclusions": [dataclasses.asdict(conclusion) for conclusion in self.conclusions],
+        }
+
+    def only(self, groups: Sequence[str]) -> Verdict:
+        """The same verdict with these groups alone."""
+        kept = tuple(group for group in self.groups if group.id in groups)
+        told = tuple(conclusion for conclusion in self.conclusions if conclusion.group in groups)
+        return dataclasses.replace(self, groups=kept, conclusions=told)
+
+
+def group_ids() -> list[str]:
+    """The ids of all groups, in their order."""
+    return [*GROUPS, *(checklist.id for checklist in checklists.load())]
+
+
+def judge(
+    folder: Path,
+    rules: Challenge | None = None,
+    request: recompute.Request | None = None,
+    against: Sequence[Path] = (),
+) -> Verdict:
+    """The verdict on the results folder ``folder``; nothing in it is changed.
+
+    ``rules``: those to judge by, None for the challenge that the result names. ``against``: other results folders,
+    whose raw values are compared. Raises ValueError, one line, if a result.json cannot be read, the challenge is not
+    known here, or its claims.yaml is wrong.
+    """
+    request = request or recompute.Request()
+    written = integrity.read(folder)
+    items = integrity.check_read(folder, written, rules)
+    if any(item.name == "schema" and item.state == "fail" for item in items):
+        return _assemble({}, request.depth, items)
+    result = upgrade.accept(written)
+    by = rules or load.load(load.find(result["challenge"]["id"]))
+    items += recompute.check(folder, result, by, items, request)
+    for number, other in enumerate(against, 1):
+        items.append(duplicates.compare(result, upgrade.read(other), f"{number}-{strict.name_of(other)}"))
+    items += grouped("claims", claims.check(result, claims.load(by.folder, by), by))
+    artifact = checklist_probes.Artifact(result, {item.name: item for item in items}, _paths(folder))
+    return _assemble(_about(result), request.depth, items + checklists.check(artifact, checklists.load()))
+
+
+def of_document(result: Mapping[str, Any], by: Challenge, stated: Sequence[Claim] | None = None) -> Verdict:
+    """The verdict on a document alone, such as one that a store keeps: what its folder would show is not evidenced.
+
+    ``stated``: the claims of the challenge, where the caller has read them. Expects a document of the present schema
+    version that the schema accepts. Raises ValueError if claims.yaml is wrong.
+    """
+    found = dict(result)
+    bands_of = {f"band.{name}" for name in by.metrics}
+    items = [Item("schema", "pass", upgrade.RESULT, f"version {found['schema_version']}")]
+    for item in integrity.check_document(found, by):
+        items += grouped("validity", [item]) if item.name in bands_of else [item]
+    known = claims.load(by.folder, by) if stated is None else stated
+    items += grouped("claims", claims.check(result, known, by))
+    artifact = checklist_probes.Artifact(result, {item.name: item for item in items}, frozenset())
+    return _assemble(_about(result), "document", items + checklists.check(artifact, checklists.load()))
+
+
+def _assemble(about: Mapping[str, Any], deep: str, items: Sequence[Item]) -> Verdict:
+    known = checklists.load()
+    titles = {
+        **{key: (title, "") for key, title in GROUPS.items()},
+        **{one.id: (one.title, one.about) for one in known},
+    }
+    groups = []
+    for key, (title, what) in titles.items():
+        mine = tuple(item for item in items if item.group == key)
+        if mine:
+            counts: dict[str, int] = {
+                state: count for state in STATES if (count := sum(item.state == state for item in mine))
+            }
+            groups.append(Group(key, title, what, counts, mine))
+    return Verdict(about, deep, tuple(groups), tuple(checklists.conclude(items, known)))
+
+
+def _about(result: Mapping[str, Any]) -> dict[str, Any]:
+    task, challenged = result["task"], result["challenge"]
+    runs = [run["status"] for run in result["runs"]]
+    return {
+        "id": result["id"],
+        "paper": result["paper"]["title"],
+        "challenge": challenged["id"],
+        "rules_version": challenged["rules_version"],
+        "division": challenged["division"],
+        "dataset": task["dataset"],
+        "supervision": task["supervision"],
+        "labels": task["labels"],
+        "runs": len(runs),
+        "completed": runs.count("completed"),
+        "created": result["created"],
+        "submitter": result["submitter"]["name"],
+    }
+
+
+def _paths(folder: Path) -> frozenset[str]:
+    """The files of the folder; none where one of them has no name that can be listed (an Item of its own says so)."""
+    try:
+        return frozenset(checksums.listing(folder))
+    except ValueError:
+        return frozenset()

@@ -1,0 +1,142 @@
+"""``ie-crowd check DIR``: a verdict in the form that was asked for, and an exit status to gate on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ie_crowd.artifact import verdict_text
+from ie_crowd.challenge import load
+from ie_crowd.check import recompute, verdict
+from ie_crowd.check.finding import Item
+from ie_crowd.formats import strict
+
+EXAMPLES = """examples:
+  ie-crowd check ie-repr-results/RUN           check a results folder by the rules of its challenge
+  ie-crowd check RUN --json | jq .summary      the same, for a program
+  ie-crowd check RUN --depth=metrics --data=D  compute every metric again from the weights
+  ie-crowd check RUN --against OTHER           is it a copy of another result?
+  ie-crowd check RUN --challenge ./my-paper    by the rules.yaml and claims.yaml of that folder
+
+exit status: 0 nothing that --fail-on names, 1 something, 2 bad usage or no readable result,
+70 the check itself broke, 74 its output could not be written"""
+# From what is asked least to what is asked most: each fails on what those before it do.
+FAIL_ON = {
+    "fail": ("fail",),
+    "not-evidenced": ("fail", "not evidenced"),
+    "needs-a-person": ("fail", "not evidenced", "needs a person"),
+}
+
+
+def add(commands: Any) -> None:
+    """Add the command ``check`` to argparse's sub-commands."""
+    parser = commands.add_parser(
+        "check",
+        help="verify and judge a results folder: integrity, validity, claims, checklists",
+        description="Verifies a results folder and judges it: integrity, validity, the paper's claims, checklists.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder that holds result.json")
+    parser.add_argument(
+        "--challenge", type=Path, metavar="FOLDER", help="folder of a rules.yaml (default: the result's own)"
+    )
+    parser.add_argument(
+        "--depth", choices=recompute.DEPTHS, default="hashes",
+        help="hashes: read and compare; metrics: compute all metrics again from the weights; rerun: train again, too",
+    )  # fmt: skip
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the data set's files, for the deeper depths")
+    parser.add_argument("--device", metavar="NAME", help="compute on this device instead of the result's")
+    parser.add_argument("--runs", type=_count, metavar="N", help="look deeper at the first N completed runs only")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR2",
+        help="compare with these results: copies are flagged",
+    )
+    parser.add_argument(
+        "--groups", type=_groups, metavar="NAMES", help="show and gate on these groups only, separated by commas"
+    )
+    parser.add_argument(
+        "--fail-on", choices=list(FAIL_ON), default="fail", help="the mildest state that gives exit status 1"
+    )
+    parser.add_argument("--all", action="store_true", help="in the terminal also show what passed, with its details")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    form.add_argument("--markdown", action="store_true", help="print the verdict as Markdown")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as one page, by rename")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge, print, and return the exit status. Raises ValueError, one line, for what cannot be read or written."""
+    _check_places(arguments)
+    rules = load.load(arguments.challenge) if arguments.challenge else None
+    request = recompute.Request(arguments.depth, arguments.data, arguments.device, arguments.runs, _say)
+    found = verdict.judge(arguments.folder, rules, request, arguments.against)
+    # What the schema refuses is always shown and always fails, whichever groups were asked for.
+    if arguments.groups and found.about:
+        found = found.only(arguments.groups)
+    if arguments.html:
+        strict.write_text(arguments.html, verdict_text.page(found))
+    if arguments.json:
+        _write(json.dumps(found.to_dict(), indent=1, ensure_ascii=True) + "\n")
+    elif arguments.markdown:
+        _write(verdict_text.markdown(found))
+    else:
+        on_screen = sys.stdout.isatty()
+        width = shutil.get_terminal_size((80, 24)).columns if on_screen else 80
+        _write(verdict_text.terminal(found, width, colour=on_screen, every=arguments.all))
+    return status(found.items, arguments.fail_on)
+
+
+def status(items: Sequence[Item], fail_on: str) -> int:
+    """The exit status: 1 if an Item is in one of the states that ``fail_on`` stands for."""
+    return int(any(item.state in FAIL_ON[fail_on] for item in items))
+
+
+def _check_places(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is computed."""
+    if arguments.data is not None and not arguments.data.is_dir():
+        raise ValueError(f"--data={arguments.data}: no such folder, expected the data set's files")
+    if arguments.device is not None and not (arguments.device.isascii() and arguments.device.isalnum()):
+        raise ValueError(f"--device={arguments.device!r}: expected a name of letters and digits, such as cpu")
+    if arguments.html is None:
+        return
+    if not arguments.html.resolve().parent.is_dir() or arguments.html.is_dir():
+        raise ValueError(f"--html={arguments.html}: expected a file in a folder that exists")
+    if arguments.html.resolve().is_relative_to(arguments.folder.resolve()):
+        raise ValueError(f"--html={arguments.html}: lies in the results folder, which is never written to")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:10]) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1 to 1000")
+    return int(text)
+
+
+def _groups(text: str) -> list[str]:
+    known = verdict.group_ids()
+    wrong = [name for name in text.split(",") if name not in known]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is no group: {', '.join(known)}")
+    return text.split(",")
+
+
+def _say(line: str) -> None:
+    print(f"ie_crowd: {line}", file=sys.stderr, flush=True)
+
+
+def _write(text: str) -> None:
+    """Print what the terminal's encoding can show of ``text``."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()

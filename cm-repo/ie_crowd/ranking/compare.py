@@ -1,0 +1,76 @@
+"""Two results side by side: what differs in task, configuration, machine, software, cost and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ie_crowd.ranking import rank
+
+SECTIONS = ("challenge", "task", "config", "system", "software", "cost", "provenance")
+
+
+class Row(NamedTuple):
+    """One line: ``left`` and ``right`` are JSON values, None where a side has none. ``p`` is for metrics only."""
+
+    section: str
+    name: str
+    left: Any
+    right: Any
+    differs: bool
+    p: float | None = None
+
+
+def compare(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Row]:
+    """Every line of two documents that the schema accepts, by section; metrics last.
+
+    A metric's ``left`` and ``right`` are {value, sd, n, ci95}; it differs where Welch's t-test over the runs finds a
+    difference at 5 % (``p``); with one run on a side there is nothing to test, and it differs if the values do.
+    """
+    rows = []
+    for section in SECTIONS:
+        one, other = (flat(document[section]) for document in (left, right))
+        for name in [*one, *(name for name in other if name not in one)]:
+            mine, theirs = one.get(name), other.get(name)
+            rows.append(Row(section, name, mine, theirs, not _same(mine, theirs)))
+    metrics = [*left["metrics"], *(name for name in right["metrics"] if name not in left["metrics"])]
+    return rows + [_metric(name, left, right) for name in metrics]
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """The scalars below a value by their names: nested keys joined by a space, packages by their own name."""
+    if isinstance(value, Mapping):
+        found: dict[str, Any] = {}
+        for key, inner in value.items():
+            found |= flat(inner, f"{name} {key}".strip())
+        return found
+    if isinstance(value, list):
+        if value and all(isinstance(item, Mapping) and set(item) == {"name", "version"} for item in value):
+            return {str(item["name"]): item["version"] for item in value}
+        found = {}
+        for number, inner in enumerate(value, 1):
+            found |= flat(inner, f"{name} {number}".strip())
+        return found
+    return {name: value}
+
+
+def _same(left: Any, right: Any) -> bool:
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+
+
+def _metric(name: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> Row:
+    shown = [
+        {key: document["metrics"][name][key] for key in ("value", "sd", "n", "ci95")}
+        if name in document["metrics"]
+        else None
+        for document in (left, right)
+    ]
+    values = [
+        [run["metrics"][name] for run in document["runs"] if run["status"] == "completed" and name in run["metrics"]]
+        for document in (left, right)
+    ]
+    if min(map(len, values)) < 2:
+        means = [row["value"] if row else None for row in shown]
+        return Row("metrics", name, shown[0], shown[1], not _same(*means))
+    (p,) = rank.welch([values[0]], [values[1]])
+    return Row("metrics", name, shown[0], shown[1], p <= rank.ALPHA, p)

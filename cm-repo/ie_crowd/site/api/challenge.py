@@ -1,0 +1,241 @@
+"""The reading operations about the challenge: rules, claims, checklists, ranks, and the numbers behind charts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from ie_crowd.challenge.model import Challenge, Metric
+from ie_crowd.check import checklists
+from ie_crowd.site.api import results
+from ie_crowd.site.api.operations import FILTERS, Answer, Call, Operation, Parameter, integer
+from ie_crowd.site.api.results import METRIC, NUMBER, TEXT, chosen, listed
+from ie_crowd.site.middleware.problem_details import Problem
+from ie_crowd.store import chart_data, query, standings
+from ie_crowd.store.standings import Contest
+
+AXIS = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*$"}
+CONTESTS = 10  # of one answer: thousands of submitters take half a second each
+ENTRY = ("rank", "submitter", "method", "variant", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
+
+
+def challenge(call: Call) -> Response:
+    """The rules that results are judged by."""
+    rules: Challenge = call.request.app.state.content.rules
+    return JSONResponse(
+        {
+            "id": rules.id,
+            "rules_version": rules.rules_version,
+            "paper": dict(rules.paper),
+            "metrics": definitions(rules),
+            "tasks": tasks(rules),
+            "datasets": {name: dict(files) for name, files in rules.datasets.items()},
+            "splits": dict(rules.splits),
+            "validity": dataclasses.asdict(rules.validity),
+        }
+    )
+
+
+def definitions(rules: Challenge) -> list[dict[str, Any]]:
+    """The metrics: name, what, unit, direction, low, high, chance, tolerances."""
+    found = []
+    for name, metric in rules.metrics.items():
+        row = dataclasses.asdict(metric)
+        low, high = (None if abs(row[key]) == float("inf") else row[key] for key in ("low", "high"))
+        found.append({"name": name, **row, "low": low, "high": high})
+    return found
+
+
+def tasks(rules: Challenge) -> list[dict[str, Any]]:
+    """The tasks: dataset, supervision, labels, metrics, and what the closed division pins, also for some labels."""
+    return [
+        {
+            "dataset": task.dataset,
+            "supervision": task.supervision,
+            "labels": list(task.labels),
+            "metrics": list(task.metrics),
+            "closed": {key: str(pin) for key, pin in rules.pins(task, None).items()},
+            "closed_by_labels": {
+                str(labels): {key: str(pin) for key, pin in some.items()}
+                for labels, some in task.pinned_by_labels.items()
+            },
+        }
+        for task in rules.tasks
+    ]
+
+
+def claims(call: Call) -> Response:
+    """What the paper claims."""
+    return JSONResponse({"claims": [dataclasses.asdict(claim) for claim in call.request.app.state.content.claims]})
+
+
+def lists(call: Call) -> Response:
+    """The checklists that results are judged by."""
+    return JSONResponse(
+        {
+            "checklists": [
+                {
+                    "id": one.id,
+                    "title": one.title,
+                    "about": one.about,
+                    "subjects": [
+                        {"subject": name, "items": [dataclasses.asdict(point) for point in points]}
+                        for name, points in one.subjects.items()
+                    ],
+                }
+                for one in checklists.load()
+            ]
+        }
+    )
+
+
+def summary(call: Call) -> Response:
+    """How much there is, and what can be filtered by."""
+    cached = call.request.app.state.cached
+    return JSONResponse(
+        {
+            "totals": cached.get("api totals", lambda: query.totals(call.engine)),
+            "facets": cached.get("api facets", lambda: query.facets(call.engine)),
+        }
+    )
+
+
+def ranking(call: Call) -> Response:
+    """Who is ranked where, some contests at a time: each is computed from all its runs when it has changed."""
+    most, page = call.values.get("most", 100), call.values.get("page", 1)
+    fitting = wanted(call)
+    shown = ranked(call, fitting[(page - 1) * CONTESTS : page * CONTESTS])
+    contests = [{**row, "total": len(row["entries"]), "entries": row["entries"][:most]} for row in shown]
+    response = JSONResponse({"contests": contests, "total": len(fitting), "page": page})
+    response.headers["Link"] = results.pages(call, page, max(1, -(-len(fitting) // CONTESTS)))
+    return response
+
+
+def wanted(call: Call) -> list[dict[str, Any]]:
+    """The contests that are asked for and that the rules still know."""
+    state, values = call.request.app.state, call.values
+    rows = state.cached.get("contests", lambda: standings.contests(call.engine, state.content.rules.id))
+    asked = [(name, values[name]) for name in ("dataset", "supervision", "labels", "division") if name in values]
+    return [
+        row
+        for row in rows
+        if all(str(row[name]) == value for name, value in asked)
+        and state.content.rules.task(row["dataset"], row["supervision"]) is not None
+    ]
+
+
+def ranked(call: Call, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Those contests, each with all its entries. Raises Problem 404 for a metric that there is not."""
+    state, given = call.request.app.state, call.values.get("metric")
+    rules: Challenge = state.content.rules
+    if given is not None and given not in rules.metrics:
+        raise Problem(404, f"there is no metric {given!r}; see /api/v1/challenge")
+    for row in rows:
+        contest = Contest(*(row[name] for name in Contest._fields))
+        task = rules.task(contest.dataset, contest.supervision)
+        assert task is not None
+        name = given or task.metrics[0]
+        metric: Metric = rules.metrics[name]
+        make = functools.partial(standings.standings, call.engine, contest, name, metric, metric.rerun)
+        entries = state.cached.get(("ranks", contest, name), make)  # the pages keep them under this name, too
+        yield {
+            **contest._asdict(),
+            "metric": name,
+            "unit": metric.unit,
+            "direction": metric.direction,
+            "entries": [{field: getattr(entry, field) for field in ENTRY} for entry in entries],
+        }
+
+
+def points(call: Call) -> Response:
+    """The points of a chart of two axes."""
+    values = call.values
+    return JSONResponse(
+        chart_data.points(call.engine, chosen(values), values["x"], values["y"], most=values.get("most", 1000))
+    )
+
+
+def by_labels(call: Call) -> Response:
+    """A metric against the number of labels."""
+    return JSONResponse({"rows": chart_data.by_labels(call.engine, chosen(call.values), call.values["metric"])})
+
+
+def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+LABELS_SHOWN = {"anyOf": [{"type": "integer"}, {"const": "all"}]}
+TASK = tuple(one for one in FILTERS if one.name in ("dataset", "supervision", "labels", "division"))
+AXES = (
+    Parameter("x", AXIS, f"A metric, or one of {', '.join(chart_data.AXES)}.", "labels", required=True),
+    Parameter("y", AXIS, "The same.", "classification.error", required=True),
+)
+_ENTRY = _object(
+    rank={"type": ["integer", "null"]}, submitter=TEXT, method=TEXT, variant=TEXT, mean={"type": "number"},
+    sd=NUMBER, ci95=NUMBER, n={"type": "integer"}, failed={"type": "integer"}, results={"type": "array", "items": TEXT},
+    reproduced_by={"type": "array", "items": TEXT},
+)  # fmt: skip
+_CONTEST = {"challenge": TEXT, "dataset": TEXT, "supervision": TEXT, "labels": LABELS_SHOWN, "division": TEXT}
+_NOT_THERE = {404: Answer("There is no such metric or axis.")}
+
+OPERATIONS = (
+    Operation(
+        "readChallenge", "GET", "/challenge", "Challenge", "The rules", challenge,
+        {200: Answer("Tasks, metrics, data, divisions.", _object(
+            id=TEXT, rules_version={"type": "integer"}, paper={"type": "object"}, metrics={"type": "array"},
+            tasks={"type": "array"}, datasets={"type": "object"}, splits={"type": "object"},
+            validity={"type": "object"},
+        ))},
+    ),
+    Operation(
+        "listClaims", "GET", "/claims", "Challenge", "What the paper claims", claims,
+        {200: Answer("The claims.", listed(
+            "claims", id=TEXT, text=TEXT, metric=TEXT, comparison=TEXT, value=NUMBER, tolerance=NUMBER, source=TEXT
+        ))},
+    ),
+    Operation(
+        "listChecklists", "GET", "/checklists", "Challenge", "Checklists of artifact evaluation", lists,
+        {200: Answer(
+            "The checklists.", listed("checklists", id=TEXT, title=TEXT, about=TEXT, subjects={"type": "array"})
+        )},
+    ),
+    Operation(
+        "readSummary", "GET", "/summary", "Results", "How many there are, and what to filter by", summary,
+        {200: Answer("Counts and choices.", _object(totals={"type": "object"}, facets={"type": "object"}))},
+    ),
+    Operation(
+        "readRanking", "GET", "/ranking", "Challenge", "Who is ranked where, by task and division", ranking,
+        {200: Answer("Every contest with its entries.", listed(
+            "contests", **_CONTEST, metric=TEXT, unit=TEXT, direction=TEXT, total={"type": "integer"},
+            entries={"type": "array", "items": _ENTRY},
+        ), headers=("Link",)), **_NOT_THERE},
+        (*TASK, Parameter("metric", METRIC, "Rank by it (default: the first of the task).", "classification.error"),
+         Parameter("most", integer(1, 1000), "Entries of each contest (default: 100).", 10),
+         Parameter("page", integer(1, 10**4), f"Which {CONTESTS} contests, from 1.", 1)),
+        about="Those that do not differ significantly share a rank; rank null: fewer than three seeds.",
+    ),
+    Operation(
+        "readPoints", "GET", "/charts/points", "Charts", "Points of two axes", points,
+        {200: Answer("Points; of many results some.", _object(
+            points={"type": "array", "items": _object(
+                id=TEXT, submitter={"type": ["string", "null"]}, labels=LABELS_SHOWN, division=TEXT, method=TEXT, x={},
+                x_ci95=NUMBER, y={}, y_ci95=NUMBER,
+            )},
+            total={"type": "integer"}, thinned={"type": "boolean"},
+        )), **_NOT_THERE},
+        (*FILTERS, *AXES, Parameter("most", integer(1, chart_data.MOST_POINTS), "Most points (default: 1000).", 100)),
+    ),
+    Operation(
+        "readByLabels", "GET", "/charts/labels", "Charts", "A metric against the number of labels", by_labels,
+        {200: Answer("One row for each contest.", listed(
+            "rows", dataset=TEXT, supervision=TEXT, labels=LABELS_SHOWN, division=TEXT,
+            results={"type": "integer"}, submitters={"type": "integer"}, mean={"type": "number"}, ci95=NUMBER,
+            low={"type": "number"}, high={"type": "number"},
+        )), **_NOT_THERE},
+        (*FILTERS, Parameter("metric", METRIC, "The metric.", "classification.error", required=True)),
+    ),
+)  # fmt: skip

@@ -1,0 +1,228 @@
+"""The description of the API, OpenAPI 3.1, made from the operations themselves."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.metadata
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ie_crowd.formats import schema
+from ie_crowd.site.api.operations import EXAMPLE_ID, ID, MOMENT, PREFIX, STATE, Operation
+from ie_crowd.site.middleware import problem_details
+from ie_crowd.site.middleware.problem_details import MEDIA
+
+TAGS = {
+    "Results": "What was submitted and published.",
+    "Challenge": "Rules, claims, checklists, ranks.",
+    "Charts": "The numbers behind charts.",
+    "Exports": "Whole tables.",
+    "People": "With a token that the operator gave out.",
+}
+ABOUT = """\
+Everything the site shows, for programs. Reading needs no account; `ETag` and `If-None-Match` spare what has not
+changed, and any page may read it (CORS). Writing needs `Authorization: Bearer TOKEN`. Every problem is one
+`application/problem+json` object (RFC 9457). A result is told by its id, the SHA-256 of its canonical
+JSON (RFC 8785)."""
+# What every operation may answer, by what asks for it.
+PROBLEMS = {
+    400: "A parameter, or the body, is not what was asked for.",
+    401: "There is no token, or it is not good.",
+    403: "The account may not do this.",
+    404: "There is no such result.",
+    408: "The body did not come in time.",
+    413: "The body is too long.",
+    414: "The address is too long.",
+    415: "The body is not plain application/json.",
+    421: "This server is not the host that was asked for.",
+    422: "The body is JSON of another form, or cannot be what it says.",
+    429: "Too often; Retry-After says when to come back.",
+    431: "There are too many headers, or one is too long.",
+}
+HEADERS = {
+    "Link": "Where the other pages are (RFC 8288): first, prev, next, last.",
+    "Location": "The address of the result in the API.",
+    "Retry-After": "Seconds to wait.",
+    "ETag": "What to send as If-None-Match.",
+}
+TEXT = {"type": "string"}
+NULLABLE = {"type": ["string", "null"]}
+
+
+def document(operations: Iterable[Operation], base_path: str = "") -> dict[str, Any]:
+    """The whole description."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ie_crowd",
+            "version": _version(),
+            "summary": "A crowd benchmark's results",
+            "description": ABOUT,
+        },
+        "servers": [{"url": base_path + PREFIX}],
+        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas(),
+            "headers": {name: {"description": about, "schema": TEXT} for name, about in HEADERS.items()},
+        },
+    }
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("ie-repr")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "in": parameter.where,
+                "required": parameter.required,
+                "description": parameter.about,
+                "schema": dict(parameter.schema),
+                **({"example": parameter.example} if parameter.example is not None else {}),
+            }
+            for parameter in operation.parameters
+        ],
+        "responses": {str(status): _answer(operation, status) for status in sorted(statuses(operation))},
+    }
+    if operation.about:
+        found["description"] = operation.about
+    if operation.role:
+        found["security"] = [{"token": []}]
+        found["description"] = f"{operation.about} Needs the role {operation.role}, or a higher one.".strip()
+    elif operation.viewer:
+        found["security"] = [{}, {"token": []}]
+    if operation.body is not None:
+        media: dict[str, Any] = {"schema": operation.body.schema}
+        if operation.body.example is not None:
+            media["example"] = operation.body.example
+        about = f"{operation.body.about} At most {operation.body.limits.size:,} bytes."
+        found["requestBody"] = {"required": True, "description": about, "content": {"application/json": media}}
+    return found
+
+
+def statuses(operation: Operation) -> set[int]:
+    """Every status that an operation may answer with."""
+    found = {*operation.answers, 400, 414, 421, 429, 431}
+    if operation.role:
+        found |= {401, 403}
+    if operation.viewer:
+        found |= {401}
+    if operation.body is not None:
+        found |= {408, 413, 415, 422}
+    if any(parameter.where == "path" for parameter in operation.parameters):
+        found |= {404}
+    if operation.method == "GET" and not operation.role:
+        found |= {304}
+    return found
+
+
+def _answer(operation: Operation, status: int) -> dict[str, Any]:
+    answer = operation.answers.get(status)
+    names = answer.headers if answer else ()
+    if status == 304:
+        return {"description": "Nothing has changed."}
+    if status == 200 and operation.method == "GET" and not operation.role:
+        names = (*names, "ETag")
+    if status == 429:
+        names = ("Retry-After",)
+    found: dict[str, Any] = {"description": answer.about if answer else PROBLEMS[status]}
+    if names:
+        found["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    if status >= 400:
+        found["content"] = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    elif answer is not None and answer.schema is not None:
+        found["content"] = {answer.media: {"schema": answer.schema}}
+        if operation.name == "exportTable":
+            found["content"]["text/csv"] = {"schema": TEXT}
+    return found
+
+
+@functools.cache
+def _result_schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(schema.SCHEMA.read_text(encoding="utf-8"))
+    return {key: value for key, value in found.items() if not key.startswith("$")}
+
+
+def _object(required: Mapping[str, Any], **optional: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": {**required, **optional}}
+
+
+def schemas() -> dict[str, Any]:
+    """The schemas that several operations refer to."""
+    number, count = {"type": ["number", "null"]}, {"type": "integer", "minimum": 0}
+    metric = _object({"mean": {"type": "number"}, "sd": number, "n": count, "ci95": number})
+    row = _object(
+        {
+            "id": ID,
+            "state": STATE,
+            "received": MOMENT,
+            "published": {"anyOf": [MOMENT, {"type": "null"}]},
+            "created": MOMENT,
+            "challenge": TEXT,
+            "dataset": TEXT,
+            "supervision": TEXT,
+            "labels": {"anyOf": [{"type": "integer"}, {"const": "all"}]},
+            "division": {"enum": ["closed", "open"]},
+            "method": TEXT,
+            "submitter": NULLABLE,
+            "cpu_model": NULLABLE,
+            "cores": {"type": ["integer", "null"]},
+            "memory_bytes": {"type": ["integer", "null"]},
+            "accelerator": NULLABLE,
+            "os": TEXT,
+            "runs": count,
+            "completed": count,
+            "wall_seconds": {"type": "number"},
+            "metrics": {"type": "object", "additionalProperties": metric},
+        }
+    )
+    run = _object(
+        {
+            "number": count,
+            "seed": {"type": "integer"},
+            "label_seed": {"type": "integer"},
+            "status": {"enum": ["completed", "failed"]},
+            "epochs": count,
+            "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+        wall_seconds=number,
+        images_per_second=number,
+        model_sha256=NULLABLE,
+    )
+    full = copy.deepcopy(row)
+    full["required"] = [name for name in row["required"] if name != "runs"] + ["runs", "reasons"]
+    full["properties"] |= {
+        "runs": {"type": "array", "items": run},
+        "reasons": {"type": "array", "items": {"$ref": "#/components/schemas/Reason"}},
+        "rules_version": {"type": "integer"},
+        "judged_version": {"type": "integer"},
+        "uploaded_by": NULLABLE,
+    }
+    reason = _object({"name": TEXT, "evidence": TEXT, "detail": TEXT})
+    reason["example"] = {"name": "copy", "evidence": "/runs", "detail": f"holds the raw values of result {EXAMPLE_ID}"}
+    return {
+        "Problem": {
+            **problem_details.SCHEMA,
+            "example": {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "there is no result …"},
+        },
+        "Reason": reason,
+        "Row": row,
+        "Full": full,
+        "Result": _result_schema(),
+    }

@@ -1,0 +1,236 @@
+"""The reading operations about results: lists, one result, two side by side, what is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from ie_crowd.formats import strict, upgrade
+from ie_crowd.ranking import compare
+from ie_crowd.site.api.operations import (  # fmt: skip
+    FILTERS,
+    ID,
+    MOMENT,
+    NAME,
+    RESULT_ID,
+    Answer,
+    Call,
+    Operation,
+    Parameter,
+    integer,
+)
+from ie_crowd.site.middleware.problem_details import Problem
+from ie_crowd.store import accounts, moderation, query, records, tables
+from ie_crowd.store import comments as store_comments
+from ie_crowd.store.filters import MOST_ROWS, Filter
+
+METRIC = {**NAME, "description": "the name of a metric"}
+METRICS = {
+    "type": "string",
+    "maxLength": 1000,
+    "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*(?:,[a-z0-9]+(?:[-_.][a-z0-9]+)*)*$",
+    "description": "names of metrics with commas between them",
+}
+NUMBER = {"type": ["number", "null"]}
+ROW = {"$ref": "#/components/schemas/Row"}
+ARRAY = {"type": "array"}
+
+
+def chosen(values: Mapping[str, Any]) -> Filter:
+    """The filter that the parameters ask for."""
+    return Filter(**{name: values[name] for name in Filter._fields if name in values})
+
+
+def results(call: Call) -> Response:
+    """A page of published results."""
+    values = call.values
+    page, size = values.get("page", 1), values.get("size", 50)
+    sort, descending = values.get("sort", "published"), values.get("order", "descending") == "descending"
+    names = values["metrics"].split(",") if "metrics" in values else list(call.request.app.state.content.rules.metrics)
+    found = query.results(
+        call.engine, chosen(values), sort=sort, descending=descending, page=page, size=size, metrics=names
+    )
+    response = JSONResponse({"total": found.total, "page": page, "size": size, "results": found.rows})
+    response.headers["Link"] = pages(call, page, max(1, -(-found.total // size)))
+    return response
+
+
+def pages(call: Call, page: int, last: int) -> str:
+    """The Link header of one of several pages (RFC 8288)."""
+    numbers = {"first": 1, "prev": page - 1, "next": page + 1, "last": last}
+    path = call.request.url.path.removeprefix(call.request.app.state.settings.base_path)
+    return ", ".join(
+        f'<{call.link(path, **{**call.values, "page": number})}>; rel="{rel}"'
+        for rel, number in numbers.items()
+        if 1 <= number <= last
+    )
+
+
+def _found(call: Call, result_id: str) -> dict[str, Any]:
+    """A result that whoever asks may see. Raises Problem 404 or 410."""
+    found = query.one(call.engine, result_id)
+    if found is None:
+        raise Problem(404, f"there is no result {result_id[:12]}…")
+    if found["state"] == tables.WITHDRAWN:
+        raise Problem(410, f"result {result_id[:12]}… was withdrawn", reasons=found["reasons"])
+    if found["state"] != tables.PUBLISHED and not _may_see(call.account, found):
+        raise Problem(404, f"result {result_id[:12]}… is not published")
+    return found
+
+
+def _may_see(account: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
+    if account is None:
+        return False
+    return accounts.RANK[account["role"]] >= accounts.RANK["reviewer"] or found["uploaded_by"] == account["name"]
+
+
+def result(call: Call) -> Response:
+    """One result."""
+    found = _found(call, call.values["id"])
+    if not _may_see(call.account, found):
+        del found["uploaded_by"]  # somebody may publish under no name
+    found["runs"] = query.runs(call.engine, found["id"])
+    return JSONResponse(found)
+
+
+def original(call: Call) -> Response:
+    """The document, byte for byte as it came."""
+    found = _found(call, call.values["id"])
+    content = query.original(call.engine, found["id"])
+    if content is None:
+        raise Problem(404, f"the document of result {found['id'][:12]}… is not here")
+    return Response(content, media_type="application/json")
+
+
+def comparison(call: Call) -> Response:
+    """Two results side by side."""
+    return JSONResponse({"rows": [row._asdict() for row in compared(call)]})
+
+
+def compared(call: Call) -> list[compare.Row]:
+    """The lines of the comparison."""
+    documents = []
+    for name in "ab":
+        found = _found(call, call.values[name])
+        content = query.original(call.engine, found["id"])
+        assert content is not None
+        documents.append(upgrade.accept(strict.parse_json(content, records.LIMITS)))
+    rows = compare.compare(*documents)
+    return [row for row in rows if row.differs] if call.values.get("only") == "differences" else rows
+
+
+def comments(call: Call) -> Response:
+    """What was said of a result, or of the paper."""
+    if "id" in call.values:
+        _found(call, call.values["id"])
+    rows = store_comments.comments(call.engine, call.values.get("id"), viewer=call.account)
+    kept = ("by", "role", "text", "created", "state")
+    return JSONResponse({"comments": [{"number": row["pk"], **{key: row[key] for key in kept}} for row in rows]})
+
+
+def objections(call: Call) -> Response:
+    """Objections against a result."""
+    _found(call, call.values["id"])
+    rows = moderation.objections(call.engine, call.values["id"])
+    kept = ("by", "reason", "created", "state", "decision")
+    return JSONResponse({"objections": [{"number": row["pk"], **{key: row[key] for key in kept}} for row in rows]})
+
+
+def signatures(call: Call) -> Response:
+    """Who signed which item of a checklist."""
+    _found(call, call.values["id"])
+    return JSONResponse({"signatures": store_comments.signatures(call.engine, call.values["id"])})
+
+
+def listed(of: str, /, **properties: Any) -> dict[str, Any]:
+    """The schema of an object that holds a list of objects with these properties."""
+    item = {"type": "object", "required": list(properties), "properties": properties}
+    return {"type": "object", "required": [of], "properties": {of: {"type": "array", "items": item}}}
+
+
+TEXT = {"type": "string"}
+_COMMENTS = listed("comments", number={"type": "integer"}, by=TEXT, role=TEXT, text=TEXT, created=MOMENT, state=TEXT)
+_GONE = {410: Answer("It was withdrawn; the reasons say why.")}
+LIST = (
+    Parameter("sort", METRIC, "published, created, wall_seconds, submitter, labels, or a metric.", "published"),
+    Parameter(
+        "order",
+        {"type": "string", "enum": ["ascending", "descending"]},
+        "Which way (default: descending).",
+        "ascending",
+    ),
+    Parameter("page", integer(1, 10**6), "From 1.", 1),
+    Parameter("size", integer(1, MOST_ROWS), "Results of a page (default: 50).", 50),
+    Parameter("metrics", METRICS, "Which metrics to show (default: the challenge's).", "classification.error"),
+)
+TWO = (
+    Parameter("a", ID, "Id of one result.", required=True),
+    Parameter("b", ID, "Id of the other.", required=True),
+    Parameter("only", {"type": "string", "enum": ["differences"]}, "Leave out what is alike."),
+)
+_LIST = {
+    "type": "object",
+    "required": ["total", "page", "size", "results"],
+    "properties": {
+        "total": {"type": "integer", "minimum": 0},
+        "page": {"type": "integer"},
+        "size": {"type": "integer"},
+        "results": {"type": "array", "items": ROW},
+    },
+}
+
+OPERATIONS = (
+    Operation(
+        "listResults", "GET", "/results", "Results", "Published results", results,
+        {200: Answer("A page of them.", _LIST, headers=("Link",)), 404: Answer("No result has such a metric.")},
+        (*FILTERS, *LIST),
+        about="Pages are led to by Link headers: first, prev, next, last.",
+    ),
+    Operation(
+        "readResult", "GET", "/results/{id}", "Results", "One result with its runs", result,
+        {200: Answer("The result.", {"$ref": "#/components/schemas/Full"}), **_GONE},
+        (RESULT_ID,), viewer=True,
+        about="One that is not published is there for reviewers and for whoever uploaded it.",
+    ),
+    Operation(
+        "readDocument", "GET", "/results/{id}/result.json", "Results", "Its result.json, byte for byte", original,
+        {200: Answer("The document.", {"$ref": "#/components/schemas/Result"}), **_GONE},
+        (RESULT_ID,), viewer=True,
+    ),
+    Operation(
+        "listComments", "GET", "/results/{id}/comments", "Results", "Comments on it", comments,
+        {200: Answer("The oldest first.", _COMMENTS), **_GONE}, (RESULT_ID,), viewer=True,
+    ),
+    Operation(
+        "listObjections", "GET", "/results/{id}/objections", "Results", "Objections against it", objections,
+        {200: Answer(
+            "The oldest first.",
+            listed("objections", number={"type": "integer"}, by=TEXT, reason=TEXT, created=MOMENT, state=TEXT,
+                   decision={"type": ["string", "null"]}),
+        ), **_GONE},
+        (RESULT_ID,), viewer=True,
+    ),
+    Operation(
+        "listSignatures", "GET", "/results/{id}/signatures", "Results", "Checklist items that reviewers signed",
+        signatures,
+        {200: Answer(
+            "By checklist.",
+            listed("signatures", by=TEXT, checklist=TEXT, item=TEXT, state=TEXT, note=TEXT, created=MOMENT),
+        ), **_GONE},
+        (RESULT_ID,), viewer=True,
+    ),
+    Operation(
+        "compareResults", "GET", "/comparison", "Results", "Two results side by side", comparison,
+        {200: Answer(
+            "Every line of both, by section.",
+            listed("rows", section=TEXT, name=TEXT, left={}, right={}, differs={"type": "boolean"}, p=NUMBER),
+        ), 404: Answer("One of them is not there."), **_GONE},
+        TWO, viewer=True,
+    ),
+    Operation(
+        "listPaperComments", "GET", "/comments", "Results", "Comments on the paper", comments,
+        {200: Answer("The oldest first.", _COMMENTS)}, viewer=True,
+    ),
+)  # fmt: skip

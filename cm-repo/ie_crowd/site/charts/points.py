@@ -1,0 +1,99 @@
+"""The points of two axes, told apart by data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from ie_crowd.challenge.model import Challenge
+from ie_crowd.site.charts import svg
+from ie_crowd.site.rendering import present
+
+WIDTH, HEIGHT = 900, 480
+LEFT, RIGHT, TOP, BOTTOM = 76, 22, 16, 56
+# Axes that are no metrics: their words and unit.
+AXES = {
+    "labels": "labelled examples",
+    "wall_seconds": "time of all runs (s)",
+    "cores": "logical cores",
+    "memory_bytes": "memory (GiB)",
+    "completed": "completed runs",
+    "created": "day made",
+}
+
+
+class Points(NamedTuple):
+    """The chart, its legend (series, text), and how many points it shows of how many."""
+
+    svg: str
+    legend: list[tuple[int, str]]
+    shown: int
+
+
+def says(axis: str, rules: Challenge) -> str:
+    """What an axis shows, with its unit."""
+    if axis in AXES:
+        return AXES[axis]
+    unit = present.in_unit(rules.metrics[axis].unit) if axis in rules.metrics else ""
+    return f"{axis} ({unit})" if unit else axis
+
+
+def draw(points: Sequence[Mapping[str, Any]], x: str, y: str, by: str, rules: Challenge) -> Points | None:
+    """The chart of ``store.charts.points``; ``by``: the column that tells series apart. None without points."""
+    found = [
+        (point, across, up)
+        for point in points
+        if (across := number(point["x"], x)) is not None and (up := number(point["y"], y)) is not None
+    ]
+    if not found:
+        return None
+    axes = [
+        _axis([across for _, across, _ in found], x, LEFT, WIDTH - RIGHT),
+        _axis([up for _, _, up in found], y, HEIGHT - BOTTOM, TOP),
+    ]
+    names = sorted({str(point[by]) for point, _, _ in found})
+    parts = svg.frame(axes[0], axes[1], says(x, rules), says(y, rules), WIDTH, HEIGHT)
+    faint = len(found) > 150
+    for point, across, up in found:
+        series = names.index(str(point[by]))
+        kind = f"bar faint s{series % svg.SERIES}"
+        place = axes[0].at(across), axes[1].at(up)
+        if not faint and point["y_ci95"] is not None:
+            half = point["y_ci95"]
+            parts.append(svg.upright(place[0], axes[1].at(up - half), axes[1].at(up + half), kind))
+        if not faint and point["x_ci95"] is not None:
+            half = point["x_ci95"]
+            parts.append(svg.lying(place[1], axes[0].at(across - half), axes[0].at(across + half), kind))
+    size = 4.0 if faint else 5.0
+    parts += [
+        svg.marker(names.index(str(point[by])), axes[0].at(across), axes[1].at(up), size, " dot")
+        for point, across, up in found
+    ]
+    told = f"{len(found):,} results. " + "; ".join(
+        f"{name}: {sum(str(point[by]) == name for point, _, _ in found):,}" for name in names[:12]
+    )
+    title = f"{says(y, rules)} against {says(x, rules)}"
+    drawn = svg.image("points", title, told, parts, WIDTH, HEIGHT, "chart")
+    return Points(drawn, list(enumerate(names)), len(found))
+
+
+def number(value: Any, axis: str) -> float | None:
+    """A value as a place on its axis; None for one that has none ("all" labels)."""
+    if value is None or value == "all":
+        return None
+    if axis in ("created", "published"):
+        return float(date.fromisoformat(str(value)[:10]).toordinal())
+    return float(value) / 2**30 if axis == "memory_bytes" else float(value)
+
+
+def _axis(values: list[float], name: str, start: float, end: float) -> svg.Axis:
+    """The axis of a chart: days, or numbers on a linear or a logarithmic scale, whichever spreads them."""
+    if name != "created":
+        return svg.logarithmic(values, start, end) if svg.spread_out(values) else svg.linear(values, start, end)
+    low, high = min(values), max(values)
+    days = dict.fromkeys(round(low + (high - low) * step / 4) for step in range(5))
+    room = max((high - low) * 0.02, 1)
+    return svg.Axis(
+        low - room, high + room, start, end, tuple((day, date.fromordinal(day).isoformat()) for day in days)
+    )

@@ -1,0 +1,64 @@
+"""Who may do what: the one table that handlers ask, that the tests go through cell by cell, and that a page shows.
+
+The store checks again: what it refuses to a role, no handler can let through. It alone knows whose something is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ie_crowd.store.accounts import RANK
+
+ANYBODY = "anybody"
+
+
+class Right(NamedTuple):
+    """The lowest role that may do it, and what else must hold (the store checks that)."""
+
+    role: str
+    also: str = ""
+
+
+# The name of a route that changes something: see the tests for their addresses.
+RIGHTS: Mapping[str, Right] = {
+    "log in": Right(ANYBODY),
+    "log out": Right("contributor"),
+    "renew token": Right("contributor", "one's own"),
+    "upload": Right("contributor", "by a token, not by a session"),
+    "withdraw": Right("contributor", "an upload of one's own; operators any"),
+    "comment on the paper": Right("contributor"),
+    "comment on a result": Right("contributor", "a published one"),
+    "delete comment": Right("contributor", "one's own"),
+    "object": Right("contributor", "to a published result"),
+    "publish": Right("reviewer", "not an upload of one's own, but for operators"),
+    "quarantine": Right("reviewer"),
+    "refuse": Right("reviewer", "what was never published"),
+    "sign": Right("reviewer", "not a result of one's own"),
+    "judge comment": Right("reviewer"),
+    "decide objection": Right("reviewer", "not one of one's own"),
+    "add account": Right("operator"),
+    "change role": Right("operator", "not one's own"),
+    "give token": Right("operator"),
+    "end tokens": Right("operator"),
+    "disable account": Right("operator", "not one's own"),
+    "enable account": Right("operator"),
+}
+# Pages that only some may read.
+PAGES: Mapping[str, Right] = {
+    "account": Right("contributor"),
+    "withdraw page": Right("contributor"),
+    "moderation": Right("reviewer"),
+    "review": Right("reviewer"),
+    "refused uploads": Right("reviewer"),
+    "accounts": Right("operator"),
+    "log": Right("operator"),
+}
+
+
+def may(account: Mapping[str, Any] | None, name: str) -> bool:
+    """Whether somebody's role allows what this route does."""
+    right = RIGHTS[name] if name in RIGHTS else PAGES[name]
+    if right.role == ANYBODY:
+        return True
+    return account is not None and RANK[account["role"]] >= RANK[right.role]

@@ -1,0 +1,98 @@
+"""What a page's query asks for: filters, order, page, axes; read by limits, and written again into links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ie_crowd.challenge.model import Challenge
+from ie_crowd.store.chart_data import AXES
+from ie_crowd.store.filters import Filter
+from ie_crowd.store.query import SORTS
+from ie_crowd.store.tables import PUBLISHED, QUARANTINED, VALID
+
+FILTERS = ("dataset", "supervision", "labels", "division", "method", "submitter", "cpu_model", "accelerator")
+# How the results are that a list may be asked for, in words; all but the first are for reviewers.
+STATUSES = {PUBLISHED: "published", VALID: "waits for a reviewer", QUARANTINED: "quarantined"}
+VIEWS = ("table", "chart")
+LONGEST = 200
+LAST_PAGE = 10**6
+CPU_ONLY = "none"  # how a link asks for results without an accelerator
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The filters that are set, by name, and the rest, each with its default where the query says nothing."""
+
+    chosen: Mapping[str, str]
+    sort: str
+    descending: bool
+    page: int
+    view: str
+    x: str
+    y: str
+    status: str = PUBLISHED
+
+    def filter(self, challenge: str | None) -> Filter:
+        """For the store. ``challenge``: None where the store holds no other."""
+        return Filter(challenge=challenge, **self.filters())
+
+    def filters(self) -> dict[str, Any]:
+        """By name, as the store and the API take them."""
+        return {key: "" if (key, value) == ("accelerator", CPU_ONLY) else value for key, value in self.chosen.items()}
+
+    def query(self, **changes: Any) -> dict[str, Any]:
+        """The query of a link that keeps what is asked and changes what is given (None: takes it out)."""
+        sort = f"{'-' if self.descending else ''}{self.sort}"
+        now: dict[str, Any] = {**self.chosen}
+        if self.status != PUBLISHED:
+            now["status"] = self.status
+        if self.view == "chart":
+            now |= {"view": "chart", "x": self.x, "y": self.y}
+        elif sort != DEFAULT_SORT:
+            now["sort"] = sort
+        return {**now, **changes}
+
+
+DEFAULT_SORT = "-published"
+
+
+def read(query: Mapping[str, str], rules: Challenge) -> Asked:
+    """What the query asks. Raises ValueError of one line for what cannot be."""
+    for key, value in query.items():
+        if len(value) > LONGEST:
+            raise ValueError(f"{key[:40]} holds {len(value):,} characters; at most {LONGEST} are read")
+    chosen = {key: query[key] for key in FILTERS if query.get(key)}
+    page = query.get("page") or "1"
+    if not (page.isascii() and page.isdecimal()) or len(page) > 7 or not 1 <= int(page) <= LAST_PAGE:
+        raise ValueError(f"page is {page[:40]!r}; expected a number from 1")
+    sort = query.get("sort") or DEFAULT_SORT
+    order = sort.removeprefix("-")
+    if order not in SORTS and order not in rules.metrics:
+        raise ValueError(f"sort is {sort[:64]!r}; expected {', '.join(SORTS)} or a metric")
+    view = query.get("view") or "table"
+    if view not in VIEWS:
+        raise ValueError(f"view is {view[:40]!r}; expected {' or '.join(VIEWS)}")
+    status = query.get("status") or PUBLISHED
+    if status not in STATUSES:
+        raise ValueError(f"status is {status[:40]!r}; expected {', '.join(STATUSES)}")
+    if status != PUBLISHED and (view == "chart" or order not in SORTS):
+        raise ValueError(f"charts and orders by a metric are of published results; expected no status={status} there")
+    metrics = columns(rules, chosen)
+    x, y = query.get("x") or "labels", query.get("y") or metrics[0]
+    for axis, name in ((x, "x"), (y, "y")):
+        if axis not in AXES and axis not in rules.metrics:
+            raise ValueError(f"{name} is {axis[:64]!r}; expected {', '.join(AXES)} or a metric")
+    return Asked(chosen, order, sort.startswith("-"), int(page), view, x, y, status)
+
+
+def columns(rules: Challenge, chosen: Mapping[str, str], sort: str = "", most: int = 3) -> list[str]:
+    """The metrics that a list shows: the first of the tasks that are asked for, and the one it is sorted by."""
+    tasks = [
+        task
+        for task in rules.tasks
+        if chosen.get("dataset") in (None, task.dataset) and chosen.get("supervision") in (None, task.supervision)
+    ]
+    found = list(dict.fromkeys(name for task in tasks or rules.tasks for name in task.metrics))[:most]
+    return [*found, sort] if sort in rules.metrics and sort not in found else found

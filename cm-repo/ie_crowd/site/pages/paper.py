@@ -1,0 +1,62 @@
+"""Pages of words: the paper, initiatives, how to take part."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ie_crowd.site.rendering.context import render
+from ie_crowd.store import query
+
+
+def paper(request: Request) -> Response:
+    """The front page: the paper in own words, and what is known here about it."""
+    state = request.app.state
+    return render(
+        request,
+        "paper.html.j2",
+        totals=state.cached.get("totals", lambda: query.totals(state.store)),
+        newest=state.cached.get("newest", lambda: _newest(request)),
+        sizes={name: size_of(one.content) for name, one in state.assets.items() if name.startswith("figure-")},
+    )
+
+
+def _newest(request: Request) -> list[dict[str, object]]:
+    state = request.app.state
+    rules = state.content.rules
+    from ie_crowd.store.filters import Filter
+
+    return query.results(state.store, Filter(challenge=rules.id), size=5, metrics=list(rules.metrics)).rows
+
+
+def size_of(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a PNG, so that the page does not jump when it comes; None for other pictures."""
+    if content[:8] != b"\x89PNG\r\n\x1a\n":
+        return None
+    return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+
+
+def initiatives(request: Request) -> Response:
+    """Who else works on reproducible research."""
+    return render(request, "initiatives.html.j2")
+
+
+def take_part(request: Request) -> Response:
+    """The exact commands."""
+    state = request.app.state
+    address = state.settings.base_url.rstrip("/") or str(request.base_url).rstrip("/")
+    return render(request, "take_part.html.j2", address=address)
+
+
+def server(request: Request) -> Response:
+    """In the static copy: what it cannot do."""
+    return render(request, "server.html.j2")
+
+
+routes = [
+    Route("/", paper),
+    Route("/initiatives", initiatives),
+    Route("/take-part", take_part),
+    Route("/server.html", server),
+]

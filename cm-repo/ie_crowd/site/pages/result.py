@@ -1,0 +1,173 @@
+"""One result: what it measured, on what, how it came about, and what speaks for and against it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ie_crowd.challenge.model import Challenge
+from ie_crowd.check import checklists, verdict
+from ie_crowd.check.finding import STATES
+from ie_crowd.check.verdict import Group, Verdict
+from ie_crowd.site.rendering import result_files
+from ie_crowd.site.rendering.context import render
+from ie_crowd.store import accounts, comments, moderation, query, records, tables
+from ie_crowd.store.filters import Filter
+
+PREFIX = re.compile(r"[0-9a-f]{8,64}")
+MOST_BESIDE = 12  # results of a contest whose comparisons the static copy holds
+MOST_RUNS = 200  # shown in the table of runs; the download holds all
+
+
+def identify(request: Request) -> str:
+    """The whole id of the result that an address names, by itself or by its first characters. 404 if there is none."""
+    given = request.path_params["id"]
+    if not PREFIX.fullmatch(given):
+        raise HTTPException(404, "There is no result of that name: an id is 64 characters from 0-9 and a-f.")
+    found = [given] if len(given) == 64 else query.by_prefix(request.app.state.store, given)
+    if len(found) > 1:
+        raise HTTPException(404, f"Several results begin with {given}: give more characters.")
+    if not found:
+        raise HTTPException(404, f"There is no result {given}.")
+    return found[0]
+
+
+def may_see(account: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
+    """Published results are for all; those that wait or are quarantined for reviewers, and for who uploaded them."""
+    if found["state"] == tables.PUBLISHED:
+        return True
+    if account is None:
+        return False
+    return accounts.RANK[account["role"]] >= accounts.RANK["reviewer"] or found.get("uploaded_by") == account["name"]
+
+
+def result(request: Request) -> Response:
+    """The page of one result, in whatever state it is."""
+    state = request.app.state
+    result_id = identify(request)
+    found = query.one(state.store, result_id)
+    if found is None:
+        raise HTTPException(404, f"There is no result {result_id[:12]}….")
+    account = getattr(request.state, "account", None)
+    if found["state"] == tables.WITHDRAWN:
+        return render(request, "result_gone.html.j2", 410, row=found)
+    if not may_see(account, found):
+        return render(request, "result_hidden.html.j2", 404, row=found)
+    document = result_files.parsed(state.store, result_id)
+    by = state.content.challenges.get(found["challenge"]) or records.known(found["challenge"])
+    judged, shown = state.cached.get(("verdict", result_id), lambda: _judged(found, document, by, state), 0)
+    runs = query.runs(state.store, result_id)
+    return render(
+        request,
+        "result.html.j2",
+        row=found,
+        document=document,
+        by=by,
+        metrics=_metrics(found, document, by),
+        runs=runs[:MOST_RUNS],
+        more_runs=len(runs) - MOST_RUNS,
+        judged=judged,
+        tallies=[(group, group.counts) for group in judged.groups] if judged else [],
+        checklists={one.id for one in checklists.load()},
+        evidence=shown,
+        signatures=_signed(comments.signatures(state.store, result_id)),
+        objections=moderation.objections(state.store, result_id),
+        comments=comments.comments(state.store, result_id, viewer=account),
+        about=result_id,
+        beside=_beside(state, found) if state.settings.static else [],
+        total_bytes=sum(file["bytes"] for file in document["files"]),
+    )
+
+
+def _judged(
+    found: Mapping[str, Any], document: Mapping[str, Any], by: Challenge | None, state: Any
+) -> tuple[Verdict | None, result_files.Evidence]:
+    """The verdict, on the folder where it is here and on the document alone elsewhere; and what the folder shows."""
+    folder = result_files.folder_of(state.store, found, state.settings.folders)
+    shown = result_files.read(folder, document, state.content.captions) if folder else result_files.NONE
+    if by is None:
+        return None, shown
+    stated = state.content.claims if by is state.content.rules else None
+    return _ordered(verdict.judge(folder, by) if folder else verdict.of_document(document, by, stated)), shown
+
+
+def _ordered(found: Verdict) -> Verdict:
+    """What most needs a look first in each group."""
+    from dataclasses import replace
+
+    def sort(group: Group) -> Group:
+        return replace(group, items=tuple(sorted(group.items, key=lambda item: STATES.index(item.state))))
+
+    return replace(found, groups=tuple(sort(group) for group in found.groups))
+
+
+def _metrics(
+    found: Mapping[str, Any], document: Mapping[str, Any], by: Challenge | None
+) -> list[tuple[str, dict[str, Any], str, str, str]]:
+    """(name, {mean, sd, n, ci95}, unit, direction, meaning) in the order of the task."""
+    task = by.task(found["dataset"], found["supervision"]) if by else None
+    order = list(task.metrics) if task else []
+    names = sorted(found["metrics"], key=lambda name: (order.index(name) if name in order else len(order), name))
+    rows = []
+    for name in names:
+        known = by.metrics.get(name) if by else None
+        stated = document["metrics"].get(name, {"unit": "1", "direction": "higher"})
+        rows.append(
+            (name, found["metrics"][name], stated["unit"], stated["direction"], known.what if known is not None else "")
+        )
+    return rows
+
+
+def _beside(state: Any, row: Mapping[str, Any]) -> list[str]:
+    """Other results of the same contest that the static copy compares with this one; none where they are many."""
+    task = Filter(**{key: row[key] for key in ("challenge", "dataset", "supervision", "labels", "division")})
+    page = query.results(state.store, task, size=MOST_BESIDE + 1)
+    return [one["id"] for one in page.rows if one["id"] != row["id"]] if page.total <= MOST_BESIDE else []
+
+
+def _signed(signatures: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    """Signatures by checklist and item."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in signatures:
+        found.setdefault((one["checklist"], one["item"]), []).append(one)
+    return found
+
+
+def original(request: Request) -> Response:
+    """The result.json as it came, byte for byte."""
+    state = request.app.state
+    result_id = identify(request)
+    found = query.one(state.store, result_id)
+    content = query.original(state.store, result_id) if found is not None else None
+    if found is None or content is None or not may_see(getattr(request.state, "account", None), found):
+        raise HTTPException(404, "There is no such file.")
+    name = f'attachment; filename="result-{result_id[:12]}.json"'
+    return Response(content, media_type="application/json", headers={"Content-Disposition": name})
+
+
+def figure(request: Request) -> Response:
+    """A picture of a published result whose folder is on this machine."""
+    state = request.app.state
+    result_id = identify(request)
+    found = query.one(state.store, result_id)
+    if found is not None and found["state"] == tables.PUBLISHED:
+        folder = result_files.folder_of(state.store, found, state.settings.folders)
+        if folder is not None:
+            document = result_files.parsed(state.store, result_id)
+            content = result_files.picture(folder, document, request.path_params["name"])
+            if content is not None:
+                return Response(content, media_type="image/png", headers={"Cache-Control": "max-age=86400"})
+    raise HTTPException(404, "There is no such picture.")
+
+
+routes = [
+    Route("/results/{id}", result),
+    Route("/results/{id}/result.json", original),
+    Route("/results/{id}/figures/{name}", figure),
+]

@@ -1,0 +1,209 @@
+"""The list of results: filters, order, pages; as a table or as a chart of selectable axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ie_crowd.challenge.model import Challenge
+from ie_crowd.site.api import exports
+from ie_crowd.site.charts import by_labels
+from ie_crowd.site.charts import points as chart_points
+from ie_crowd.site.middleware import form_routes, permissions
+from ie_crowd.site.pages import list_query
+from ie_crowd.site.pages.list_query import Asked
+from ie_crowd.site.rendering.context import render
+from ie_crowd.store import audit, chart_data, export, query, standings
+from ie_crowd.store.tables import PUBLISHED
+
+MOST_SUGGESTED = 200  # submitters in the list of suggestions of the filter
+X_AXES = ("labels", "created", "wall_seconds", "cores", "memory_bytes")
+SAMPLE = 25  # rows of the table behind a chart that are shown at once
+
+
+class Column(NamedTuple):
+    """A heading that sorts: its order, text and unit, where it leads, and what ``aria-sort`` says ("" for none)."""
+
+    sort: str
+    text: str
+    unit: str
+    query: dict[str, Any]
+    aria: str
+
+
+def only(request: Request, revision: int) -> str | None:
+    """The challenge to filter by: None where the store holds no other, which spares the filter."""
+    state = request.app.state
+    found: list[str] = state.cached.get("challenges", lambda: query.challenges(state.store), revision)
+    own: str = state.content.rules.id
+    return None if found in ([], [own]) else own
+
+
+def results(request: Request) -> Response:
+    """A page of the list, or its chart. What is not published is listed for those who may review it."""
+    state = request.app.state
+    rules: Challenge = state.content.rules
+    wanted = list_query.read(request.query_params, rules)
+    account = getattr(request.state, "account", None)
+    published = wanted.status == PUBLISHED
+    if not published:
+        if account is None:
+            return form_routes.to_login(request)
+        form_routes.need(request, "review")
+    revision = audit.results_revision(state.store)
+    facets = state.cached.get(
+        ("facets", wanted.status), lambda: query.facets(state.store, rules.id, wanted.status), revision
+    )
+    kept = wanted.query(sort=None, view=None, x=None, y=None)
+    values: dict[str, Any] = {
+        "asked": wanted,
+        "facets": facets,
+        "suggested": facets["submitter"][:MOST_SUGGESTED],
+        "cpu_only": list_query.CPU_ONLY,
+        "headline": headline(wanted),
+        "published": published,
+        "statuses": list_query.STATUSES if permissions.may(account, "review") else {},
+        "views": {"table": kept, **({"chart": {**kept, "view": "chart"}} if published else {})},
+    }
+    if state.settings.static:
+        values["contests"] = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision)
+    if wanted.view == "chart":
+        return _chart(request, wanted, values)
+    names = list_query.columns(rules, wanted.chosen, wanted.sort) if published else []
+    size = state.settings.page_size
+    page = query.results(
+        state.store,
+        wanted.filter(only(request, revision) if published else rules.id),
+        sort=wanted.sort,
+        descending=wanted.descending,
+        page=wanted.page,
+        size=size,
+        metrics=names,
+        state=wanted.status,
+    )
+    last = max(1, -(-page.total // size))
+    return render(
+        request,
+        "results.html.j2",
+        **values,
+        rows=page.rows,
+        total=page.total,
+        metrics=names,
+        columns={column.sort: column for column in _columns(wanted, names, rules)},
+        first=(wanted.page - 1) * size + 1,
+        last=last,
+        offers=exports.offers(request, *export.EXPORTS, **wanted.filters()) if published else [],
+    )
+
+
+def headline(wanted: Asked) -> str:
+    """What is filtered by, in words."""
+    said = dict(wanted.chosen)
+    parts = [said.pop(key) for key in ("dataset", "supervision") if key in said]
+    if "labels" in said:
+        labels = said.pop("labels")
+        parts.append("all labels" if labels == "all" else f"{labels} labels")
+    if "division" in said:
+        parts.append(f"{said.pop('division')} division")
+    if "method" in said:
+        parts.append(f"method {said.pop('method')}")
+    if "submitter" in said:
+        parts.append(f"by {said.pop('submitter')}")
+    if said.get("accelerator") == list_query.CPU_ONLY:
+        said.pop("accelerator")
+        parts.append("without an accelerator")
+    parts += said.values()
+    return ", ".join(parts if wanted.status == PUBLISHED else [list_query.STATUSES[wanted.status], *parts])
+
+
+def _columns(wanted: Asked, metrics: list[str], rules: Challenge) -> list[Column]:
+    plain = {"submitter": "Submitter", "labels": "Task, by labels", "wall_seconds": "Time", "created": "Made"}
+    found = []
+    for sort in (*plain, *metrics):
+        downwards = sort in ("created", "wall_seconds") or (
+            sort in rules.metrics and rules.metrics[sort].direction == "higher"
+        )
+        here = wanted.sort == sort
+        turned = not wanted.descending if here else downwards
+        aria = ("descending" if wanted.descending else "ascending") if here else ""
+        unit = rules.metrics[sort].unit if sort in rules.metrics else "1"
+        to = wanted.query(sort=f"{'-' if turned else ''}{sort}")
+        found.append(Column(sort, plain.get(sort, sort), unit, to, aria))
+    return found
+
+
+def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Response:
+    from markupsafe import Markup
+
+    state = request.app.state
+    rules: Challenge = state.content.rules
+    chosen = wanted.filter(rules.id)
+    choices = {
+        "x": [(axis, chart_points.says(axis, rules)) for axis in (*X_AXES, *rules.metrics)],
+        "y": [(name, chart_points.says(name, rules)) for name in rules.metrics],
+    }
+    if wanted.x == "labels" and wanted.y in rules.metrics:
+        rows = _by_labels(request, chosen, wanted.y)
+        beside = state.content.published if state.content.words.published_metric == wanted.y else ()
+        found = by_labels.charts(rows, wanted.y, rules.metrics[wanted.y], _fitting(beside, wanted.chosen, rows))
+        drawn = [one._replace(svg=Markup(one.svg)) for one in found]  # noqa: S704 svg escapes
+        unit = rules.metrics[wanted.y].unit
+        offers = exports.offers(request, "labels", metric=wanted.y, **wanted.filters())
+        return render(
+            request, "chart_labels.html.j2", **values, charts=drawn, unit=unit, choices=choices, offers=offers
+        )
+    try:
+        found_points = chart_data.points(state.store, chosen, wanted.x, wanted.y, most=state.settings.most_points)
+    except ValueError:  # a metric that no result has yet
+        found_points = {"points": [], "total": 0, "thinned": False}
+    by = "dataset" if "dataset" not in wanted.chosen else "labels" if "labels" not in wanted.chosen else "division"
+    points = chart_points.draw(found_points["points"], wanted.x, wanted.y, by, rules)
+    return render(
+        request,
+        "chart_points.html.j2",
+        **values,
+        choices=choices,
+        drawn=Markup(points.svg) if points else "",  # noqa: S704 svg escapes
+        legend=points.legend if points else [],
+        by=by,
+        points=found_points["points"],
+        total=found_points["total"],
+        thinned=found_points["thinned"],
+        says=[chart_points.says(axis, rules) for axis in (wanted.x, wanted.y)],
+        units=[rules.metrics[axis].unit if axis in rules.metrics else "" for axis in (wanted.x, wanted.y)],
+        sample=SAMPLE,
+        offers=exports.offers(request, "points", x=wanted.x, y=wanted.y, **wanted.filters()),
+    )
+
+
+def _by_labels(request: Request, chosen: Any, metric: str) -> list[dict[str, Any]]:
+    """The rows of the chart, kept until the store changes; none where no result has the metric."""
+    state = request.app.state
+
+    def ask() -> list[dict[str, Any]]:
+        try:
+            return chart_data.by_labels(state.store, chosen, metric)
+        except ValueError:
+            return []
+
+    found: list[dict[str, Any]] = state.cached.get(("by labels", chosen, metric), ask)
+    return found
+
+
+def _fitting(published: Any, chosen: Mapping[str, str], rows: list[dict[str, Any]]) -> list[Any]:
+    """The published numbers of the data sets and label counts that are shown."""
+    datasets = {row["dataset"] for row in rows}
+    return [
+        one
+        for one in published
+        if one.dataset in datasets
+        and chosen.get("labels") in (None, str(one.labels))
+        and chosen.get("supervision") in (None, "semi-supervised")
+    ]
+
+
+routes = [Route("/results", results)]

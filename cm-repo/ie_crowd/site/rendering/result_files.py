@@ -1,0 +1,90 @@
+"""What lies behind a result: its document, and its folder where that is on this machine, with curves and pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+from sqlalchemy import Engine
+
+from ie_crowd.artifact import report_html
+from ie_crowd.challenge import captions
+from ie_crowd.formats import png, schema, strict, upgrade
+from ie_crowd.store import query
+from ie_crowd.store.records import LIMITS
+
+
+class Picture(NamedTuple):
+    """A picture of a results folder: its name in figures/, its size in pixels, its words."""
+
+    name: str
+    width: int
+    height: int
+    what: str
+
+
+class Evidence(NamedTuple):
+    """``curves``: (name, words, drawing); ``legend``: (run, class, dashes)."""
+
+    curves: list[tuple[str, str, Markup]]
+    legend: list[tuple[int, str, str]]
+    pictures: list[Picture]
+
+
+NAME = re.compile(r"figures/[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.png")
+NONE = Evidence([], [], [])
+
+
+def parsed(engine: Engine, result_id: str) -> dict[str, Any]:
+    """The document of a result that the store keeps, in the form of the present schema version.
+
+    It was read strictly when it came. Raises LookupError where the store keeps none (any more).
+    """
+    content = query.original(engine, result_id)
+    if content is None:
+        raise LookupError(f"there is no document of {result_id[:12]}…")
+    found: dict[str, Any] = json.loads(content)
+    return found if found["schema_version"] == schema.SCHEMA_VERSION else upgrade.accept(found)
+
+
+def folder_of(engine: Engine, row: Mapping[str, Any], roots: Sequence[Path]) -> Path | None:
+    """The folder that a result was taken in from, if it lies in one of ``roots`` and still holds the same document."""
+    place = row.get("place")
+    if place is None or not roots or PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
+        return None
+    content = query.original(engine, row["id"])
+    for root in roots:
+        home = root.resolve()
+        folder = home / place
+        try:
+            if strict.read_bytes(folder / upgrade.RESULT, LIMITS.size, within=home) == content:
+                return folder
+        except ValueError:
+            continue
+    return None
+
+
+def read(folder: Path, result: Mapping[str, Any], words: captions.Captions) -> Evidence:
+    """Curves and pictures of a results folder, as its report shows them."""
+    found = report_html.shown(folder, result, words)
+    named = [
+        Picture(one.path.removeprefix("figures/"), one.width, one.height, what)
+        for one, what in found.pictures
+        if NAME.fullmatch(one.path)
+    ]
+    return Evidence([(one.name, one.what, one.svg) for one in found.curves], found.legend, named)
+
+
+def picture(folder: Path, result: Mapping[str, Any], name: str) -> bytes | None:
+    """A picture that the result lists, without its texts and times; None for any other name, or what is no picture."""
+    path = f"figures/{name}"
+    if not NAME.fullmatch(path) or path not in {file["path"] for file in result["files"]}:
+        return None
+    try:
+        return png.clean(strict.read_bytes(folder / path, png.MOST_BYTES, within=folder), path)[2]
+    except ValueError:
+        return None

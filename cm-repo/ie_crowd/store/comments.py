@@ -1,0 +1,186 @@
+"""Comments, and the checklist items that reviewers sign.
+
+A comment is plain text of some length, kept as it was written and shown escaped; it waits until a reviewer lets it
+through. A signature says who, not a program, judged an item.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Engine, Select, delete, func, insert, select, update
+
+from ie_crowd.store import accounts, audit, database, tables
+from ie_crowd.store.moderation import _result, _text
+
+LONGEST_COMMENT = 4000
+MOST_LINES = 100
+MOST_PENDING = 10  # comments of one account
+_TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def clean(text: str) -> str:
+    """A comment as it is kept: lines of printable characters. Raises ValueError for one that is empty or too long."""
+    if len(text) > 2 * LONGEST_COMMENT:
+        raise ValueError(f"a comment of {len(text):,} characters; at most {LONGEST_COMMENT:,} are kept")
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    kept = "".join(
+        one
+        for one in text
+        if one == "\n" or (unicodedata.category(one) not in ("Cc", "Cs", "Co", "Cn") and one not in _TURNS)
+    )
+    kept = "\n".join(line.rstrip() for line in kept.split("\n")).strip()
+    if not kept:
+        raise ValueError("the comment is empty")
+    if len(kept) > LONGEST_COMMENT or kept.count("\n") >= MOST_LINES:
+        raise ValueError(f"a comment of {len(kept):,} characters; at most {LONGEST_COMMENT:,} in {MOST_LINES} lines")
+    return kept
+
+
+def comment(engine: Engine, account: Mapping[str, Any], text: str, result_id: str | None = None) -> int:
+    """A comment on a published result, or on the paper; returns its number. A reviewer's is visible at once.
+
+    The same text by the same account in the same place is one comment, however often it is sent.
+    """
+    accounts.need(account, "contributor")
+    kept, at, table = clean(text), audit.now(), tables.comment
+    trusted = accounts.RANK[account["role"]] >= accounts.RANK["reviewer"]
+    with database.writing(engine) as connection:
+        key = None if result_id is None else _result(connection, result_id, tables.PUBLISHED)["pk"]
+        same = (table.c.account_pk == account["pk"]) & (table.c.text == kept)
+        same &= table.c.result_pk.is_not_distinct_from(key)
+        there = connection.execute(select(table.c.pk).where(same).limit(1)).scalar()
+        if there is not None:
+            return int(there)
+        mine = (table.c.account_pk == account["pk"]) & (table.c.state == "pending")
+        if connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one() >= MOST_PENDING:
+            raise ValueError(f"{MOST_PENDING} comments of yours wait for a reviewer; wait with them")
+        values = {
+            "result_pk": key,
+            "account_pk": account["pk"],
+            "text": kept,
+            "created": at,
+            "state": "visible" if trusted else "pending",
+        }
+        number = connection.execute(insert(table).returning(table.c.pk), values).scalar_one()
+        audit.record(connection, at, account["name"], [("comment", result_id or "paper", str(number))])
+        return number
+
+
+def judge_comment(engine: Engine, number: int, account: Mapping[str, Any], *, visible: bool) -> None:
+    """Let a comment through, or hide it. For reviewers."""
+    accounts.need(account, "reviewer")
+    state = "visible" if visible else "hidden"
+    with database.writing(engine) as connection:
+        done = connection.execute(update(tables.comment).where(tables.comment.c.pk == number).values(state=state))
+        if not done.rowcount:
+            raise LookupError(f"there is no comment {number}")
+        audit.record(connection, audit.now(), account["name"], [(f"comment {state}", str(number), "")])
+
+
+def delete_comment(engine: Engine, number: int, account: Mapping[str, Any]) -> None:
+    """Remove a comment of one's own, text and all."""
+    with database.writing(engine) as connection:
+        mine = (tables.comment.c.pk == number) & (tables.comment.c.account_pk == account["pk"])
+        if not connection.execute(delete(tables.comment).where(mine)).rowcount:
+            raise LookupError(f"there is no comment {number} of yours")
+        audit.record(connection, audit.now(), account["name"], [("comment deleted", str(number), "")])
+
+
+def comments(
+    engine: Engine,
+    result_id: str | None = None,
+    *,
+    viewer: Mapping[str, Any] | None = None,
+    limit: int = 200,
+) -> list[dict[str, Any]]:
+    """Comments on a result (None: on the paper), oldest first: visible ones, and the viewer's own. See ``listed``.
+
+    Those that wait for a reviewer are in ``desk.comments``.
+    """
+    table = tables.comment.c
+    shown = table.state == "visible"
+    query = (
+        listed()
+        .where(shown | (table.account_pk == viewer["pk"]) if viewer else shown)
+        .where(table.result_pk.is_(None) if result_id is None else tables.result.c.id == result_id)
+        .limit(min(limit, 1000))
+    )
+    with database.reading(engine) as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def visible(engine: Engine) -> Iterator[dict[str, Any]]:
+    """All that visitors can read, on the paper (result: None) and on published results, oldest first."""
+    query = listed().where(
+        tables.comment.c.state == "visible",
+        tables.comment.c.result_pk.is_(None) | (tables.result.c.state == tables.PUBLISHED),
+    )
+    with database.reading(engine) as connection:
+        for row in connection.execution_options(yield_per=1000).execute(query).mappings():
+            yield {"result": row["id"], **{name: row[name] for name in ("by", "role", "text", "created")}}
+
+
+def listed() -> Select[Any]:
+    """What is listed of comments, oldest first: pk, id (of the result), by, role, text, created, state."""
+    table = tables.comment.c
+    return (
+        select(
+            table.pk,
+            tables.result.c.id,
+            tables.account.c.name.label("by"),
+            tables.account.c.role,
+            table.text,
+            table.created,
+            table.state,
+        )
+        .select_from(tables.comment)
+        .join(tables.account, tables.account.c.pk == table.account_pk)
+        .outerjoin(tables.result, tables.result.c.pk == table.result_pk)
+        .order_by(table.pk)
+    )
+
+
+def sign(
+    engine: Engine, result_id: str, account: Mapping[str, Any], checklist: str, item: str, state: str, note: str = ""
+) -> None:
+    """A reviewer's word on one item of a checklist: pass, fail or not applicable. Signing again replaces it.
+
+    Nobody signs a result that they uploaded or that carries their name.
+    """
+    accounts.need(account, "reviewer")
+    if state not in ("pass", "fail", "not applicable"):
+        raise ValueError(f"a signature is pass, fail or not applicable; got {state[:40]!r}")
+    for word in (checklist, item):
+        if not 1 <= len(word) <= 64 or not word.isprintable():
+            raise ValueError(f"{word[:64]!r} names no checklist or item")
+    note, table = _text(note, "a note", optional=True), tables.signature
+    with database.writing(engine) as connection:
+        row = _result(connection, result_id, tables.VALID, tables.PUBLISHED, tables.QUARANTINED)
+        named = select(tables.submitter.c.name).where(tables.submitter.c.pk == row["submitter_pk"])
+        if row["account_pk"] == account["pk"] or connection.execute(named).scalar() == account["name"]:
+            raise PermissionError("somebody else signs a result of your own")
+        same = (table.c.result_pk == row["pk"]) & (table.c.account_pk == account["pk"])
+        same &= (table.c.checklist == checklist) & (table.c.item == item)
+        connection.execute(delete(table).where(same))
+        at = audit.now()
+        values = {"checklist": checklist, "item": item, "state": state, "note": note, "created": at}
+        connection.execute(insert(table), {"result_pk": row["pk"], "account_pk": account["pk"], **values})
+        audit.record(connection, at, account["name"], [("signed", result_id, f"{checklist} {item}: {state}")])
+
+
+def signatures(engine: Engine, result_id: str) -> list[dict[str, Any]]:
+    """Who signed what of a result: by, checklist, item, state, note, created."""
+    table = tables.signature.c
+    query = (
+        select(tables.account.c.name.label("by"), table.checklist, table.item, table.state, table.note, table.created)
+        .select_from(tables.signature)
+        .join(tables.account, tables.account.c.pk == table.account_pk)
+        .join(tables.result, tables.result.c.pk == table.result_pk)
+        .where(tables.result.c.id == result_id)
+        .order_by(table.checklist, table.item, table.pk)
+    )
+    with database.reading(engine) as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]

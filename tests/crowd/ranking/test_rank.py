@@ -1,0 +1,254 @@
+"""Ranks and reproduction: against SciPy's own tests, worked cases, and what somebody would try to gain a rank."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ie_crowd.challenge.model import Metric
+from ie_crowd.ranking import rank
+from ie_crowd.ranking.rank import Draw
+from scipy import stats
+
+LOWER = Metric("%", "lower", 0, 100, None, "error")
+HIGHER = Metric("%", "higher", 0, 100, None, "accuracy")
+CHANCE = Metric("%", "toward-chance", 0, 100, 10.0, "leakage")
+
+
+def draws(submitter, values, machine="A", method="", result="", start=0, variant=""):
+    told = f"{submitter}{method}{variant}"
+    return [
+        Draw(submitter, method, machine, start + seed, start + seed, value, f"{told}{seed}{value}", result, variant)
+        for seed, value in enumerate(values)
+    ]
+
+
+def table(entries):
+    return [(entry.submitter, entry.rank) for entry in entries]
+
+
+# The statistics
+
+
+VALUES = st.lists(st.integers(-1000, 1000).map(lambda number: number / 8), min_size=2, max_size=8)
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")
+@given(VALUES, VALUES)
+def test_welch_is_scipys(left, right):
+    if len(set(left)) == 1 and len(set(right)) == 1:
+        return  # worked by hand below
+    (p,) = rank.welch([left], [right])
+    assert p == pytest.approx(float(stats.ttest_ind(left, right, equal_var=False).pvalue), rel=1e-6, abs=1e-12)
+
+
+def test_welch_worked_by_hand():
+    # means 2 and 5, both variances 1, n = 3: t = 3 / sqrt(2/3) = 3.674, 4 degrees of freedom
+    assert rank.welch([[1, 2, 3]], [[4, 5, 6]])[0] == pytest.approx(0.021312, abs=1e-6)
+    assert rank.welch([[1, 1]], [[1, 1, 1]]) == [1.0]
+    assert rank.welch([[1, 1]], [[2, 2]]) == [0.0]
+    assert 0 < rank.welch([[1, 1, 1]], [[1, 2, 3]])[0] < 1
+    assert rank.welch([], []) == []
+
+
+def test_holm_worked_by_hand():
+    # 0.01 <= 0.05/4, 0.013 <= 0.05/3, 0.03 > 0.05/2: stop, though 0.04 <= 0.05/1
+    assert rank.holm([0.03, 0.01, 0.04, 0.013]) == [False, True, False, True]
+    assert rank.holm([0.02, 0.03]) == [True, True]
+    assert rank.holm([]) == []
+
+
+# Who is ranked where
+
+
+def test_those_that_do_not_differ_share_a_rank():
+    entries = rank.standings(
+        [
+            *draws("b", [2.0, 2.1, 2.2]),
+            *draws("a", [2.1, 2.0, 2.3]),
+            *draws("c", [9.0, 9.1, 9.2]),
+            *draws("d", [9.2, 9.0, 9.3]),
+        ],
+        LOWER,
+    )
+    assert table(entries) == [("b", 1), ("a", 1), ("c", 3), ("d", 3)]
+    assert [entry.n for entry in entries] == [3, 3, 3, 3]
+    assert entries[0].mean == pytest.approx(2.1)
+    assert entries[0].ci95 == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-5)
+
+
+def test_direction_decides_who_is_first():
+    both = [*draws("low", [10.1, 10.2, 10.3]), *draws("high", [60.0, 60.1, 60.2])]
+    assert table(rank.standings(both, LOWER)) == [("low", 1), ("high", 2)]
+    assert table(rank.standings(both, HIGHER)) == [("high", 1), ("low", 2)]
+    far = [*draws("below", [1.0, 1.1, 1.2]), *draws("near", [11.0, 11.1, 11.2]), *draws("above", [30.0, 30.1, 30.2])]
+    assert table(rank.standings(far, CHANCE)) == [("near", 1), ("below", 2), ("above", 3)]
+
+
+def test_fewer_than_three_draws_and_failed_runs_are_not_ranked():
+    entries = rank.standings(
+        [
+            *draws("two", [0.1, 0.2]),
+            *draws("failed", [0.1, None, None, 0.2]),
+            *draws("three", [5.0, 5.1, None, 5.2]),
+            *draws("nothing", [None, None, None]),
+        ],
+        LOWER,
+    )
+    assert table(entries) == [("three", 1), ("failed", None), ("two", None)]
+    assert [entry.failed for entry in entries] == [1, 2, 0]
+
+
+def test_a_hundred_uploads_count_once():
+    honest = draws("honest", [3.0, 3.2, 3.4])
+    once = rank.standings([*honest, *draws("busy", [3.1, 3.2, 3.3])], LOWER)
+    busy = [draw for number in range(100) for draw in draws("busy", [3.1, 3.2, 3.3], result=str(number))]
+    many = rank.standings([*honest, *busy], LOWER)
+    assert table(once) == table(many)
+    assert [(entry.n, entry.mean, entry.ci95) for entry in once] == [
+        (entry.n, entry.mean, entry.ci95) for entry in many
+    ]
+
+
+def test_the_best_of_many_is_no_way_up():
+    chance = random.Random(0)  # noqa: S311 made-up data
+    lucky = [
+        draw
+        for number in range(50)
+        for draw in draws("lucky", [5 + chance.gauss(0, 1) for _ in range(3)], result=str(number))
+    ]
+    (entry,) = rank.standings(lucky, LOWER)
+    assert entry.n == 3
+    assert entry.mean == pytest.approx(5, abs=0.4)
+    assert len(entry.results) == 50
+
+
+def test_in_the_open_division_the_best_variant_of_each_counts():
+    entries = rank.standings(
+        [
+            *draws("a", [9.0, 9.1, 9.2], variant="x"),
+            *draws("a", [1.0, 1.1, 1.2], variant="y"),
+            *draws("a", [0.1], variant="z"),
+            *draws("b", [1.1, 1.0, 1.2], variant="y"),
+        ],
+        LOWER,
+    )
+    assert [(entry.submitter, entry.variant, entry.rank) for entry in entries] == [("a", "y", 1), ("b", "y", 1)]
+
+
+def test_what_somebody_has_with_two_methods_is_two_entries():
+    entries = rank.standings(
+        [
+            *draws("a", [9.0, 9.1, 9.2], method="theirs"),
+            *draws("a", [1.0, 1.1, 1.2], method="ours"),
+            *draws("a", [0.5, 0.6, 0.7], method="ours", variant="another"),
+            *draws("b", [9.1, 9.0, 9.2], method="theirs", machine="B"),
+        ],
+        LOWER,
+        tolerance=0.5,
+    )
+    assert [(one.submitter, one.method, one.variant, one.rank, one.n) for one in entries] == [
+        ("a", "ours", "another", 1, 3),
+        ("a", "theirs", "", 2, 3),
+        ("b", "theirs", "", 2, 3),
+    ]
+    assert [one.reproduced_by for one in entries] == [[], ["b"], ["a"]]
+
+
+@given(st.lists(st.lists(st.floats(0, 100), min_size=3, max_size=5), max_size=12))
+def test_ranks_never_fall_and_count_who_is_ahead(groups):
+    groups.sort(key=lambda values: sum(values) / len(values))
+    found = rank.ranks(groups)
+    assert len(found) == len(groups)
+    assert found == sorted(found)
+    for index, place in enumerate(found):
+        assert place - 1 <= index
+        assert found[place - 1] == place  # the group's best stands at its rank
+        if place == found[0]:
+            continue
+        before = found[place - 2]
+        assert rank.welch([groups[before - 1]], [groups[place - 1]])[0] <= rank.ALPHA
+
+
+def test_nothing_gives_nothing():
+    assert rank.standings([], LOWER) == []
+    assert rank.ranks([]) == []
+
+
+# What is reproduced
+
+
+def reproduced(*parts, tolerance=0.5, metric=LOWER):
+    entries = rank.standings([draw for part in parts for draw in part], metric, tolerance)
+    return {entry.submitter: entry.reproduced_by for entry in entries}
+
+
+def test_independent_agreement_reproduces():
+    a, b = draws("a", [3.0, 3.1, 3.2]), draws("b", [3.3, 3.4, 3.5], machine="B")
+    assert reproduced(a, b) == {"a": ["b"], "b": ["a"]}
+    assert reproduced(a, b, tolerance=0.2) == {"a": [], "b": []}
+    # where the rules give no tolerance, the spread decides
+    assert reproduced(a, draws("b", [3.1, 3.2, 3.3], machine="B"), tolerance=None) == {"a": ["b"], "b": ["a"]}
+    assert reproduced(a, draws("b", [7.1, 7.2, 7.3], machine="B"), tolerance=None) == {"a": [], "b": []}
+
+
+def test_what_is_not_independent_does_not():
+    a = draws("a", [3.0, 3.1, 3.2])
+    assert reproduced(a, draws("b", [3.0, 3.1, 3.3])) == {"a": [], "b": []}  # the same machine
+    assert reproduced(a, draws("a", [3.0, 3.1, 3.3], machine="B")) == {"a": []}  # the same person
+    assert reproduced(a, draws("b", [3.0, 3.1], machine="B")) == {"a": [], "b": []}  # too few
+    copied = [Draw("b", "", "B", draw.seed, draw.seed, draw.value, draw.model_sha256) for draw in a]
+    assert reproduced(a, copied) == {"a": [], "b": []}  # the same weights
+    other = draws("b", [3.0, 3.1, 3.2], machine="B", method="x")
+    assert reproduced(a, other) == {"a": [], "b": []}  # another method
+    variant = draws("b", [3.0, 3.1, 3.2], machine="B", variant="x")
+    assert reproduced(a, variant) == {"a": [], "b": []}  # another variant
+    moved = [*draws("b", [3.0, 3.1, 3.3]), *draws("b", [3.2], machine="B", start=3)]
+    assert reproduced(a, moved) == {"a": ["b"], "b": ["a"]}  # on the same machine, and on another
+
+
+GROUPS = st.lists(
+    st.tuples(
+        st.sampled_from("abcdef"),  # submitter
+        st.sampled_from(["", "x"]),  # method
+        st.sampled_from("ABC"),  # machine
+        st.lists(st.integers(0, 40).map(lambda number: number / 8), min_size=2, max_size=5),
+        st.sampled_from("pqrst"),  # weights, which some share
+    ),
+    max_size=9,
+)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, rank.AT_ONCE])
+@given(groups=GROUPS, tolerance=st.sampled_from([None, 0.0, 0.5]))
+def test_reproduced_is_what_its_definition_says(at_once, groups, tolerance):
+    told = [
+        Draw(who, method, machine, seed, place, value, f"{weights}{seed}")
+        for place, (who, method, machine, values, weights) in enumerate(groups)
+        for seed, value in enumerate(values)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rank, "AT_ONCE", at_once)
+        entries = [entry for entry in rank.standings(told, LOWER, tolerance) if entry.n >= rank.FEWEST]
+    for one in entries:
+        expected = []
+        for other in entries:
+            weights = [
+                {draw.model_sha256 for draw in told if (draw.submitter, draw.method) == (each.submitter, each.method)}
+                for each in (one, other)
+            ]
+            agree = (
+                rank.welch([one.values], [other.values])[0] > rank.ALPHA
+                if tolerance is None
+                else abs(one.mean - other.mean) <= tolerance
+            )
+            same_place = len(one.machines) == 1 and one.machines == other.machines
+            others = one.submitter != other.submitter and one.method == other.method
+            if others and agree and not same_place and not weights[0] & weights[1]:
+                expected.append(other.submitter)
+        assert one.reproduced_by == sorted(expected)
+
+
+def test_the_ends_between_which_a_test_is_asked():
+    assert rank.NORMAL < stats.norm.ppf(0.975) < rank.TWO_FREEDOMS
+    assert stats.t.ppf(0.975, rank.FEWEST - 1) < rank.TWO_FREEDOMS

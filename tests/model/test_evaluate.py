@@ -1,0 +1,118 @@
+"""The metrics on representations whose answer is known: perfect, useless, duplicated."""
+
+import pytest
+import torch
+from torch import nn
+
+from ie_model import evaluate, train
+from ie_model.config import Config
+from ie_model.data import tensors
+from ie_model.metrics import inference, probes, scores
+
+CLASSES = 10
+
+
+def labels(each: int) -> torch.Tensor:
+    return torch.arange(CLASSES).repeat(each)
+
+
+def one_hot(y: torch.Tensor) -> torch.Tensor:
+    return nn.functional.one_hot(y, CLASSES).float()
+
+
+def test_percent_wrong_counts_a_partial_batch_right():
+    assert scores.percent_wrong(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 4])) == pytest.approx(100 / 3)
+
+
+def test_nearest_neighbours_by_hand_and_ties_go_to_the_nearer():
+    reference, y = torch.tensor([[0.0], [1.0], [10.0], [11.0]]), torch.tensor([0, 0, 1, 1])
+    assert scores.nearest_neighbours(reference, y, torch.tensor([[0.4], [10.6]]), 3).tolist() == [0, 1]
+    assert scores.nearest_neighbours(reference, y, torch.tensor([[4.0], [7.0]]), 4).tolist() == [0, 1]
+    assert scores.nearest_neighbours(reference, y, torch.tensor([[11.0]]), 99).tolist() == [1]
+
+
+def test_nearest_neighbours_outvote_one_that_is_nearer():
+    reference, y = torch.tensor([[0.0], [1.0], [1.1]]), torch.tensor([0, 1, 1])
+    assert scores.nearest_neighbours(reference, y, torch.tensor([[0.2]]), 3).tolist() == [1]
+
+
+@pytest.mark.parametrize("hidden", [None, 32])
+def test_probes_read_a_perfect_a_useless_and_a_duplicated_representation(hidden):
+    y, y_test = labels(200), labels(100)
+    noise = torch.Generator().manual_seed(0)
+    useless, useless_test = torch.randn(2000, 4, generator=noise), torch.randn(1000, 4, generator=noise)
+
+    def accuracy(a: torch.Tensor, b: torch.Tensor) -> float:
+        return probes.accuracy(a, y, b, y_test, hidden, epochs=80, seed=0)
+
+    assert accuracy(one_hot(y), one_hot(y_test)) == 100
+    assert accuracy(useless, useless_test) == pytest.approx(10, abs=4)
+    both = torch.cat([one_hot(y), one_hot(y)], 1), torch.cat([one_hot(y_test), one_hot(y_test)], 1)
+    assert accuracy(*both) == 100
+
+
+def test_only_the_mlp_probe_reads_what_no_line_can_cut():
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(4000, 2, generator=generator)
+    inside = (points.norm(dim=1) < 1.18).long()  # half of a standard normal in two dimensions
+    parts = (points[:3000], inside[:3000], points[3000:], inside[3000:])
+    assert probes.accuracy(*parts, hidden=32, epochs=30, seed=0) > 90
+    assert probes.accuracy(*parts, hidden=None, epochs=30, seed=0) < 65
+
+
+def test_swaps_go_to_every_other_class_and_never_to_their_own():
+    y = labels(90)
+    wanted = scores.swapped_classes(y, CLASSES)
+    assert (wanted != y).all()
+    assert torch.bincount(wanted).min() > 0
+    for c in range(CLASSES):
+        assert set(wanted[y == c].tolist()) == set(range(CLASSES)) - {c}
+
+
+class Painter:
+    """Stands in for a model: paints r's class number, or v's, as one bright pixel; nothing of the other."""
+
+    def __init__(self, obeys_r: bool) -> None:
+        self.obeys_r = obeys_r
+        self.decoder = self
+
+    def mean_image(self, r: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        shown = r if self.obeys_r else v
+        return nn.functional.pad(shown, (0, 784 - CLASSES)).view(-1, 1, 28, 28)
+
+
+class PixelJudge(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1)[:, :CLASSES]
+
+
+@pytest.mark.parametrize(("obeys_r", "expected"), [(True, 100), (False, 0)])
+def test_swap_accuracy_of_a_decoder_that_heeds_r_alone_or_v_alone(obeys_r, expected):
+    y = labels(30)
+    v = one_hot(y)  # v carries the image's own class, the worst case
+    got = evaluate.swap_accuracy(Painter(obeys_r), PixelJudge(), torch.eye(CLASSES), v, y)  # type: ignore[arg-type]
+    assert got == expected
+
+
+def test_no_labelled_image_is_part_of_its_own_representation():
+    config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2)
+    model, _ = train.new_model(config, torch.device("cpu"))
+    images = tensors.Labelled(torch.rand(40, 1, 28, 28), labels(4))
+    labelled = torch.arange(30)  # three of each class
+    features = model.invariant(images.images).detach()
+    r = torch.stack([features[:30][images.labels[:30] == c].mean(0) for c in range(CLASSES)])
+    own = inference.complementary_representations(model, images, labelled, r, images.labels)
+    for i in range(30):
+        others = [j for j in range(30) if j != i and images.labels[j] == images.labels[i]]
+        torch.testing.assert_close(own[i], features[others].mean(0))
+    torch.testing.assert_close(own[30:], r[images.labels[30:]])
+
+
+def test_a_labelled_image_taken_for_another_class_gets_that_classs_whole_mean():
+    config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2)
+    model, _ = train.new_model(config, torch.device("cpu"))
+    images = tensors.Labelled(torch.rand(20, 1, 28, 28), labels(2))
+    r = torch.randn(CLASSES, 3)
+    taken_for = (images.labels + 1) % CLASSES
+    own = inference.complementary_representations(model, images, torch.arange(20), r, taken_for)
+    torch.testing.assert_close(own, r[taken_for])
