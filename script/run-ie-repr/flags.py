@@ -217,7 +217,7 @@ def check_task(request: Request) -> None:
     """Raise ValueError when the config cannot be, or the challenge has no such task and would refuse its result."""
     config = request.config()
     challenge_reader = _import("ie_crowd.challenge.load")
-    task = challenge_reader.load(challenge_reader.find(CHALLENGE)).task(request.dataset, request.supervision)
+    task = challenge_reader.challenge(challenge_reader.find(CHALLENGE)).task(request.dataset, request.supervision)
     if task is None or config["labels"] not in task.labels:
         known = " or ".join(map(str, task.labels)) if task else "no such task"
         raise ValueError(

@@ -237,7 +237,7 @@ class Flow:
                 "submitter": None,
             }
             self._mark()
-        rules = load.load(load.find(flags.CHALLENGE))
+        rules = load.challenge(load.find(flags.CHALLENGE))
         document = artifact_assemble.assemble(self.folder, challenge=rules, division=None, **self.marker["facts"])
         self._mark(done="result.json")
         return document

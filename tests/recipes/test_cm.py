@@ -164,7 +164,7 @@ def judged(folder):
     """result.json of a finished folder, once schema, rules and every hash hold."""
     document = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert schema.problems(document) == []
-    items = integrity.check(folder, load.load(load.find("ie-repr")))
+    items = integrity.check(folder, load.challenge(load.find("ie-repr")))
     assert [item for item in items if item.state == "fail"] == []
     return document
 

@@ -166,7 +166,7 @@ def test_m2_is_a_result_of_another_method_and_claims_nothing_of_the_paper(place)
     document = json.loads((place.out / "result.json").read_text())
     assert document["config"]["method"] == "m2"
     assert not {"invariant.knn_error", "invariance.shift"} & set(document["metrics"])
-    found = verdict.judge(place.out, load.load(load.find("ie-repr")))
+    found = verdict.judge(place.out, load.challenge(load.find("ie-repr")))
     rules = [item for item in found.items if item.name in ("rules.config", "rules.division", "rules.metrics")]
     assert {item.state for item in rules} == {"pass"}
     claims = [item for item in found.items if item.name.startswith("claim.")]
@@ -412,7 +412,7 @@ def test_customize_hands_the_end_of_the_workflow_on(checkout, tmp_path, monkeypa
 
 
 def test_the_challenge_is_where_the_workflow_looks():
-    assert load.load(load.find("ie-repr")).id == "ie-repr"
+    assert load.challenge(load.find("ie-repr")).id == "ie-repr"
 
 
 @pytest.mark.parametrize("flags_of_python", [{"PYTHONSAFEPATH": "1"}, {"PYTHONPATH": ":{PYTHONPATH}:"}])

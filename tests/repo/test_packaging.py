@@ -84,8 +84,8 @@ def test_installed_copy_is_not_stale():
 
 def test_libraries_import_from_the_wheel_alone(installed, tmp_path):
     code = (
-        "import ie_model.config as m; from ie_crowd.challenge.load import find, load; "
-        "print(load(find('ie-repr')).id, m.__file__)"
+        "import ie_model.config as m; from ie_crowd.challenge import load; "
+        "print(load.challenge(load.find('ie-repr')).id, m.__file__)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True
@@ -96,7 +96,7 @@ def test_libraries_import_from_the_wheel_alone(installed, tmp_path):
 
 
 def test_a_page_is_made_from_the_wheel_alone(installed, tmp_path):
-    fixture = ROOT / "tests/fixtures/results/schema-1/semi-supervised-one-run.json"
+    fixture = ROOT / "tests/data/results/schema-1/semi-supervised-one-run.json"
     (tmp_path / "result.json").write_bytes(fixture.read_bytes())
     argv = [sys.executable, "-m", "ie_crowd", "report", "."]
     done = subprocess.run(argv, cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True)

@@ -9,7 +9,7 @@ from ie_crowd.check import integrity
 from paths import ROOT
 
 HOME = ROOT / "cm-repo" / "experiment"
-RULES = load.load(ROOT / "cm-repo" / "challenge" / "ie-repr")
+RULES = load.challenge(ROOT / "cm-repo" / "challenge" / "ie-repr")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = sorted(path.parent for path in HOME.glob("*/*/result.json"))
 SHOWN = (

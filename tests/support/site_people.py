@@ -19,8 +19,9 @@ PEOPLE = {
 
 def fill(engine):
     """Accounts, results and words; returns {tokens, ids, comment, objection}."""
-    from ie_crowd.store import accounts as store_accounts
-    from ie_crowd.store import comments, insert, moderation
+    from ie_crowd.store import insert
+    from ie_crowd.store.people import accounts as store_accounts
+    from ie_crowd.store.people import comments, moderation
     from toy_challenge.documents import identified, text, toy
     from toy_challenge.make import RULES
 

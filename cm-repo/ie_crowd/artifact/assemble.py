@@ -12,17 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ie_crowd.challenge.model import Challenge, same
+from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import rules
 from ie_crowd.formats import canonical_json, checksums, schema, strict
 from ie_crowd.formats.upgrade import RESULT as RESULT  # part of this module's interface, too
-from ie_crowd.result import provenance
+from ie_crowd.result import runs as run_documents
 from ie_crowd.result.aggregate import aggregate as aggregate  # part of this module's interface
-
-RUN = "run.json"
-RUN_FORMAT = 1
-PER_RUN = ("seed", "label_seed")  # keys of a run's configuration that belong to the run, not to the result
-_RUN_KEYS = ("epochs", "wall_seconds", "cpu_seconds", "images_per_second", "model_sha256", "split_sha256")
 
 
 class Row(NamedTuple):
@@ -59,8 +54,8 @@ def assemble(
     Raises ValueError, and writes nothing, if a run is unfinished or unreadable, the runs disagree, none completed,
     or the result does not pass the schema and the rules.
     """
-    runs = read_runs(folder)
-    task, config = shared(runs)
+    runs = run_documents.read_runs(folder)
+    task, config = run_documents.shared(runs)
     asked = challenge.task(str(task.get("dataset")), str(task.get("supervision")))
     departures = challenge.departures(asked, task.get("labels"), config) if asked is not None else []
     result: dict[str, Any] = {
@@ -76,9 +71,9 @@ def assemble(
         },
         "task": task,
         "config": config,
-        "runs": [entry(run) for run in runs],
+        "runs": [run_documents.entry(run) for run in runs],
         "metrics": {},
-        "datasets": datasets(runs),
+        "datasets": run_documents.datasets(runs),
         "system": dict(system),
         "software": [dict(package) for package in software],
         "software_sha256": software_sha256,
@@ -111,85 +106,6 @@ def facts_of(result: Mapping[str, Any]) -> dict[str, Any]:
     """What ``assemble`` cannot read from the folder, as its keyword arguments, taken from an existing result."""
     keys = ("created", "system", "software", "software_sha256", "cost", "provenance")
     return {**{key: result[key] for key in keys}, "submitter": result["submitter"]["name"]}
-
-
-def read_runs(folder: Path) -> list[dict[str, Any]]:
-    """The run.json documents of ``folder/runs/0, 1, 2, …``, read strictly.
-
-    Raises ValueError if there is none, a number is missing, or one is no run.json of format 1 that has ended.
-    """
-    home = folder / "runs"
-    try:
-        names = sorted(path.name for path in home.iterdir() if not path.name.startswith("."))
-    except OSError:
-        raise ValueError(f"{strict.name_of(folder)}: holds no folder runs/; nothing has been run here") from None
-    expected = [str(number) for number in range(len(names))]
-    if not names or set(names) != set(expected):
-        raise ValueError(
-            f"{strict.name_of(home)}: expected the folders 0, 1, 2, …; it holds {', '.join(names) or 'none'}"
-        )
-    runs = []
-    for name in expected:
-        run = strict.read_json(home / name / RUN, strict.RUN, within=folder)
-        place = f"runs/{name}/{RUN}"
-        if not isinstance(run, dict) or run.get("format") != RUN_FORMAT or isinstance(run["format"], bool):
-            raise ValueError(f"{place}: is not a run of format {RUN_FORMAT}")
-        if run.get("status") not in ("completed", "failed"):
-            raise ValueError(
-                f"{place}: status is {run.get('status')!r:.40}, expected completed or failed; let the run end first"
-            )
-        for key, kind in (("task", dict), ("config", dict), ("metrics", dict), ("datasets", list), ("device", dict)):
-            if not isinstance(run.get(key), kind):
-                raise ValueError(f"{place}: {key} is {type(run.get(key)).__name__}, expected {kind.__name__}")
-        for key in PER_RUN:
-            if key in run["config"] and not same(run["config"][key], run.get(key)):
-                raise ValueError(
-                    f"{place}: {key} is {run.get(key)!r:.40}, but its config says {run['config'][key]!r:.40}"
-                )
-        runs.append(run)
-    return runs
-
-
-def shared(runs: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The task and the configuration (without the seeds) that all runs share. Raises ValueError naming what differs."""
-    configs = [{key: value for key, value in run["config"].items() if key not in PER_RUN} for run in runs]
-    for index, (run, config) in enumerate(zip(runs, configs, strict=True)):
-        for what, mine, first in (("task", run["task"], runs[0]["task"]), ("config", config, configs[0])):
-            for key in sorted(set(mine) | set(first)):
-                if key not in mine or key not in first or not same(mine[key], first[key]):
-                    got, want = mine.get(key), first.get(key)
-                    raise ValueError(
-                        f"runs/{index}: {what} {key} is {got!r:.60}, in runs/0 it is {want!r:.60}; one folder, one task"
-                    )
-    return dict(runs[0]["task"]), configs[0]
-
-
-def entry(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry of ``runs`` that one run.json gives. The error line is scrubbed of paths and names."""
-    failed = run["status"] == "failed"
-    error = provenance.scrub(str(run.get("error") or "no reason was given"))[:300] if failed else None
-    values = {key: run.get(key) for key in _RUN_KEYS}
-    if failed:
-        values["epochs"] = values["epochs"] or 0
-    return {
-        "seed": run.get("seed"),
-        "label_seed": run.get("label_seed"),
-        "status": run["status"],
-        "error": error,
-        "metrics": {} if failed else dict(run["metrics"]),
-        **values,
-    }
-
-
-def datasets(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The data sets of the completed runs. Raises ValueError if two runs read different data."""
-    found: list[dict[str, Any]] | None = None
-    for index, run in enumerate(runs):
-        if run["status"] == "completed" and found is None:
-            found = run["datasets"]
-        elif run["status"] == "completed" and run["datasets"] != found:
-            raise ValueError(f"runs/{index}: read other data than the runs before; one folder, one data set")
-    return found or []
 
 
 def files(folder: Path) -> list[dict[str, Any]]:
@@ -235,7 +151,9 @@ def _checked_runs(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for index, run in enumerate(runs):
         for name, value in run["metrics"].items():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ValueError(f"runs/{index}/{RUN}: metric {name!r:.80} is {value!r:.40}, expected a number")
+                raise ValueError(
+                    f"runs/{index}/{run_documents.RUN}: metric {name!r:.80} is {value!r:.40}, expected a number"
+                )
     return runs
 
 

@@ -102,7 +102,7 @@ def rules_of(result: Mapping[str, Any]) -> tuple[Challenge | None, captions.Capt
     """The challenge that a result names, its captions, and one line if it is not known here."""
     try:
         place = load.find(result["challenge"]["id"])
-        return load.load(place), captions.load(place), ""
+        return load.challenge(place), captions.load(place), ""
     except ValueError as error:
         return None, captions.Captions(), str(error)
 

@@ -1,1 +1,11 @@
-"""TODO map of challenge."""
+"""A challenge as its YAML files state it. Read and validated here; judged in ``check``.
+
+model         the types: Challenge, Task, Metric, Pin
+load          find a challenge's folder and read rules.yaml
+fields        validation of YAML fields and of configuration types
+bands         reference bands of rules.yaml
+claims        claims.yaml
+captions      captions.yaml: what curves and figures show
+verification  the commands that recompute or rerun a result
+paper_pages   pages.yaml: the texts about the paper, and published numbers
+"""

@@ -1,23 +1,14 @@
-"""The claims of a paper, as ``claims.yaml`` states them, each tested against a result and the uncertainty of its runs.
-
-A claim is a region of values that supports it. It passes when the 95 % interval of the mean over runs lies wholly
-inside, fails when it lies wholly outside, and is not evidenced when the interval straddles the border. A single run
-has no interval: its value decides, and the detail says so.
-"""
+"""Read and check the claims of a paper from ``claims.yaml``; ``check.claims`` tests results against them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ie_crowd.challenge.fields import Reader
 from ie_crowd.challenge.model import Challenge
-from ie_crowd.check.finding import Item
-from ie_crowd.formats import strict as strict_reading
-from ie_crowd.result.aggregate import mean_sd_ci95
+from ie_crowd.formats import strict
 
 CLAIMS = "claims.yaml"
 COMPARISONS = ("at-most", "at-least", "below-metric", "near-chance")
@@ -52,8 +43,8 @@ def load(folder: Path, rules: Challenge) -> tuple[Claim, ...]:
     path = folder / CLAIMS
     if not path.exists():
         return ()
-    reader = Reader(strict_reading.name_of(path))
-    top = reader.mapping(strict_reading.read_yaml(path), "the file", "claims", "published")  # published: for figures
+    reader = Reader(strict.name_of(path))
+    top = reader.mapping(strict.read_yaml(path), "the file", "claims", "published")  # published: for figures
     found = tuple(
         _claim(raw, f"claims[{index}]", reader, rules)
         for index, raw in enumerate(reader.items(top["claims"], "claims"))
@@ -98,76 +89,3 @@ def _claim(raw: Any, where: str, reader: Reader, rules: Challenge) -> Claim:
         threshold=str(value.get("threshold", "")),
         source=reader.text(value["source"], f"{where}.source"),
     )
-
-
-def check(result: Mapping[str, Any], claims: Sequence[Claim], rules: Challenge) -> list[Item]:
-    """One Item for each claim, in their order. Expects a result that the schema accepts."""
-    return [_item(result, claim, rules) for claim in claims]
-
-
-def _item(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
-    name, pointer, task = f"claim.{claim.id}", f"/metrics/{claim.metric}", result["task"]
-    here = f"{task['dataset']}/{task['supervision']}"
-    if here not in claim.tasks or claim.labels not in (None, task["labels"]):
-        about = ", ".join(claim.tasks) + (f", {claim.labels} labels" if claim.labels is not None else "")
-        return Item(name, "not applicable", "/task", f"is about {about}")
-    if other := rules.other_method(result["config"]):
-        return Item(name, "not applicable", "/config", f"is about the paper's method; this result has {other}")
-    if claim.tolerance is None or (claim.value is None and claim.other is None):
-        return Item(name, "not evidenced", pointer, f"no value in {CLAIMS}: source {claim.source}")
-    values = _values(result, claim)
-    if not values:
-        return Item(name, "not evidenced", pointer, f"no completed run has {claim.metric}")
-    what = f"{claim.metric} − {claim.other}" if claim.other else claim.metric
-    low, high = _region(claim)
-    mean, _, half = mean_sd_ci95(values)
-    unit = rules.metrics[claim.metric].unit
-    shown = f"{what} {mean:.4g}{'' if half is None else f' ± {half:.2g}'} {unit}, asked: {_asked(claim)}"
-    shown += f"; n={len(values)}" + ("" if half is not None else ": one run, its uncertainty is unknown")
-    # The labels of another count are another task of the same method; any other departure is another method.
-    departures = [key for key in result["challenge"]["departures"] if key != "labels"]
-    if result["challenge"]["division"] == "open" and departures:
-        listed = ", ".join(departures[:3]) + (f" and {len(departures) - 3} more" if departures[3:] else "")
-        return Item(name, "not evidenced", pointer, f"departs from the method in {listed}; {shown}")
-    strict = claim.comparison == "below-metric"
-    return Item(name, _state(mean - (half or 0), mean + (half or 0), low, high, strict), pointer, shown)
-
-
-def _values(result: Mapping[str, Any], claim: Claim) -> list[float]:
-    """The metric of each completed run, or its difference to the other metric of the same run."""
-    runs = [run["metrics"] for run in result["runs"] if run["status"] == "completed" and claim.metric in run["metrics"]]
-    if claim.other is None:
-        return [run[claim.metric] for run in runs]
-    return [run[claim.metric] - run[claim.other] for run in runs if claim.other in run]
-
-
-def _region(claim: Claim) -> tuple[float, float]:
-    """The values that support the claim, from and to."""
-    tolerance, value = claim.tolerance or 0.0, claim.value or 0.0
-    if claim.comparison == "at-most":
-        return -math.inf, value + tolerance
-    if claim.comparison == "at-least":
-        return value - tolerance, math.inf
-    if claim.comparison == "near-chance":
-        return value - tolerance, value + tolerance
-    if claim.comparison == "below-metric":
-        return -math.inf, tolerance
-    raise AssertionError(claim.comparison)
-
-
-def _state(low: float, high: float, supports_from: float, supports_to: float, strict: bool) -> Any:
-    """How the interval from ``low`` to ``high`` lies to the supporting region; ``strict``: its end is outside of it."""
-    if low >= supports_from and (high < supports_to if strict else high <= supports_to):
-        return "pass"
-    if high < supports_from or (low >= supports_to if strict else low > supports_to):
-        return "fail"
-    return "not evidenced"
-
-
-def _asked(claim: Claim) -> str:
-    low, high = _region(claim)
-    if claim.comparison == "near-chance":
-        return f"{low:g} to {high:g}"
-    if claim.comparison == "below-metric":
-        return f"below {high:g}"
-    return f"at most {high:g}" if math.isinf(low) else f"at least {low:g}"

@@ -1,10 +1,16 @@
-"""Checks of the values in a challenge's YAML files: a refusal names file, place, value and what was expected."""
+"""Check the fields of a challenge's YAML files, and of configurations by the types that its rules give them.
+
+A refusal names file, place, value and what was expected. A type is a text such as "integer or null".
+"""
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
+TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,)}
+NULL = "null"
 _NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -68,3 +74,23 @@ class Reader:
         if value not in allowed:
             raise self.fail(where, value, " or ".join(allowed))
         return str(value)
+
+
+def has_type(value: Any, kind: str) -> bool:
+    """Whether a value of JSON or YAML is of the type. 1.0 is the integer 1; true and false are no numbers."""
+    names, types = _parsed(kind)
+    if type(value) in types:  # most are, and millions are asked about
+        return True
+    if value is None:
+        return NULL in names
+    if isinstance(value, bool):
+        return "boolean" in names
+    if isinstance(value, float) and value.is_integer() and "integer" in names:
+        return True
+    return isinstance(value, types)
+
+
+@functools.cache
+def _parsed(kind: str) -> tuple[frozenset[str], tuple[type, ...]]:
+    names = frozenset(kind.split(" or "))
+    return names, tuple(one for name in names for one in TYPES.get(name, ()))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ie_crowd.challenge import bands, kinds, verification
+from ie_crowd.challenge import bands, fields, verification
 from ie_crowd.challenge.fields import Reader
 from ie_crowd.challenge.model import Added, Challenge, Methods, Metric, Pin, Task, Validity
 from ie_crowd.formats import strict
@@ -42,7 +42,7 @@ def homes() -> list[Path]:
     return [home for home in found if home.is_dir()]
 
 
-def load(folder: Path) -> Challenge:
+def challenge(folder: Path) -> Challenge:
     """Read and check ``folder/rules.yaml``.
 
     Raises ValueError naming the file, the key, what it holds and what was expected.
@@ -82,7 +82,7 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     config = reader.names(top["config"], "config")
     for key, kind in config.items():
         for part in reader.text(kind, f"config.{key}").split(" or "):
-            reader.one_of(part, f"config.{key}", (*kinds.TYPES, kinds.NULL))
+            reader.one_of(part, f"config.{key}", (*fields.TYPES, fields.NULL))
     divisions = reader.mapping(top["divisions"], "divisions", "closed open")
     closed = reader.mapping(divisions["closed"], "divisions.closed", "what pinned")
     reader.mapping(divisions["open"], "divisions.open", "what")
@@ -210,7 +210,7 @@ def _added(raw: Any, where: str, reader: Reader, kind: str | None, newest: int) 
     version = value["version"]
     if not isinstance(version, int) or isinstance(version, bool) or not 1 < version <= newest:
         raise reader.fail(f"{where}.version", version, f"a rules_version from 2 to {newest}")
-    if not kinds.is_of(value["before"], kind):
+    if not fields.has_type(value["before"], kind):
         raise reader.fail(f"{where}.before", value["before"], kind)
     return Added(version, value["before"])
 

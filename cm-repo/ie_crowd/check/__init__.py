@@ -1,1 +1,15 @@
-"""TODO map of check."""
+"""The verdict on one result or results folder.
+
+verdict           all of it: groups of findings
+finding           one line of a verdict
+integrity         schema, identity, hashes, aggregates, files
+rules             the rules of the challenge
+bands             reference bands
+claims            claims of the paper
+checklists        artifact-evaluation checklists
+checklist_probes  what a program can see for them
+duplicates        the same raw values under another name
+recompute         metrics from the weights, or training again
+timeboxed         one child process with a time limit
+same_platform     whether all digits must come out again here
+"""

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ie_crowd.artifact import assemble
 from ie_crowd.challenge import load
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import bands, rules
 from ie_crowd.check.finding import Item, grouped, judge
 from ie_crowd.formats import canonical_json, checksums, safetensors_header, schema, strict
+from ie_crowd.formats.upgrade import RESULT
 from ie_crowd.result import provenance
+from ie_crowd.result import runs as run_documents
+from ie_crowd.result.aggregate import aggregate
 
 RELATIVE_TOLERANCE = 1e-9  # of aggregates: another machine's mathematics library may differ in the last digits
 MOST_BYTES = 64 * 2**30  # hashed for one folder; a folder can name files of any size
@@ -36,19 +38,17 @@ def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
 def read(folder: Path) -> Any:
     """``folder/result.json``, read strictly and not yet validated. Raises ValueError if it cannot be read."""
     if not folder.is_dir():
-        raise ValueError(
-            f"{strict.name_of(folder)}: is not a folder; expected a results folder that holds {assemble.RESULT}"
-        )
-    return strict.read_json(folder / assemble.RESULT, within=folder)
+        raise ValueError(f"{strict.name_of(folder)}: is not a folder; expected a results folder that holds {RESULT}")
+    return strict.read_json(folder / RESULT, within=folder)
 
 
 def check_read(folder: Path, found: Any, rules_here: Challenge | None = None) -> list[Item]:
     """As ``check``, for a result.json that ``read`` gave: one reading for all that is said about it."""
     problems = schema.problems(found)
-    items = [judge("schema", assemble.RESULT, problems, f"schema version {schema.SCHEMA_VERSION}")]
+    items = [judge("schema", RESULT, problems, f"schema version {schema.SCHEMA_VERSION}")]
     if problems:
         return items
-    by = rules_here or load.load(load.find(found["challenge"]["id"]))
+    by = rules_here or load.challenge(load.find(found["challenge"]["id"]))
     parts = canonical_json.parts(found)
     items += [_complete(folder), _identity(found, parts), _aggregates(found, by), _privacy(found, parts)]
     items += [
@@ -94,7 +94,7 @@ def _identity(found: dict[str, Any], parts: dict[str, str]) -> Item:
 def _aggregates(found: dict[str, Any], by: Challenge, expected: Mapping[str, Mapping[str, Any]] | None = None) -> Item:
     """Mean, deviation, interval and n, recomputed from the runs. Units and directions are the rules' own item."""
     try:
-        expected = assemble.aggregate(found["runs"], by.metrics) if expected is None else expected
+        expected = aggregate(found["runs"], by.metrics) if expected is None else expected
     except ValueError as error:
         return Item("aggregates", "fail", "/metrics", str(error))
     problems = []
@@ -126,7 +126,7 @@ def _privacy(found: dict[str, Any], parts: dict[str, str]) -> Item:
         for pointer, text in _strings(value, f"/{key}")
         if provenance.reveals(text)
     ]
-    return judge("privacy", assemble.RESULT, problems, "no string looks like a path or an address of a machine")
+    return judge("privacy", RESULT, problems, "no string looks like a path or an address of a machine")
 
 
 # Addresses that are meant to be public, and parts whose patterns leave no room (a version may read like an address).
@@ -200,10 +200,15 @@ def _run_files(folder: Path, found: dict[str, Any]) -> Item:
         return Item("run files", "not evidenced", "runs/", "runs/ is not here: only result.json was given")
     problems = []
     try:
-        runs = assemble.read_runs(folder)
-        task, config = assemble.shared(runs)
-        entries = [assemble.entry(run) for run in runs]
-        given: dict[str, Any] = {"task": task, "config": config, "runs": entries, "datasets": assemble.datasets(runs)}
+        runs = run_documents.read_runs(folder)
+        task, config = run_documents.shared(runs)
+        entries = [run_documents.entry(run) for run in runs]
+        given: dict[str, Any] = {
+            "task": task,
+            "config": config,
+            "runs": entries,
+            "datasets": run_documents.datasets(runs),
+        }
         for index, run in enumerate(runs):
             stored = strict.read_json(folder / "runs" / str(index) / "config.json", strict.RUN, within=folder)
             if canonical_json.canonical(stored) != canonical_json.canonical(run["config"]):

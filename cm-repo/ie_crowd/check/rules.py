@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ie_crowd.challenge import kinds
+from ie_crowd.challenge import fields
 from ie_crowd.challenge.model import Challenge, Task
 from ie_crowd.check.finding import Item, grouped, judge
 
@@ -66,7 +66,7 @@ def _config(result: dict[str, Any], rules: Challenge) -> Item:
     problems += [f"no key {key!r}" for key in rules.config if key not in there]
     for key, value in result["config"].items():
         kind = rules.config.get(key)
-        if kind is not None and not kinds.is_of(value, kind):
+        if kind is not None and not fields.has_type(value, kind):
             problems.append(f"{key} is {value!r}, expected {kind}")
     task = result["task"]
     for key in ("dataset", "supervision", "labels"):

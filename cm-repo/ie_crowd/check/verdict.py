@@ -1,6 +1,6 @@
 """The whole verdict on a results folder, as plain data for a table, a page, a program or a report.
 
-Integrity and validity come from ``verify``, claims from the challenge's claims.yaml, then the depth that was asked
+Integrity and validity come from ``integrity``, claims from the challenge's claims.yaml, then the depth that was asked
 for, other results to compare with, and the checklists, which rest on all of it.
 """
 
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ie_crowd.challenge import claims, load
+from ie_crowd.challenge import claims as claims_yaml
+from ie_crowd.challenge import load
 from ie_crowd.challenge.claims import Claim
 from ie_crowd.challenge.model import Challenge
-from ie_crowd.check import checklist_probes, checklists, duplicates, integrity, recompute
+from ie_crowd.check import checklist_probes, checklists, claims, duplicates, integrity, recompute
 from ie_crowd.check.checklists import Conclusion
 from ie_crowd.check.finding import STATES, Item, grouped
 from ie_crowd.formats import checksums, strict, upgrade
@@ -90,11 +91,11 @@ def judge(
     if any(item.name == "schema" and item.state == "fail" for item in items):
         return _assemble({}, request.depth, items)
     result = upgrade.accept(written)
-    by = rules or load.load(load.find(result["challenge"]["id"]))
+    by = rules or load.challenge(load.find(result["challenge"]["id"]))
     items += recompute.check(folder, result, by, items, request)
     for number, other in enumerate(against, 1):
         items.append(duplicates.compare(result, upgrade.read(other), f"{number}-{strict.name_of(other)}"))
-    items += grouped("claims", claims.check(result, claims.load(by.folder, by), by))
+    items += grouped("claims", claims.check(result, claims_yaml.load(by.folder, by), by))
     artifact = checklist_probes.Artifact(result, {item.name: item for item in items}, _paths(folder))
     return _assemble(_about(result), request.depth, items + checklists.check(artifact, checklists.load()))
 
@@ -110,7 +111,7 @@ def of_document(result: Mapping[str, Any], by: Challenge, stated: Sequence[Claim
     items = [Item("schema", "pass", upgrade.RESULT, f"version {found['schema_version']}")]
     for item in integrity.check_document(found, by):
         items += grouped("validity", [item]) if item.name in bands_of else [item]
-    known = claims.load(by.folder, by) if stated is None else stated
+    known = claims_yaml.load(by.folder, by) if stated is None else stated
     items += grouped("claims", claims.check(result, known, by))
     artifact = checklist_probes.Artifact(result, {item.name: item for item in items}, frozenset())
     return _assemble(_about(result), "document", items + checklists.check(artifact, checklists.load()))

@@ -1,1 +1,9 @@
-"""TODO map of cli."""
+"""The commands of ``ie-crowd``. Each module adds parsers and runs them.
+
+check             check
+result            schema, report, submit: one result
+submit            submit
+store             ingest, rank, user
+rejected_uploads  refused
+site              serve, site
+"""

@@ -79,7 +79,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge, print, and return the exit status. Raises ValueError, one line, for what cannot be read or written."""
     _check_places(arguments)
-    rules = load.load(arguments.challenge) if arguments.challenge else None
+    rules = load.challenge(arguments.challenge) if arguments.challenge else None
     request = recompute.Request(arguments.depth, arguments.data, arguments.device, arguments.runs, _say)
     found = verdict.judge(arguments.folder, rules, request, arguments.against)
     # What the schema refuses is always shown and always fails, whichever groups were asked for.

@@ -166,7 +166,7 @@ def _rank(arguments: argparse.Namespace) -> int:
     from ie_crowd.challenge import load
     from ie_crowd.store import records, standings
 
-    given = load.load(arguments.challenge) if arguments.challenge else None
+    given = load.challenge(arguments.challenge) if arguments.challenge else None
     tables = []
     for row in standings.contests(engine, given.id if given else None):
         contest = standings.Contest(*(row[name] for name in standings.Contest._fields))
@@ -218,7 +218,7 @@ def _user(arguments: argparse.Namespace) -> int:
     if from_name and not arguments.name:
         raise ValueError(f"user {arguments.action} needs a name: ie-crowd user {arguments.action} NAME")
     engine = _open(arguments, create=arguments.action == "add")
-    from ie_crowd.store import accounts
+    from ie_crowd.store.people import accounts
 
     name = arguments.name
     if arguments.action == "list":

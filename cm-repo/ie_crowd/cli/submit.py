@@ -95,7 +95,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _publication(arguments: argparse.Namespace, *, figures: bool) -> Publication:
-    rules = load.load(arguments.challenge) if arguments.challenge else None
+    rules = load.challenge(arguments.challenge) if arguments.challenge else None
     name = KEEP if arguments.submitter is None else arguments.submitter or None
     return publication.prepare(arguments.folder, name, weights=arguments.weights, figures=figures, rules=rules)
 

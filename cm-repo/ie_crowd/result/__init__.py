@@ -1,1 +1,8 @@
-"""TODO map of result."""
+"""The facts that a result is made of.
+
+runs         run.json documents and the entries made of them
+aggregate    mean, standard deviation and 95 % confidence interval over runs
+system_info  the machine and its software
+provenance   commit and command, scrubbed of paths and names
+energy       energy counters (RAPL, NVML)
+"""

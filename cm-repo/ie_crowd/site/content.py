@@ -31,7 +31,7 @@ class Content:
 
 def load(folders: Sequence[Path] = ()) -> Content:
     """Read the challenges of the folders, by default the one that comes along. Raises ValueError of one line."""
-    all_rules = [challenge_load.load(folder) for folder in folders or _coming_along()]
+    all_rules = [challenge_load.challenge(folder) for folder in folders or _coming_along()]
     rules = all_rules[0]
     return Content(
         challenges={one.id: one for one in all_rules},

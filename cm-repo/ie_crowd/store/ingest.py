@@ -256,7 +256,7 @@ def _rules(challenges: Sequence[Path]) -> dict[str, Challenge] | None:
     """The rules of the folders given; None where only those that come along are asked for."""
     if not challenges:
         return None
-    given = [load.load(folder) for folder in challenges]
+    given = [load.challenge(folder) for folder in challenges]
     return {rules.id: rules for rules in given}
 
 

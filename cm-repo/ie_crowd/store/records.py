@@ -103,7 +103,7 @@ def prepare(content: bytes, rules: Mapping[str, Challenge] | None = None) -> Pre
 def known(challenge_id: str) -> Challenge | None:
     """The rules of a challenge that lies beside this library or is installed; None for an unknown one."""
     try:
-        return load.load(load.find(challenge_id))
+        return load.challenge(load.find(challenge_id))
     except ValueError:
         return None
 

@@ -1,1 +1,7 @@
-"""TODO map of submit."""
+"""Publish a result.
+
+publication    what becomes public, and the confirmation in words
+cm_experiment  a CM experiment artifact in a folder or git checkout
+client         the HTTPS client of a results server, with retries and backoff
+outbox         results that could not be sent yet
+"""

@@ -66,7 +66,7 @@ def prepare(
             "see: ie-crowd check DIR"
         )
     result = upgrade.accept(found)
-    by = rules or load.load(load.find(result["challenge"]["id"]))
+    by = rules or load.challenge(load.find(result["challenge"]["id"]))
     if name is not KEEP and name != result["submitter"]["name"]:
         result = {**result, "submitter": {"name": name}}
         result["id"] = canonical_json.identity(result)

@@ -13,6 +13,7 @@ from ie_crowd.artifact import assemble
 from ie_crowd.challenge import load
 from ie_crowd.formats import canonical_json, schema, strict
 from ie_crowd.result import aggregate
+from ie_crowd.result import runs as run_documents
 from ie_crowd.result.aggregate import mean_sd_ci95
 from paths import TOY
 from toy_challenge.make import CONFIG, FACTS, RULES, failed_run, run_document, write_folder, write_run
@@ -275,13 +276,13 @@ def test_no_completed_run_is_no_result(tmp_path):
 def test_a_gap_a_folder_without_run_json_and_an_empty_folder_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no folder runs/"):
-        assemble.read_runs(tmp_path / "empty")
+        run_documents.read_runs(tmp_path / "empty")
     write_run(tmp_path, run_document(1, 4.0, 90.0))
     with pytest.raises(ValueError, match="expected the folders 0, 1, 2, …; it holds 1"):
-        assemble.read_runs(tmp_path)
+        run_documents.read_runs(tmp_path)
     (tmp_path / "runs" / "0").mkdir()
     with pytest.raises(ValueError, match=r"0/run\.json: cannot be read \(no such file"):
-        assemble.read_runs(tmp_path)
+        run_documents.read_runs(tmp_path)
 
 
 def test_facts_with_a_path_or_a_secret_do_not_get_in(tmp_path):
@@ -392,10 +393,10 @@ def test_metrics_may_not_be_named_by_a_newline(tmp_path):
 
 def test_the_rules_here_are_the_defaults_of_the_model():
     config = pytest.importorskip("ie_model.config")
-    rules = load.load(HERE)
+    rules = load.challenge(HERE)
     for task, labels in ((one, labels) for one in rules.tasks for labels in one.labels):
         values = config.Config.resolve(dataset=task.dataset, supervision=task.supervision, labels=labels).to_dict()
-        expected = set(rules.config) | set(assemble.PER_RUN)
+        expected = set(rules.config) | set(run_documents.PER_RUN)
         assert set(values) == expected, (
             "config.py and the keys of rules.yaml differ: update rules.yaml and rules_version"
         )
@@ -407,14 +408,14 @@ def test_the_rules_here_are_the_defaults_of_the_model():
 
 def test_the_files_here_have_the_hashes_of_the_model():
     fetch = pytest.importorskip("ie_model.data.fetch")
-    rules = load.load(HERE)
+    rules = load.challenge(HERE)
     for name, files in fetch.FILES.items():
         pinned = {file: digest if len(digest) == 64 else None for file, digest in files.items()}  # an MD5 pins nothing
         assert dict(rules.datasets[name]) == pinned
 
 
 def test_the_claims_here_are_about_known_tasks_and_metrics():
-    rules = load.load(HERE)
+    rules = load.challenge(HERE)
     claims = strict.read_yaml(HERE / "claims.yaml")["claims"]
     tasks = {f"{task.dataset}/{task.supervision}": task for task in rules.tasks}
     assert len({claim["id"] for claim in claims}) == len(claims)
@@ -496,7 +497,7 @@ def test_rules_that_are_wrong_are_refused_with_their_place(tmp_path, old, new, m
     assert old in text
     (tmp_path / "rules.yaml").write_text(text.replace(old, new, 1))
     with pytest.raises(ValueError, match=r"rules\.yaml: ") as caught:
-        load.load(tmp_path)
+        load.challenge(tmp_path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

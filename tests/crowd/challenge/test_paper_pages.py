@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("starlette")
 pytest.importorskip("sqlalchemy")
 from ie_crowd.site.rendering.visible_text import plain
-from ie_crowd.store import accounts, audit, comments, moderation, query, rejected_uploads, review_queue
+from ie_crowd.store import audit, query, rejected_uploads
+from ie_crowd.store.people import accounts, comments, moderation, review_queue
 from site_people import Site, fill
 
 ATTACKS = (

@@ -339,7 +339,7 @@ def test_a_wrong_list_of_added_keys_is_one_line(tmp_path, added, said):
     text = (RULES.folder / "rules.yaml").read_text()
     (tmp_path / "rules.yaml").write_text(f"{text}\nadded: {added}\n")
     with pytest.raises(ValueError, match=re.escape(said)):
-        load.load(tmp_path)
+        load.challenge(tmp_path)
 
 
 def leaves(value, place=()):

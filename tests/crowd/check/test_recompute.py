@@ -16,6 +16,7 @@ from ie_crowd.artifact import assemble
 from ie_crowd.challenge import load
 from ie_crowd.check import recompute, same_platform, timeboxed, verdict
 from ie_crowd.formats import canonical_json, checksums, safetensors_header, strict
+from ie_crowd.result import runs as run_documents
 from ie_crowd.result import system_info
 from paths import ROOT, TOY
 from toy_challenge import compute
@@ -142,7 +143,7 @@ def test_swapped_weights_are_caught_by_the_metrics(folder):
 
 
 def test_weights_that_change_after_their_hash_was_read_are_not_computed_with(folder, monkeypatch):
-    honest = recompute.document.open_regular
+    honest = recompute.strict.open_regular
     other = (folder / "runs/1/model.safetensors").read_bytes()
 
     def exchanged(path, *arguments, **more):
@@ -154,7 +155,7 @@ def test_weights_that_change_after_their_hash_was_read_are_not_computed_with(fol
 
     def copy(*arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(recompute.document, "open_regular", exchanged)
+            patch.setattr(recompute.strict, "open_regular", exchanged)
             honest_copy(*arguments)
 
     monkeypatch.setattr(recompute, "_copy_weights", copy)
@@ -262,7 +263,7 @@ def test_what_makes_another_platform(folder, change, difference):
 
 
 def rerun_item(stated, again, tolerance=True):
-    runs = [assemble.entry(run_document(seed, value, 90.0)) for seed, value in enumerate(stated)]
+    runs = [run_documents.entry(run_document(seed, value, 90.0)) for seed, value in enumerate(stated)]
     name = "forecast.mae" if tolerance else "flood.recall"
     for run in runs:
         run["metrics"] = {name: run["metrics"]["forecast.mae"]}
@@ -304,7 +305,7 @@ def local_rules(tmp_path, *changes):
     (home / "rules.yaml").write_text(text)
     shutil.copy(TOY / "compute.py", home)
     shutil.copy(TOY / "claims.yaml", home)
-    return load.load(home)
+    return load.challenge(home)
 
 
 RECOMPUTE = '[python, "{challenge}/compute.py", evaluate, "{run}", "--data={data}"]'

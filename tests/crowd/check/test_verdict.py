@@ -11,14 +11,16 @@ from html.parser import HTMLParser
 import pytest
 from ie_crowd import __main__ as command_line
 from ie_crowd.artifact import assemble, verdict_text
-from ie_crowd.challenge import claims, load, model
-from ie_crowd.check import bands, checklist_probes, checklists, verdict
+from ie_crowd.challenge import claims as claims_yaml
+from ie_crowd.challenge import load, model
+from ie_crowd.check import bands, checklist_probes, checklists, claims, verdict
 from ie_crowd.check.finding import STATES
 from ie_crowd.formats import checksums
+from ie_crowd.result import runs as run_documents
 from paths import ROOT, TOY
 from toy_challenge.make import FACTS, RULES, run_document, write_folder
 
-CLAIMS = claims.load(TOY, RULES)
+CLAIMS = claims_yaml.load(TOY, RULES)
 HOME = ROOT / "cm-repo"
 
 
@@ -31,7 +33,7 @@ def folder(tmp_path):
 
 def result_of(*maes, recall=90.0, **changes):
     """A document as the schema accepts it, with one run for each mean absolute error."""
-    runs = [assemble.entry(run_document(number, mae, recall)) for number, mae in enumerate(maes)]
+    runs = [run_documents.entry(run_document(number, mae, recall)) for number, mae in enumerate(maes)]
     task = {"dataset": "gauges", "supervision": "supervised", "labels": "all"}
     stated = {"division": "closed", "departures": [], "id": RULES.id, "rules_version": 3}
     return {"task": task, "challenge": stated, "config": {}, "runs": runs, **changes}
@@ -96,7 +98,7 @@ def test_one_run_is_said_to_be_one_run():
 def test_below_another_metric_compares_run_by_run(recalls, state):
     # the metrics vary widely from run to run, their differences do not: pairs decide
     runs = [run_document(i, 7 + 20 * i, recall + 20 * i) for i, recall in enumerate(recalls)]
-    found = result_of() | {"runs": [assemble.entry(run) for run in runs]}
+    found = result_of() | {"runs": [run_documents.entry(run) for run in runs]}
     item = judged(found, claim(comparison="below-metric", value=None, other="flood.recall"))
     assert item.state == state
     assert item.detail.startswith("forecast.mae − flood.recall ")
@@ -147,18 +149,18 @@ def test_another_method_says_nothing_of_the_claim():
 def test_claims_that_are_wrong_are_refused_with_their_place(tmp_path, old, new, message):
     (tmp_path / "claims.yaml").write_text((TOY / "claims.yaml").read_text().replace(old, new, 1))
     with pytest.raises(ValueError, match=r"claims\.yaml: ") as caught:
-        claims.load(tmp_path, RULES)
+        claims_yaml.load(tmp_path, RULES)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_challenge_without_claims_has_none(tmp_path):
-    assert claims.load(tmp_path, RULES) == ()
+    assert claims_yaml.load(tmp_path, RULES) == ()
 
 
 def test_the_claims_of_this_paper_can_be_read():
-    rules = load.load(load.find("ie-repr"))
-    found = claims.load(rules.folder, rules)
+    rules = load.challenge(load.find("ie-repr"))
+    found = claims_yaml.load(rules.folder, rules)
     assert {one.source for one in found if one.value is None and one.other is None} == {"not available"}
     assert sum(one.value is not None or one.other is not None for one in found) >= 4
 
@@ -224,7 +226,7 @@ def test_bands_that_are_wrong_are_refused_with_their_place(tmp_path, new, messag
     text = (TOY / "rules.yaml").read_text()
     (tmp_path / "rules.yaml").write_text(text.replace("{worse: 120, implausible: 0.05}", new, 1))
     with pytest.raises(ValueError, match=r"tasks\[0\]\.bands") as caught:
-        load.load(tmp_path)
+        load.challenge(tmp_path)
     assert message in str(caught.value)
 
 

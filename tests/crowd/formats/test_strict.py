@@ -47,7 +47,7 @@ def read_rules(path):
     home = path.parent / "rules"
     home.mkdir()
     shutil.copyfile(path, home / "rules.yaml")
-    return load.load(home)
+    return load.challenge(home)
 
 
 def read_claims(path):

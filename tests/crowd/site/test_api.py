@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("starlette")
 from ie_crowd.site.api import exports, operations, routes
 from ie_crowd.site.pages import feed
-from ie_crowd.store import accounts, audit, comments, insert, moderation, query, rejected_uploads
+from ie_crowd.store import audit, insert, query, rejected_uploads
+from ie_crowd.store.people import accounts, comments, moderation
 from sites import client, site, site_store  # noqa: F401 fixtures
 from toy_challenge.documents import text, toy
 from toy_challenge.make import RULES

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
 from ie_crowd.site.api import endpoint, openapi  # noqa: E402
 from ie_crowd.site.api.routes import OPERATIONS  # noqa: E402
 from ie_crowd.site.middleware import guard as site_guard  # noqa: E402
-from ie_crowd.store import accounts, comments, database, insert  # noqa: E402
+from ie_crowd.store import database, insert  # noqa: E402
+from ie_crowd.store.people import accounts, comments  # noqa: E402
 from schemathesis import GenerationMode, checks  # noqa: E402
 from schemathesis.core.failures import FailureGroup  # noqa: E402
 from sites import client  # noqa: E402

@@ -12,7 +12,8 @@ from ie_crowd.site.middleware import form_data
 from ie_crowd.site.middleware import guard as site_guard
 from ie_crowd.site.pages import login
 from ie_crowd.site.settings import Settings
-from ie_crowd.store import accounts, audit
+from ie_crowd.store import audit
+from ie_crowd.store.people import accounts
 from site_people import Site, fill
 from starlette.exceptions import HTTPException
 from toy_challenge.make import RULES

@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("starlette")
 from ie_crowd.challenge import load
-from ie_crowd.store import accounts, audit, comments, insert, moderation
+from ie_crowd.store import audit, insert
+from ie_crowd.store.people import accounts, comments, moderation
 from sites import client
 from toy_challenge.documents import identified, text, toy
 from toy_challenge.make import RULES

@@ -127,7 +127,7 @@ def test_a_page(either_site, name, who):
 
 
 def test_nobody_judges_what_is_their_own(either_site):
-    from ie_crowd.store import moderation
+    from ie_crowd.store.people import moderation
 
     rev, boss, ids = either_site.browser("Rev"), either_site.browser("Boss"), either_site.ids
     own = f"/moderation/results/{ids['reviewers']}"

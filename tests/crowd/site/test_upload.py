@@ -11,7 +11,8 @@ pytest.importorskip("starlette")
 from ie_crowd import __main__ as command_line
 from ie_crowd.formats import canonical_json
 from ie_crowd.site.api import endpoint
-from ie_crowd.store import accounts, audit, database, query, rejected_uploads
+from ie_crowd.store import audit, database, query, rejected_uploads
+from ie_crowd.store.people import accounts
 from sites import client
 from toy_challenge.documents import identified, text, toy
 

@@ -3,7 +3,8 @@
 import pytest
 
 pytest.importorskip("sqlalchemy")
-from ie_crowd.store import accounts, audit, comments, database, insert, moderation, rate_limit, review_queue, tables
+from ie_crowd.store import audit, database, insert, rate_limit, tables
+from ie_crowd.store.people import accounts, comments, moderation, review_queue
 from sqlalchemy import select, update
 from toy_challenge.documents import text, toy
 from toy_challenge.make import RULES

@@ -9,17 +9,8 @@ from pathlib import Path
 import pytest
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
-from ie_crowd.store import (  # noqa: E402
-    accounts,
-    audit,
-    database,
-    insert,
-    moderation,
-    records,
-    rejected_uploads,
-    review_queue,
-    tables,
-)
+from ie_crowd.store import audit, database, insert, records, rejected_uploads, tables  # noqa: E402
+from ie_crowd.store.people import accounts, moderation, review_queue  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 from sqlalchemy import text as sql  # noqa: E402
 from sqlalchemy.exc import IntegrityError  # noqa: E402

@@ -324,7 +324,7 @@ def test_the_commands(store_url, tmp_path, capsys):
 
 
 def test_people_on_the_command_line(store_url, tmp_path, capsys):
-    from ie_crowd.store import accounts
+    from ie_crowd.store.people import accounts
 
     store = f"--store={store_url}"
     code, out, err = run(capsys, "user", "add", "Ada L.", "--role=reviewer", store)

@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("sqlalchemy")
 from ie_crowd.challenge import model
 from ie_crowd.ranking import compare
-from ie_crowd.store import accounts, chart_data, database, export, insert, moderation, query, standings, tables
+from ie_crowd.store import chart_data, database, export, insert, query, standings, tables
 from ie_crowd.store.filters import ANY, Filter
+from ie_crowd.store.people import accounts, moderation
 from sqlalchemy import event
 from toy_challenge.documents import MACHINES, text, toy
 from toy_challenge.make import RULES

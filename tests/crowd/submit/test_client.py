@@ -13,7 +13,8 @@ import pytest
 
 pytest.importorskip("starlette")
 from ie_crowd import __main__ as command_line
-from ie_crowd.store import accounts, database, query, rejected_uploads, user_data
+from ie_crowd.store import database, query, rejected_uploads, user_data
+from ie_crowd.store.people import accounts
 from ie_crowd.submit import client
 from ie_crowd.submit.client import Server, UnreachableError
 from toy_challenge.make import RULES, run_document, write_folder
@@ -171,17 +172,17 @@ def test_what_the_server_refuses_is_not_kept(site, monkeypatch, capsys):
     token(engine, "The Rivers Group", monkeypatch)
     import ie_crowd.site.api.upload as upload
 
-    real = upload.write.submit
+    real = upload.insert.submit
 
     def refusing(*words, **more):
         raise ValueError("result.json: /hobby is not wanted here")
 
-    monkeypatch.setattr(upload.write, "submit", refusing)
+    monkeypatch.setattr(upload.insert, "submit", refusing)
     assert submit(url) == 1
     assert "refuses the result: result.json: /hobby is not wanted here" in capsys.readouterr().err
     assert unsent() == []
     assert rejected_uploads.read(engine)[0]["status"] == 422
-    monkeypatch.setattr(upload.write, "submit", real)
+    monkeypatch.setattr(upload.insert, "submit", real)
 
 
 # Servers that do not

@@ -5,6 +5,7 @@ import json
 
 from ie_crowd.artifact import assemble
 from ie_crowd.formats import canonical_json
+from ie_crowd.result import runs as run_documents
 from toy_challenge.make import CONFIG, FACTS, RULES, failed_run, run_document
 
 MACHINES = ("Intel(R) Xeon(R) CPU @ 2.20GHz", "Neoverse-N1", "Apple M2 Pro")
@@ -19,7 +20,7 @@ def toy(maes=(4.0, 6.0, 5.0), submitter="The Rivers Group", machine=0, tag="", *
     for number, mae in enumerate(maes):
         weights = hashlib.sha256(f"{submitter} {tag} {number} {maes}".encode()).hexdigest()
         run = failed_run(number) if mae is None else run_document(number, mae, 90.0, model_sha256=weights)
-        runs.append(assemble.entry(run))
+        runs.append(run_documents.entry(run))
     files = [
         {"path": f"runs/{number}/model.safetensors", "sha256": run["model_sha256"], "bytes": 10}
         for number, run in enumerate(runs)

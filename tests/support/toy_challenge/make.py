@@ -10,7 +10,7 @@ from ie_crowd.formats import checksums
 
 from . import compute
 
-RULES = load.load(Path(__file__).parent)
+RULES = load.challenge(Path(__file__).parent)
 WEIGHTS: dict[str, bytes] = {}  # what write_run writes, by SHA-256
 CONFIG = {"epochs": 7, "window_days": 14, "damping": 0.25, "season": "wet, warm", "detrend": True}
 FACTS = {

@@ -22,7 +22,8 @@ from ie_crowd.formats import strict
 from ie_crowd.site.api.operations import JSON, PREFIX, Call, Operation, read_parameters
 from ie_crowd.site.middleware import problem_details
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.store import accounts, audit, rate_limit, rejected_uploads
+from ie_crowd.store import audit, rate_limit, rejected_uploads
+from ie_crowd.store.people import accounts
 
 BODY_SECONDS = 30  # for all of a body
 WRONG_TOKENS = (20, 900)  # of one address: so many, in so many seconds

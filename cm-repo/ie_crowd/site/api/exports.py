@@ -24,7 +24,8 @@ from ie_crowd.site.api import challenge, results
 from ie_crowd.site.api.challenge import AXES, METRIC
 from ie_crowd.site.api.operations import FILTERS, ID, PREFIX, Answer, Call, Operation, Parameter
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.store import chart_data, comments, export, standings
+from ie_crowd.store import chart_data, export, standings
+from ie_crowd.store.people import comments
 
 AT_ONCE = 2
 LONGEST_SECONDS = 300

@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, Response
 from ie_crowd.formats import strict
 from ie_crowd.site.api.operations import ID, MOMENT, RESULT_ID, STATE, Answer, Body, Call, Operation, Parameter, integer
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.store import accounts, comments, moderation, query, rejected_uploads, tables
+from ie_crowd.store import query, rejected_uploads, tables
+from ie_crowd.store.people import accounts, comments, moderation
 
 PROSE = strict.Limits(size=64 * 2**10, depth=2, values=8, string=2 * comments.LONGEST_COMMENT, prose=True)
 NUMBER = {"type": "integer", "minimum": 1}

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from ie_crowd.formats import strict, upgrade
 from ie_crowd.ranking import compare
-from ie_crowd.site.api.operations import (  # fmt: skip
+from ie_crowd.site.api.operations import (
     FILTERS,
     ID,
     MOMENT,
@@ -22,9 +22,10 @@ from ie_crowd.site.api.operations import (  # fmt: skip
     integer,
 )
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.store import accounts, moderation, query, records, tables
-from ie_crowd.store import comments as store_comments
+from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import MOST_ROWS, Filter
+from ie_crowd.store.people import accounts, moderation
+from ie_crowd.store.people import comments as store_comments
 
 METRIC = {**NAME, "description": "the name of a metric"}
 METRICS = {

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from markupsafe import Markup
+
 from ie_crowd.artifact.learning_curves import span, tick, ticks
 
 SERIES = 7  # that have a colour, a marker and dashes of their own: classes s0 to s6
@@ -81,6 +83,11 @@ def marker(series: int, x: float, y: float, size: float = 5, extra: str = "", ti
     shape = f'class="mark s{series % SERIES}{extra}" d="{SHAPES[series % SERIES]}"'
     inner = f"<title>{escape(title)}</title>" if title else ""
     return f'<path {shape} transform="translate({x:.1f} {y:.1f}){scale}">{inner}</path>'
+
+
+def legend_marker(series: int) -> Markup:
+    """The marker of a series for a legend."""
+    return Markup(marker(series, 8, 8))  # noqa: S704 numbers only
 
 
 def upright(x: float, low: float, high: float, kind: str) -> str:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from ie_crowd.site.middleware import form_data, permissions, session
 from ie_crowd.store import rate_limit
-from ie_crowd.store.moderation import WrongState
+from ie_crowd.store.people.moderation import WrongState
 
 Typed = Mapping[str, str]
 TOKEN = 200  # characters of a form's token that are read

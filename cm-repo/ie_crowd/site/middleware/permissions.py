@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ie_crowd.store.accounts import RANK
+from ie_crowd.store.people.accounts import RANK
 
 ANYBODY = "anybody"
 

@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from ie_crowd.site.middleware.flash import MESSAGES
 from ie_crowd.site.middleware.guard import SESSION, Receive, Scope, Send, cookie_name, secure
 from ie_crowd.site.settings import Settings
-from ie_crowd.store import accounts
+from ie_crowd.store.people import accounts
 
 VISIT, FLASH = "ie_visit", "ie_flash"
 FLASH_SECONDS = 60

@@ -10,7 +10,8 @@ from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.pages.comments import TYPED, result_id
 from ie_crowd.site.rendering.context import render
-from ie_crowd.store import accounts, moderation, query, review_queue, tables
+from ie_crowd.store import query, tables
+from ie_crowd.store.people import accounts, moderation, review_queue
 
 SIZE = 20
 

@@ -14,8 +14,8 @@ from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.pages.account import show_token
 from ie_crowd.site.rendering.context import render
-from ie_crowd.store import accounts as store_accounts
 from ie_crowd.store import audit, tables
+from ie_crowd.store.people import accounts as store_accounts
 
 LINES = 50
 ACCOUNTS = "/operator/accounts"

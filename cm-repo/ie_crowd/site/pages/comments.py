@@ -15,7 +15,8 @@ from ie_crowd.site.api import exports
 from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.rendering.context import render
-from ie_crowd.store import accounts, comments, moderation, query, tables
+from ie_crowd.store import query, tables
+from ie_crowd.store.people import accounts, comments, moderation
 
 ID = re.compile(r"[0-9a-f]{64}")
 NUMBER = re.compile(r"[0-9]{1,15}")

@@ -13,7 +13,8 @@ from starlette.routing import Route
 from ie_crowd.site.middleware import form_routes, guard, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.rendering.context import render
-from ie_crowd.store import accounts, rate_limit
+from ie_crowd.store import rate_limit
+from ie_crowd.store.people import accounts
 
 TRIES, TRY_SECONDS = 10, 300  # of one address; nobody can lock out another by his name
 WRONG = "Name and token do not belong together, or the token has ended."

@@ -15,8 +15,9 @@ from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.pages.comments import TYPED, number, result_id
 from ie_crowd.site.rendering.context import render
-from ie_crowd.store import comments, query, rejected_uploads, review_queue, tables
-from ie_crowd.store import moderation as store_moderation
+from ie_crowd.store import query, rejected_uploads, tables
+from ie_crowd.store.people import comments, review_queue
+from ie_crowd.store.people import moderation as store_moderation
 
 SIZE = 20
 LINES = 50

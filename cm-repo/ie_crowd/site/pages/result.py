@@ -17,8 +17,9 @@ from ie_crowd.check.finding import STATES
 from ie_crowd.check.verdict import Group, Verdict
 from ie_crowd.site.rendering import result_files
 from ie_crowd.site.rendering.context import render
-from ie_crowd.store import accounts, comments, moderation, query, records, tables
+from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import Filter
+from ie_crowd.store.people import accounts, comments, moderation
 
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
 MOST_BESIDE = 12  # results of a contest whose comparisons the static copy holds

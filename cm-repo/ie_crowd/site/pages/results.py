@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.site.api import exports
-from ie_crowd.site.charts import by_labels
+from ie_crowd.site.charts import by_labels, svg
 from ie_crowd.site.charts import points as chart_points
 from ie_crowd.site.middleware import form_routes, permissions
 from ie_crowd.site.pages import list_query
@@ -137,7 +138,6 @@ def _columns(wanted: Asked, metrics: list[str], rules: Challenge) -> list[Column
 
 
 def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Response:
-    from markupsafe import Markup
 
     state = request.app.state
     rules: Challenge = state.content.rules
@@ -146,6 +146,7 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         "x": [(axis, chart_points.says(axis, rules)) for axis in (*X_AXES, *rules.metrics)],
         "y": [(name, chart_points.says(name, rules)) for name in rules.metrics],
     }
+    values = {**values, "shape": svg.legend_marker}
     if wanted.x == "labels" and wanted.y in rules.metrics:
         rows = _by_labels(request, chosen, wanted.y)
         beside = state.content.published if state.content.words.published_metric == wanted.y else ()

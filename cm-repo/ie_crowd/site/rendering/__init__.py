@@ -1,1 +1,9 @@
-"""TODO map of rendering."""
+"""How templates show values.
+
+context       what every template gets
+present       filters: numbers, units, dates, ids
+links         addresses, on a server and in static files
+assets        style sheet and pictures
+visible_text  people's texts with invisible characters spelled out
+result_files  curves and figures from a results folder
+"""

@@ -44,7 +44,7 @@ def environment() -> Environment:
         cache_size=200,
     )
     found.filters.update(present.FILTERS, plain=visible_text.plain)
-    found.globals.update(states=present.STATES, shape=present.shape, near=present.near)
+    found.globals.update(states=present.STATES, near=present.near)
     return found
 
 

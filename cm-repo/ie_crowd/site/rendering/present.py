@@ -8,7 +8,6 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from ie_crowd.formats import humanize
-from ie_crowd.site.charts import svg
 
 # state: (sign, words). The sign tells the states apart without colour.
 STATES = {
@@ -126,11 +125,6 @@ def near(page: int, last: int) -> list[int | None]:
             found.append(None)
         found.append(number)
     return found
-
-
-def shape(series: int) -> Markup:
-    """The marker of a series for a legend."""
-    return Markup(svg.marker(series, 8, 8))  # noqa: S704 numbers only
 
 
 FILTERS = {

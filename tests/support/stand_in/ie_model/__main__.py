@@ -15,7 +15,7 @@ from ie_crowd.challenge import load
 
 from ie_model.config import Config
 
-RULES = load.load(load.find("ie-repr"))
+RULES = load.challenge(load.find("ie-repr"))
 
 
 def log(**entry):

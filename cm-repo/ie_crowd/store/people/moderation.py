@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, delete, insert, select, update
 
 from ie_crowd.result.aggregate import mean_sd_ci95
-from ie_crowd.store import accounts, audit, database, tables
+from ie_crowd.store import audit, database, tables
 from ie_crowd.store import insert as store_insert
+from ie_crowd.store.people import accounts
 
 LONGEST_REASON = 500
 MOST_OPEN = 5  # objections of one account against one result

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, func, select
 
-from ie_crowd.store import accounts, database, moderation, tables
-from ie_crowd.store import comments as store_comments
+from ie_crowd.store import database, tables
 from ie_crowd.store.filters import rows_of
+from ie_crowd.store.people import accounts, moderation
+from ie_crowd.store.people import comments as store_comments
 from ie_crowd.store.query import Page, check_page
 
 

@@ -15,7 +15,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, register
+from cm_repos import register
+from paths import ROOT
 
 from ie_model import entry
 

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, register
+from cm_repos import register
+from paths import ROOT
 
 RESULT = next((ROOT / "cm-repo" / "experiment" / "ie-repr-glyphs-supervised-all").glob("2*"))
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
@@ -100,9 +101,9 @@ sys.argv[1:] = {words!r}
 sys.exit(entry.main())
 """
 UNFORESEEN = [
-    ("ie_crowd", "ie_crowd.verdict", ["check", str(RESULT)]),
+    ("ie_crowd", "ie_crowd.check.verdict", ["check", str(RESULT)]),
     ("ie_crowd", "ie_crowd.store.database", ["rank"]),
-    ("ie_model", "ie_model.run_folder", ["evaluate", "run"]),
+    ("ie_model", "ie_model.run.run_folder", ["evaluate", "run"]),
     ("ie_model", "ie_model.__main__", ["info"]),
 ]
 
@@ -144,9 +145,9 @@ def test_an_installation_that_cannot_be_imported_is_no_verdict(tmp_path):
 def test_a_damaged_disk_is_no_verdict(tmp_path):
     """An OSError that no command foresaw."""
     code = (
-        "import sys; from ie_crowd import entry, document, __main__ as m\n"
+        "import sys; from ie_crowd import entry, __main__ as m\n"
         "def read(*a, **k): raise OSError(5, 'Input/output error', 'result.json')\n"
-        "from ie_crowd import verdict\nverdict.judge = read\n"
+        "from ie_crowd.check import verdict\nverdict.judge = read\n"
         f"sys.argv[1:] = ['check', {str(RESULT)!r}]\nsys.exit(entry.main())"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT / "cm-repo")}

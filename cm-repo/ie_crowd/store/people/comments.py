@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, delete, func, insert, select, update
 
-from ie_crowd.store import accounts, audit, database, tables
-from ie_crowd.store.moderation import _result, _text
+from ie_crowd.store import audit, database, tables
+from ie_crowd.store.people import accounts
+from ie_crowd.store.people.moderation import _result, _text
 
 LONGEST_COMMENT = 4000
 MOST_LINES = 100

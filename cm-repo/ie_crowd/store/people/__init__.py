@@ -1,0 +1,7 @@
+"""What people do with results in a store, and who may do it.
+
+accounts      accounts, tokens, sessions, roles
+moderation    publish, release, quarantine, withdraw; objections
+comments      comments and reviewers' signatures
+review_queue  an account's own uploads; what waits for a reviewer, with the reasons
+"""
