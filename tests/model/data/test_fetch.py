@@ -264,7 +264,7 @@ def test_leftovers_of_a_killed_process_are_removed(cache, mirror, monkeypatch):
 CHILD = """
 import json, os, sys, time
 sys.path.insert(0, {root!r})
-from ie_model import fetch, verified
+from ie_model.data import fetch, hashed_files
 fetch.FILES["toy"] = {files!r}
 fetch.SOURCES["toy"] = fetch.Source(({url!r},), "npm toy-data@1.0.0", "package/data", "Toy/raw")
 {more}
