@@ -99,7 +99,7 @@ def dataset(env: dict[str, Any], name: str) -> dict[str, Any]:
     folder = data(env)
     try:
         report = (lambda line: None) if quiet(env) else None
-        found = ie_model("fetch").obtain(name, folder, report=report)
+        found = ie_model("data.fetch").obtain(name, folder, report=report)
     except ValueError as error:
         return {"return": 1 if folder is None else 2, "error": one_line(error)}
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -120,7 +120,7 @@ def request(env: dict[str, Any]) -> str:
 
 def set_device(env: dict[str, Any], asked: str) -> None:
     """Finds the device and writes CM_IE_DEVICE and its facts into CM's env, "" for what is not known."""
-    found = ie_model("device").detect(asked)
+    found = ie_model("device.detect").detect(asked)
     env["CM_IE_DEVICE"] = found.kind
     for key in ("name", "memory_bytes", "driver", "count", "reason"):
         value = getattr(found, key)
