@@ -145,7 +145,7 @@ def test_a_module_that_is_a_program_imports_nothing_from_the_current_folder(pwne
     assert not pwned.exists(), pwned.read_text()
 
 
-@pytest.mark.parametrize("form", [CONSOLE, BY_NAME])
+@pytest.mark.parametrize("form", [CONSOLE, pytest.param(BY_NAME, marks=pytest.mark.real)])
 def test_a_model_is_trained_and_measured_in_a_hostile_folder(pwned, tmp_path, form):
     here = tmp_path / "hostile"
     fill(here, shadowed(form))
