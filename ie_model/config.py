@@ -3,7 +3,7 @@
 The defaults of every setting live here and nowhere else; the command line and the CM recipes are made from these
 fields. Only the standard library is used, so that a wrong value is refused before anything heavy is imported.
 Where the paper's text leaves a choice open (layer sizes, number of complementary samples, schedules) the choice is a
-field here, and the README's list of departures says so.
+field here, and docs/departures.md says so.
 """
 
 from __future__ import annotations

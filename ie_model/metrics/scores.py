@@ -1,6 +1,6 @@
 """The cores of the metrics: pure functions of arrays, with no model, disk or seed of their own.
 
-Each metric's meaning and unit stand in the README's table and in the challenge's rules.
+Each metric's meaning and unit stand in docs/metrics.md and in the challenge's rules.
 """
 
 from __future__ import annotations

@@ -1,22 +1,33 @@
-"""What the README says exists: recipes with their tags and variations, flags, metrics, files and links."""
+"""What README.md and docs/ say exists: recipes, variations, flags, commands, metrics, files and links."""
 
+import contextlib
+import io
+import posixpath
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from ie_crowd import __main__ as ie_crowd
 from paths import RECIPES, ROOT
+
+from ie_model import __main__ as ie_model
 
 sys.path.insert(0, str(RECIPES))
 import flags
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+}
+RULES = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
 META = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "script").glob("*/_cm.yaml")]
-COMMANDS = sorted(set(re.findall(r'cm run script "([^"]+)"', README)))
+COMMANDS = sorted({found for page in PAGES.values() for found in re.findall(r'cm run script "([^"]+)"', page)})
+# what a metavariable or an ellipsis in a command stands for is not looked up
+PLACEHOLDERS = {"TAGS"}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [one for one in COMMANDS if not PLACEHOLDERS & set(one.split())])
 def test_a_recipe_answers_to_every_command(command):
     words = command.split()
     tags = {word for word in words if not word.startswith("_")}
@@ -27,19 +38,142 @@ def test_a_recipe_answers_to_every_command(command):
 
 
 def test_there_are_commands_to_look_at():
-    assert "reproduce ie-repr mnist" in COMMANDS
+    assert {"reproduce ie-repr mnist", "evaluate ie-repr", "submit ie-repr", "serve ie-repr"} <= set(COMMANDS)
+    assert 'cm run script "reproduce ie-repr mnist"' in PAGES["README.md"]
+    assert 'cm run script "reproduce ie-repr mnist _smoke"' in PAGES["README.md"]
+
+
+def test_the_table_of_recipes_names_each_one():
+    table = PAGES["docs/recipes.md"].partition("## Recipes\n")[2].partition("\n## ")[0]
+    commands = [set(one.split()) for one in re.findall(r'cm run script "([^"]+)"', table)]
+    commands += [{"get", "dataset", name, "ie-repr"} for name in re.findall(r"`([a-z-]+)`", table)]
+    for meta in META:
+        if "run" not in meta["tags"]:  # what the reproduce recipes call is no door of its own
+            assert any(command <= set(meta["tags"]) for command in commands), meta["alias"]
+
+
+def test_the_table_of_variations_names_each_one():
+    table = PAGES["docs/recipes.md"].partition("## Variations\n")[2].partition("\n### ")[0]
+    named = {
+        one for row in re.findall(r"^\| (`_.*?) \|", table, re.MULTILINE) for one in re.findall(r"`_([^`]+)`", row)
+    }
+    (mnist,) = [meta for meta in META if {"reproduce", "mnist"} <= set(meta["tags"])]
+    assert named == set(mnist["variations"]) - {"equivae", "closed"}  # the defaults that a command does not name
 
 
 def test_the_table_of_flags_is_the_recipes_own():
-    assert set(re.findall(r"^\| `--([a-z-]+)", README, re.MULTILINE)) == set(flags.FLAGS)
+    table = PAGES["docs/recipes.md"].partition("## Flags\n")[2]
+    assert set(re.findall(r"^\| `--([a-z-]+)", table, re.MULTILINE)) == set(flags.FLAGS)
+
+
+def required_metrics(tasks):
+    return {name for task in tasks for name in task["metrics"]}
 
 
 def test_the_table_of_metrics_names_what_a_task_must_have():
-    rules = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
-    required = {name for task in rules["tasks"] for name in task["metrics"]}
-    assert set(re.findall(r"^\| `([a-z_]+(?:\.[a-z0-9_]+)?)` \| (?:%|nats|–)", README, re.MULTILINE)) == required
+    found = re.findall(r"^\| `([a-z_]+(?:\.[a-z0-9_]+)?)` \| (?:%|nats|–)", PAGES["docs/metrics.md"], re.MULTILINE)
+    assert set(found) == required_metrics(RULES["tasks"])
+    assert len(found) == len(set(found))
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!https?://)([^)#]+)\)", README))
-def test_a_link_into_the_repository_leads_somewhere(target):
-    assert (ROOT / Path(target)).exists()
+def test_what_the_readme_shows_of_a_run_is_what_a_run_shows():
+    (task,) = [
+        task for task in RULES["tasks"] if (task["dataset"], task["supervision"]) == ("mnist", "semi-supervised")
+    ]
+    rows = re.findall(r"^│ (\S+) +│ +(-?[0-9.]+) │ (\S+) +│ (\S+) +│ +1 │$", PAGES["README.md"], re.MULTILINE)
+    assert len(rows) >= 5
+    assert {row[0] for row in rows} <= set(task["metrics"])
+    for name, value, unit, better in rows:
+        metric = RULES["metrics"][name]
+        assert (unit, better) == (metric["unit"], metric["direction"]), name
+        low, high = (metric.get("range") or [None, None])[:2]
+        assert low is None or low <= float(value)
+        assert high is None or float(value) <= high
+
+
+def test_the_readme_stays_a_first_page():
+    assert len(PAGES["README.md"].splitlines()) <= 150
+
+
+def test_the_changelog_begins_with_the_rules_that_count():
+    newest = re.search(r"^\| ([0-9]+) \|", PAGES["CHANGELOG.md"], re.MULTILINE)
+    assert int(newest[1]) == RULES["rules_version"]
+
+
+# Links and names of files
+
+
+def anchors(page):
+    """The anchors of the headings of a page, as GitHub and MkDocs make them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```", "", page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def links():
+    for name, page in PAGES.items():
+        prose = re.sub(r"(?ms)^```.*?^```|`[^`\n]*`(?!\])", "", page)
+        for target, anchor in re.findall(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)", prose):
+            yield name, posixpath.normpath(posixpath.join(posixpath.dirname(name), target)) if target else name, anchor
+
+
+@pytest.mark.parametrize(("page", "target", "anchor"), sorted(set(links())))
+def test_a_link_leads_somewhere(page, target, anchor):
+    assert (ROOT / target).exists(), f"{page}: {target} is not there"
+    if anchor:
+        assert anchor in anchors(PAGES[target]), f"{page}: {target} has no heading #{anchor}"
+
+
+def test_every_page_is_reached_from_the_readme():
+    seen, new = set(), {"README.md"}
+    while new:
+        seen |= new
+        new = {target for page, target, _ in links() if page in new} & set(PAGES) - seen
+    assert seen == set(PAGES)
+
+
+# a name in backticks that looks like one of a file here; "<…>", "…" and "*" stand for others
+NAMED = re.compile(r"`((?:ie_model|ie_crowd|script|tests|docs|cm-repo|benchmarks|\.ci)/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_file_that_is_named_is_there(page):
+    for name in NAMED.findall(PAGES[page]):
+        here = ROOT / ("cm-repo" if name.startswith("ie_crowd/") else "") / name
+        assert here.exists(), f"{page} names {name}"
+
+
+def test_the_map_names_folders_that_are_there():
+    (block,) = re.findall(r"## Map of the repository\n\n```\n(.*?)```", PAGES["README.md"], re.DOTALL)
+    folders = [line.split()[0] for line in block.splitlines()]
+    assert all((ROOT / folder).is_dir() for folder in folders), folders
+    assert {"script/", "ie_model/", "cm-repo/ie_crowd/", "tests/", "docs/"} <= set(folders)
+
+
+# Commands without CM
+
+
+def help_of(program, command):
+    """What `ie-model COMMAND --help` prints; None where there is no such command."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        {"ie-model": ie_model, "ie-crowd": ie_crowd}[program].main([*command, "--help"])
+    return out.getvalue() if ended.value.code in (0, None) else None
+
+
+def console_commands():
+    for name, page in PAGES.items():
+        for program, words in re.findall(r"\b(ie-model|ie-crowd) +([a-z][^`\n#|]*)", page):
+            yield name, program, words.strip()
+
+
+@pytest.mark.parametrize(("program", "command"), sorted({(p, w.split()[0]) for _, p, w in console_commands()}))
+def test_a_command_is_there_and_has_the_options_it_is_shown_with(program, command):
+    assert help_of(program, [command]) is not None, f"there is no {program} {command}"
+    for page, _, words in (
+        one for one in console_commands() if one[1:2] == (program,) and one[2].split()[0] == command
+    ):
+        second = [word for word in words.split()[1:2] if not word.startswith("-")]
+        listed = help_of(program, [command, *second])  # `bench step` has options of its own
+        assert listed is not None, f"{page}: there is no {program} {command} {' '.join(second)}"
+        for option in re.findall(r"(?<!\S)--[a-z][a-z0-9-]*", words):
+            assert re.search(rf"{option}\b(?!-)", listed), f"{page}: {program} {command} has no {option}"

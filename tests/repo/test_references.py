@@ -1,6 +1,7 @@
-"""The reference results in cm-repo/experiment: judged like anybody's, and what the README says of them."""
+"""The reference results in cm-repo/experiment: judged like anybody's, and what the docs say of them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from paths import ROOT
 HOME = ROOT / "cm-repo" / "experiment"
 RULES = load.challenge(ROOT / "cm-repo" / "challenge" / "ie-repr")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 RESULTS = sorted(path.parent for path in HOME.glob("*/*/result.json"))
 SHOWN = (
     "classification.error",
@@ -44,9 +46,45 @@ def test_a_reference_result_fails_nothing(folder):
     assert [item for item in integrity.check(folder, RULES) if item.state == "fail"] == []
 
 
+def shown(metric: dict) -> str:
+    """As the pages write it: two decimals, and the interval where there is one."""
+    value = f"{metric['value']:.2f}" + (f" ± {metric['ci95']:.2f}" if metric["n"] > 1 else "")
+    return value.replace("-", "−")
+
+
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda folder: f"{folder.parent.name}-{folder.name[-12:]}")
-def test_the_readme_says_what_lies_there(folder):
+def test_the_page_of_results_says_what_lies_there(folder):
     for name, metric in result(folder)["metrics"].items():
         if name in SHOWN:
-            value = f"{metric['value']:.2f}" + (f" ± {metric['ci95']:.2f}" if metric["n"] > 1 else "")
-            assert value.replace("-", "−") in README, f"{name} is {value}"
+            assert shown(metric) in PAGE, f"{name} is {shown(metric)}"
+
+
+def headline() -> dict[str, dict[str, str]]:
+    """The first page's table: column -> metric -> number without its unit."""
+    block = README.partition("## Results\n")[2].partition("\n## ")[0]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines() if line[:1] == "|"
+    ]
+    cells = {column: {row[0].strip("`"): row[number] for row in rows} for number, column in enumerate(head) if number}
+    return {
+        column: {name: re.sub(r" (?:%|nats)$", "", cell) for name, cell in values.items()}
+        for column, values in cells.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("column", "method", "division"),
+    [("EquiVAE, closed", "equivae", "closed"), ("M2, closed", "m2", "closed"), ("EquiVAE, `_open`", "equivae", "open")],
+)
+def test_the_first_page_has_the_numbers_of_three_results(column, method, division):
+    (found,) = [
+        one
+        for one in map(result, RESULTS)
+        if (one["task"]["dataset"], one["task"]["labels"]) == ("mnist", 100)
+        and (RULES.method(one["config"]), one["challenge"]["division"]) == (method, division)
+    ]
+    table = headline()[column]
+    assert set(table) == set(SHOWN) - {"equivariant.leakage_linear"}
+    for name, cell in table.items():
+        metric = found["metrics"].get(name)
+        assert cell == ("" if metric is None else shown(metric)), name
