@@ -11,7 +11,7 @@ before torch is there: the standard library is enough to verify, and `filelock` 
 if __name__ == "__main__":
     from ie_model import entry
 
-    raise SystemExit(entry.main(by_name=True, module="fetch"))
+    raise SystemExit(entry.main(by_name=True, module="data.fetch"))
 
 import argparse
 import contextlib

@@ -10,7 +10,7 @@ its answer can matter. Never guessed from a compiler (nvcc). A fact that is not 
 if __name__ == "__main__":
     from ie_model import entry
 
-    raise SystemExit(entry.main(by_name=True, module="device"))
+    raise SystemExit(entry.main(by_name=True, module="device.detect"))
 
 import argparse
 import dataclasses

@@ -136,7 +136,7 @@ def test_no_command_of_ie_model_imports_from_the_current_folder(pwned, tmp_path,
         assert not pwned.exists(), (words, pwned.read_text())
 
 
-@pytest.mark.parametrize("words", [["fetch", "mnist", "--offline"], ["device"], ["fetch", "--help"]])
+@pytest.mark.parametrize("words", [["data.fetch", "mnist", "--offline"], ["device.detect"], ["data.fetch", "--help"]])
 def test_a_module_that_is_a_program_imports_nothing_from_the_current_folder(pwned, tmp_path, words):
     fill(tmp_path / "hostile", shadowed(BY_NAME))
     name, *more = words
