@@ -3,24 +3,27 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import ie_recipe
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    return ie_recipe.check(i)
+    from ie_recipes import setup
+
+    return setup.check(i)
 
 
 def preprocess(i):
+    from ie_recipes import setup
+
     env = i["env"]
     try:
-        ie_recipe.set_device(env, ie_recipe.request(env))
-        if not ie_recipe.quiet(env):
+        setup.set_device(env, setup.request(env))
+        if not setup.quiet(env):
             name = env["CM_IE_DEVICE_NAME"]
             found = f"{env['CM_IE_DEVICE']}{f' ({name})' if name else ''}"
-            return ie_recipe.say(i, f"device: {found}: {env['CM_IE_DEVICE_REASON']}")
+            return setup.say(i, f"device: {found}: {env['CM_IE_DEVICE_REASON']}")
     except ValueError as error:
-        return {"return": 2, "error": ie_recipe.one_line(error)}
+        return {"return": 2, "error": setup.one_line(error)}
     except KeyboardInterrupt:
         return {"return": 130, "error": "interrupted while looking for a device"}
     return {"return": 0}

@@ -3,13 +3,16 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "detect-ie-device"))
-import ie_recipe
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    return ie_recipe.check(i)
+    from ie_recipes import setup
+
+    return setup.check(i)
 
 
 def preprocess(i):
-    return ie_recipe.dataset(i["env"], "fashion-mnist")
+    from ie_recipes import setup
+
+    return setup.dataset(i["env"], "fashion-mnist")

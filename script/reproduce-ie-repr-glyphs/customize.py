@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run-ie-repr"))
-import flags
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
+    from ie_recipes import flags
+
     return flags.check(i)

@@ -1,22 +1,22 @@
-"""Checks the flags, then runs workflow.py as one child process and hands its end on to CM."""
+"""Checks the flags, then runs workflow.py or tasks.py as one child process and hands its end on to CM."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HERE))
-import child  # noqa: E402
-import flags  # noqa: E402
-import own_code  # noqa: E402
-import results_folder  # noqa: E402
 
 
 def predeps(i):
+    from ie_recipes import flags
+
     return flags.check(i)
 
 
 def preprocess(i):
+    from ie_recipes import flags, own_code, processes, results_folder
+
     env = i["env"]
     here = Path(env["CM_TMP_CURRENT_PATH"])
     try:
@@ -29,12 +29,12 @@ def preprocess(i):
         key = "CM_IE_DATA_" + request.dataset.upper().replace("-", "_")
         data = env.get(key)
         downloaded = env.get(key + "_DOWNLOADED", "") if data else "0"  # what is drawn is not downloaded
-        program = HERE / ("tasks.py" if request.several else "workflow.py")
+        program = HERE / "ie_recipes" / ("tasks.py" if request.several else "workflow.py")
         argv = [sys.executable, "-P", str(program), f"--request={request.text()}", f"--folder={folder}"]
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
         argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]
         argv += [f"--downloaded={downloaded}"] if downloaded != "" else []
-        code = child.run(argv, cwd=here, env=child_env())
+        code = processes.run(argv, cwd=here, env=own_code.child_environment(flags.paths()))
         error = last_words.read_text(encoding="utf-8").strip() if last_words.exists() else ""
     if code in (74, 141) and (folder / "result.json").exists() and not results_folder.unfinished(folder):
         return {"return": code, "error": f"standard output could not be written, but the run is complete: {folder}"}
@@ -45,9 +45,3 @@ def preprocess(i):
         }
     env["CM_IE_RESULT"] = str(folder)
     return {"return": 0}
-
-
-def child_env():
-    """This process's environment; from a checkout with its two import folders in front."""
-    root = flags.root()
-    return own_code.child_environment([str(root), str(root / "cm-repo")] if root else [])

@@ -9,18 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 from cm_repos import register
+from ie_recipes import crowd_commands
 from paths import ROOT
 from toy_challenge.make import write_folder
 
 RECIPE = ROOT / "script" / "evaluate-ie-repr"
-sys.path.insert(0, str(RECIPE))
-import request  # noqa: E402
-
 META = yaml.safe_load((RECIPE / "_cm.yaml").read_text(encoding="utf-8"))
 
 
 def test_the_flags_of_the_recipe_are_those_that_are_checked():
-    assert set(META["input_mapping"]) == {*request.VALUES, *request.SWITCHES}
+    assert set(META["input_mapping"]) == set(crowd_commands.EVALUATE.names)
     assert all(key == f"CM_IE_EVALUATE_{flag.upper()}" for flag, key in META["input_mapping"].items())
 
 
@@ -32,8 +30,8 @@ def test_hashes_need_no_torch():
 def test_the_arguments():
     env = {"CM_TMP_CURRENT_PATH": "/a folder", "CM_IE_EVALUATE_RESULT": "-r $(x)", "CM_IE_EVALUATE_DEPTH": "metrics"}
     env |= {"CM_IE_EVALUATE_RUNS": 3, "CM_IE_EVALUATE_JSON": True, "CM_IE_EVALUATE_HTML": "/b/x.html"}
-    assert request.arguments(env) == [
-        "--html=/b/x.html", "--depth=metrics", "--runs=3", "--json", "--", "/a folder/-r $(x)",
+    assert crowd_commands.evaluate(env) == [
+        "check", "--html=/b/x.html", "--depth=metrics", "--runs=3", "--json", "--", "/a folder/-r $(x)",
     ]  # fmt: skip
 
 
@@ -50,15 +48,15 @@ def test_the_arguments():
 )
 def test_flags_that_cannot_be(raw, message):
     with pytest.raises(ValueError, match=r"^(--|unknown|.x.)") as caught:
-        request.check_names(raw)
+        crowd_commands.check_names(raw, crowd_commands.EVALUATE)
     assert message in str(caught.value)
 
 
 def test_without_a_result_or_with_another_depth():
     with pytest.raises(ValueError, match="--result=FOLDER is missing"):
-        request.arguments({})
+        crowd_commands.evaluate({})
     with pytest.raises(ValueError, match="--depth=deep: expected hashes, metrics or rerun"):
-        request.arguments({"CM_IE_EVALUATE_RESULT": "x", "CM_IE_EVALUATE_DEPTH": "deep"})
+        crowd_commands.evaluate({"CM_IE_EVALUATE_RESULT": "x", "CM_IE_EVALUATE_DEPTH": "deep"})
 
 
 def cm(*flags, cwd, stdin=subprocess.DEVNULL):

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import flags
-import plan
 import pytest
+from ie_recipes import flags, references
 from paths import RECIPES, ROOT
 
 HOSTILE = ["with a space", 'a "quote"', "it's", "$(touch hacked)", "`touch hacked`", "a;b|c&d", "ünï", "-dash", "a=b"]
@@ -212,7 +211,7 @@ def test_what_must_be_the_same_to_go_on():
 
 def test_the_check_needs_nothing_heavy():
     code = (
-        f"import sys; sys.path.insert(0, {str(RECIPES)!r}); import flags; "
+        f"import sys; sys.path.insert(0, {str(RECIPES)!r}); from ie_recipes import flags; "
         "flags.check_task(flags.Request('mnist', 'supervised')); "
         "print(sorted({'torch', 'numpy', 'rich', 'scipy'} & set(sys.modules)), sys.path.count(sys.argv[1]))"
     )
@@ -284,12 +283,12 @@ def test_references_are_the_planned_tasks_of_the_data_set(tmp_path):
     assert flags.from_text(request.text()) == request
 
 
-@pytest.mark.parametrize("dataset", sorted(plan.REFERENCES))
+@pytest.mark.parametrize("dataset", sorted(references.REFERENCES))
 def test_every_reference_has_a_task_in_the_challenge_and_an_estimate(dataset):
     for part in flags.Request(dataset, "semi-supervised", references=True).parts():
         flags.check_task(part)
         few, many = (
-            plan.seconds(part.method, part.dataset, part.supervision, part.open, epochs) or 0 for epochs in (1, 9)
+            references.seconds(part.method, part.dataset, part.supervision, part.open, epochs) or 0 for epochs in (1, 9)
         )
         assert 0 < few < many
 

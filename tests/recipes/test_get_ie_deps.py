@@ -14,12 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from paths import ROOT
-
-for folder in ("get-ie-deps", "detect-ie-device", "run-ie-repr"):
-    sys.path.insert(0, str(ROOT / "script" / folder))
-import ie_recipe  # noqa: E402
-import install  # noqa: E402
+from ie_recipes import install, setup
+from paths import RECIPES, ROOT
 
 NORMAL = "the normal index"
 CPU_INDEX = f"{install.PYTORCH_INDEX}/cpu"
@@ -120,14 +116,13 @@ def test_one_python_is_promised_everywhere():
 
 
 def test_an_older_python_is_refused_in_one_line_before_anything_it_cannot_run(monkeypatch, capsys):
-    # every customize.py loads one of these first
-    for name in ("run-ie-repr/child.py", "run-ie-repr/flags.py"):
-        text = (ROOT / "script" / name).read_text(encoding="utf-8")
-        tree = ast.parse(text, feature_version=(3, 8))
-        ours = {path.stem for path in (ROOT / "script" / "run-ie-repr").glob("*.py")}
-        imported = [name for node in tree.body if isinstance(node, ast.Import) for name in (node.names[0].name,)]
-        assert next(name for name in imported if name in ours) == "minimum_python", name
-    path = ROOT / "script" / "run-ie-repr" / "minimum_python.py"
+    # every customize.py imports this package, and its first import refuses
+    package = RECIPES / "ie_recipes" / "__init__.py"
+    for file in (package, *RECIPES.glob("*/customize.py")):
+        ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8))
+    imports = [node for node in ast.parse(package.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+    assert [(node.module, node.names[0].name) for node in imports] == [("ie_recipes", "minimum_python")]
+    path = RECIPES / "ie_recipes" / "minimum_python.py"
     ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
     monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
     with pytest.raises(SystemExit) as ended:
@@ -422,11 +417,11 @@ def test_two_at_once_take_turns(tmp_path, monkeypatch):
 
 def test_the_check_is_fast_and_imports_nothing_heavy():
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); import install\n"
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from ie_recipes import install\n"
         "began = time.perf_counter(); install.missing(install.pins()); print(time.perf_counter() - began)\n"
         "assert not {'torch', 'numpy', 'pip'} & set(sys.modules)"
     )
-    command = [sys.executable, "-c", code, str(install.HERE)]
+    command = [sys.executable, "-c", code, str(RECIPES)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1.0  # 0.01 s on an idle machine
@@ -436,7 +431,7 @@ def test_the_check_is_fast_and_imports_nothing_heavy():
 
 
 def call(raw: dict, mapping: dict) -> dict:
-    return ie_recipe.check({"input": {"action": "run", "tags": "x", **raw}, "meta": {"input_mapping": mapping}})
+    return setup.check({"input": {"action": "run", "tags": "x", **raw}, "meta": {"input_mapping": mapping}})
 
 
 def test_flags_of_the_small_recipes():
@@ -457,18 +452,18 @@ def test_flags_of_the_small_recipes():
 
 
 def test_device_asked_for():
-    assert ie_recipe.request({}) == "auto"
-    assert ie_recipe.request({"CM_IE_DEVICE_VARIATION": "cuda"}) == "cuda"
-    assert ie_recipe.request({"CM_IE_DEVICE_REQUEST": "mps", "CM_IE_DEVICE_VARIATION": "auto"}) == "mps"
-    assert ie_recipe.request({"CM_IE_DEVICE_REQUEST": "cpu", "CM_IE_DEVICE_VARIATION": "cpu"}) == "cpu"
+    assert setup.request({}) == "auto"
+    assert setup.request({"CM_IE_DEVICE_VARIATION": "cuda"}) == "cuda"
+    assert setup.request({"CM_IE_DEVICE_REQUEST": "mps", "CM_IE_DEVICE_VARIATION": "auto"}) == "mps"
+    assert setup.request({"CM_IE_DEVICE_REQUEST": "cpu", "CM_IE_DEVICE_VARIATION": "cpu"}) == "cpu"
     with pytest.raises(ValueError, match="--device=cpu contradicts the variation _cuda"):
-        ie_recipe.request({"CM_IE_DEVICE_REQUEST": "cpu", "CM_IE_DEVICE_VARIATION": "cuda"})
+        setup.request({"CM_IE_DEVICE_REQUEST": "cpu", "CM_IE_DEVICE_VARIATION": "cuda"})
 
 
 def test_device_keys_are_those_of_the_recipes():
     yaml = pytest.importorskip("yaml")
     env: dict = {}
-    ie_recipe.set_device(env, "cpu")
+    setup.set_device(env, "cpu")
     assert env["CM_IE_DEVICE"] == "cpu"
     assert env["CM_IE_DEVICE_MEMORY_BYTES"] == ""
     assert all(isinstance(value, str) for value in env.values())
@@ -478,11 +473,11 @@ def test_device_keys_are_those_of_the_recipes():
 
 
 def test_switches():
-    assert ie_recipe.switch({"A": True}, "A")
-    assert ie_recipe.switch({"A": "yes"}, "A")
-    assert not ie_recipe.switch({}, "A")
+    assert setup.switch({"A": True}, "A")
+    assert setup.switch({"A": "yes"}, "A")
+    assert not setup.switch({}, "A")
     with pytest.raises(ValueError, match="A=maybe"):
-        ie_recipe.switch({"A": "maybe"}, "A")
+        setup.switch({"A": "maybe"}, "A")
 
 
 # What serves results

@@ -4,9 +4,9 @@ import ast
 import subprocess
 from pathlib import Path
 
-import flags
 import pytest
 import yaml
+from ie_recipes import bridge, flags
 from paths import ROOT
 
 SCRIPTS = sorted((ROOT / "script").glob("*/_cm.yaml"))
@@ -85,7 +85,7 @@ def test_customize_is_short_and_light(path):
 @pytest.mark.parametrize("name", CALLED)
 def test_input_mapping_is_the_flags_that_are_checked(name):
     assert META[name]["input_mapping"] == {flag: key for flag, (key, _) in flags.FLAGS.items()}
-    assert not set(flags.FLAGS) & flags.CM_KEYS
+    assert not set(flags.FLAGS) & bridge.CM_KEYS
 
 
 @pytest.mark.parametrize("name", [name for name in CALLED if name.startswith("reproduce-")])

@@ -8,13 +8,12 @@ import sys
 import time
 from types import SimpleNamespace
 
-import at_once
-import child
 import psutil
 import pytest
 from flow_place import PATIENCE, alive, one_line
 from ie_crowd.formats import schema
-from paths import ROOT
+from ie_recipes import processes, progress
+from paths import RECIPES
 
 from ie_model.run.processes import how_many
 
@@ -46,9 +45,9 @@ def test_a_run_says_one_line_for_each_epoch_where_somebody_looks(tmp_path, monke
     file = tmp_path / "runs" / "3" / "metrics.jsonl"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps(row) + "\n")
-    monkeypatch.setattr(at_once.sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(at_once, "WATCH_SECONDS", 0.0)
-    lines = at_once.Lines(tmp_path, 8, quiet=False)
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(progress, "WATCH_SECONDS", 0.0)
+    lines = progress.Lines(tmp_path, 8, quiet=False)
     lines()
     assert capsys.readouterr().err == "", "what was there before has been said"
     with file.open("a") as more:
@@ -56,7 +55,7 @@ def test_a_run_says_one_line_for_each_epoch_where_somebody_looks(tmp_path, monke
     lines()
     lines()
     assert capsys.readouterr().err == "run 3: epoch 2/8  2,071 img/s  bound -120.0  error 4.22 %\n"
-    assert not at_once.Lines(tmp_path, 8, quiet=True).watched
+    assert not progress.Lines(tmp_path, 8, quiet=True).watched
 
 
 def patched(place, monkeypatch):
@@ -142,7 +141,7 @@ def test_no_more_than_so_many_are_alive(tmp_path):
         most.extend([first.code, second.code])
 
     seen = []
-    child.together(
+    processes.together(
         [job(n) for n in range(5)],
         2,
         cwd=tmp_path,
@@ -168,7 +167,7 @@ def test_what_a_job_raises_ends_the_others(tmp_path):
         told.append((yield [sys.executable, "-c", "import time; time.sleep(60)"]).code)
 
     with pytest.raises(ValueError, match="seven"):
-        child.together([patient(), failing(), patient()], 2, cwd=tmp_path, env=os.environ)
+        processes.together([patient(), failing(), patient()], 2, cwd=tmp_path, env=os.environ)
     assert told == [143]
 
 
@@ -186,7 +185,7 @@ def test_a_job_that_says_not_yet_is_asked_again_and_takes_no_place(tmp_path, at_
         ended = yield [sys.executable, "-c", "pass"]
         done.append(f"second {ended.code}")
 
-    child.together([second(), first()], at_once, cwd=tmp_path, env=os.environ)
+    processes.together([second(), first()], at_once, cwd=tmp_path, env=os.environ)
     assert sorted(done) == ["first", "second 0"]
 
 
@@ -196,7 +195,7 @@ def test_a_job_that_waits_for_what_no_job_does_is_a_mistake_of_ours(tmp_path):
             yield None
 
     with pytest.raises(AssertionError, match="no job does"):
-        child.together([never()], 1, cwd=tmp_path, env=os.environ)
+        processes.together([never()], 1, cwd=tmp_path, env=os.environ)
 
 
 def test_a_single_run_is_drawn_while_it_is_evaluated(cores):
@@ -213,11 +212,13 @@ def test_a_program_that_is_not_there_ends_the_others(tmp_path):
         yield [sys.executable, "-c", "import time; time.sleep(60)"]
 
     with pytest.raises(FileNotFoundError):
-        child.together([patient(), missing()], 2, cwd=tmp_path, env=os.environ)
+        processes.together([patient(), missing()], 2, cwd=tmp_path, env=os.environ)
     assert children(os.getpid()) == 0
 
 
 def test_the_recipes_import_this_module_without_torch():
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import at_once; sys.exit('torch' in sys.modules)"
-    path = str(ROOT / "script" / "run-ie-repr")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from ie_recipes import progress; sys.exit('torch' in sys.modules)"
+    )
+    path = str(RECIPES)
     assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == 0

@@ -12,36 +12,34 @@ from pathlib import Path
 import pytest
 import yaml
 from cm_repos import register
+from ie_recipes import crowd_commands
 from paths import ROOT
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 RECIPE = ROOT / "script" / "serve-ie-repr"
-sys.path.insert(0, str(RECIPE))
-import serve_request  # noqa: E402
-
 META = yaml.safe_load((RECIPE / "_cm.yaml").read_text(encoding="utf-8"))
 CODE = "import sys, cmind.cli; sys.argv[0] = 'cm'; cmind.cli.run()"
 
 
 def test_the_flags_of_the_recipe_are_those_that_are_checked():
-    mapping = {flag: f"CM_IE_SERVE_{flag.upper()}" for flag in serve_request.VALUES}
+    mapping = {flag: f"CM_IE_SERVE_{flag.upper()}" for flag in crowd_commands.SERVE.names}
     assert META["input_mapping"] == {**mapping, "quiet": "CM_IE_QUIET"}
     assert META["deps"] == [{"tags": "get,ie-deps,_site"}], "no torch"
 
 
 def test_the_arguments():
     env = {"CM_TMP_CURRENT_PATH": "/a folder", "CM_IE_SERVE_PORT": 8080, "CM_IE_SERVE_STORE": "s $(x).sqlite3"}
-    assert serve_request.arguments(env) == ["serve", "--port=8080", "--store=/a folder/s $(x).sqlite3"]
+    assert crowd_commands.serve(env) == ["serve", "--port=8080", "--store=/a folder/s $(x).sqlite3"]
     env = {"CM_TMP_CURRENT_PATH": "/a", "CM_IE_SERVE_STATIC": "yes", "CM_IE_SERVE_STORE": "postgresql://u@h/n"}
-    assert serve_request.arguments({**env, "CM_IE_QUIET": "yes"}) == [
+    assert crowd_commands.serve({**env, "CM_IE_QUIET": "yes"}) == [
         "site", "--store=postgresql://u@h/n", "--out=/a/ie-repr-site", "--quiet",
     ]  # fmt: skip
-    assert "--out=/b" in serve_request.arguments({**env, "CM_IE_SERVE_OUTDIR": "/b"})
+    assert "--out=/b" in crowd_commands.serve({**env, "CM_IE_SERVE_OUTDIR": "/b"})
     with pytest.raises(ValueError, match="--port is of a server"):
-        serve_request.arguments({**env, "CM_IE_SERVE_PORT": "1"})
+        crowd_commands.serve({**env, "CM_IE_SERVE_PORT": "1"})
     with pytest.raises(ValueError, match="--outdir is for _static"):
-        serve_request.arguments({"CM_IE_SERVE_OUTDIR": "x"})
+        crowd_commands.serve({"CM_IE_SERVE_OUTDIR": "x"})
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ def test_the_arguments():
 )
 def test_flags_that_cannot_be(raw, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        serve_request.check_names(raw)
+        crowd_commands.check_names(raw, crowd_commands.SERVE)
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import json
 from html.parser import HTMLParser
 
 import pytest
-import tasks
 from flow_place import ALL, one_line
 from ie_crowd.formats import schema
+from ie_recipes import tasks
 
 PAGE = ["index.html", "error_by_labels.png", "error_by_labels.svg"]
 TASKS = [f"mnist-semi-supervised-{labels}" for labels in (100, 600, 1000, 3000)]

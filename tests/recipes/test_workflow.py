@@ -8,17 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-import child
-import flags
 import pytest
-import results_folder
-import spent
-import workflow
 from flow_place import ALL, PATIENCE, alive, one_line
 from ie_crowd.challenge import load
 from ie_crowd.check import verdict
 from ie_crowd.formats import schema
-from paths import ROOT
+from ie_recipes import cost, flags, processes, results_folder, workflow
+from paths import RECIPES, ROOT
 
 HOSTILE = ["with a space", 'a "quote"', "it's", "$(touch hacked)", "`touch hacked`", "a;b|c&d", "ünï"]
 
@@ -81,7 +77,7 @@ def test_energy_is_known_only_when_every_step_was_measured(place):
         "download_bytes": 0,
         "energy_joules_estimated": 6.0,
     }
-    flow.marker["spent"]["evaluate 0"] = spent.added(took, spent.unknown(joules=None))
+    flow.marker["spent"]["evaluate 0"] = cost.added(took, cost.unknown(joules=None))
     assert flow.cost([run])["energy_joules_estimated"] is None
     del flow.marker["spent"]["evaluate 0"]
     assert flow.cost([run])["energy_joules_estimated"] is None
@@ -89,31 +85,31 @@ def test_energy_is_known_only_when_every_step_was_measured(place):
 
 def test_energy_is_of_all_that_is_done_at_once_and_steps_have_none_of_their_own(place, monkeypatch):
     counted = iter([100.0, 130.0])
-    monkeypatch.setattr(spent.energy, "counters", lambda device: [spent.energy.Counter(lambda: next(counted), None)])
-    with spent.metered("cpu") as took:
+    monkeypatch.setattr(cost.energy, "counters", lambda device: [cost.energy.Counter(lambda: next(counted), None)])
+    with cost.metered("cpu") as took:
         pass
     assert took == {"wall_seconds": 0.0, "cpu_seconds": 0.0, "peak_rss_bytes": None, "joules": 30.0}
-    step = spent.step(2.0, child.Ended(0, 1.5, 7))
+    step = cost.step(2.0, processes.Ended(0, 1.5, 7))
     assert step == {"wall_seconds": 2.0, "cpu_seconds": 1.5, "peak_rss_bytes": 7, "joules": 0.0}
-    assert spent.added(step, step)["joules"] == 0.0
+    assert cost.added(step, step)["joules"] == 0.0
 
 
 TWO_CHILDREN = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
-import child
+from ie_recipes import processes
 found = []
 def job(code):
     found.append((yield [sys.executable, "-c", code]))
 work = "x = bytearray({}); sum(range({}))"
-child.together([job(work.format(10**8, 10)), job(work.format(10, 6 * 10**7))], 2, cwd=".", env=os.environ)
+processes.together([job(work.format(10**8, 10)), job(work.format(10, 6 * 10**7))], 2, cwd=".", env=os.environ)
 print(json.dumps([[ended.peak_rss_bytes, ended.cpu_seconds] for ended in found]))
 """
 
 
 def test_each_child_is_measured_by_itself(tmp_path):
     """From a process as small as a workflow's: the peak of a child starts with the size of who started it."""
-    argv = [sys.executable, "-c", TWO_CHILDREN, str(ROOT / "script" / "run-ie-repr")]
+    argv = [sys.executable, "-c", TWO_CHILDREN, str(RECIPES)]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE, check=True)
     (small, busy), (large, idle) = sorted(json.loads(done.stdout))
     assert large > 10**8 > small
@@ -342,11 +338,11 @@ def test_full_disk_is_one_line(place, monkeypatch):
     place.out.mkdir()
     # the marker's temporary file is the first thing written: let it be the device that is always full
     code = (
-        "import os, sys, pathlib; sys.path.insert(0, sys.argv[1]); import results_folder, workflow;"
+        "import os, sys, pathlib; sys.path.insert(0, sys.argv[1]); from ie_recipes import results_folder, workflow;"
         "results_folder.write_marker = lambda *a: open('/dev/full', 'w', buffering=1).write('x\\n');"
         "sys.exit(workflow.main(sys.argv[2:]))"
     )
-    argv = [sys.executable, "-c", code, str(ROOT / "script" / "run-ie-repr"), *place.argv()[2:]]
+    argv = [sys.executable, "-c", code, str(RECIPES), *place.argv()[2:]]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=place.path, timeout=PATIENCE)
     assert done.returncode == 1
     assert "the disk is full" in one_line(done)
@@ -355,10 +351,11 @@ def test_full_disk_is_one_line(place, monkeypatch):
 def test_child_that_will_not_listen_is_killed(tmp_path):
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('up', 'w').close(); time.sleep(60)"
     driver = (
-        "import sys, pathlib, os; sys.path.insert(0, sys.argv[1]); import child;"
-        "sys.exit(child.run([sys.executable, '-c', sys.argv[2]], cwd=pathlib.Path.cwd(), env=os.environ, patience=0.5))"
+        "import sys, pathlib, os; sys.path.insert(0, sys.argv[1]); from ie_recipes import processes;"
+        "argv = [sys.executable, '-c', sys.argv[2]];"
+        "sys.exit(processes.run(argv, cwd=pathlib.Path.cwd(), env=os.environ, patience=0.5))"
     )
-    argv = [sys.executable, "-c", driver, str(ROOT / "script" / "run-ie-repr"), code]
+    argv = [sys.executable, "-c", driver, str(RECIPES), code]
     process = subprocess.Popen(argv, cwd=tmp_path)
     end = time.monotonic() + PATIENCE
     while not (tmp_path / "up").exists() and time.monotonic() < end:
@@ -369,7 +366,7 @@ def test_child_that_will_not_listen_is_killed(tmp_path):
 
 def test_exit_codes_of_a_child(tmp_path):
     def code(text):
-        return child.run([sys.executable, "-c", text], cwd=tmp_path, env=os.environ)
+        return processes.run([sys.executable, "-c", text], cwd=tmp_path, env=os.environ)
 
     before = signal.getsignal(signal.SIGTERM)
     assert code("raise SystemExit(7)") == 7
@@ -401,7 +398,7 @@ def test_customize_hands_the_end_of_the_workflow_on(checkout, tmp_path, monkeypa
     }
     for stand_in, expected in ({"train 0": "exit 2"}, 2), ({}, 0):
         monkeypatch.setenv("STAND_IN", json.dumps(stand_in))
-        argv = [sys.executable, "-c", code, str(ROOT / "script" / "run-ie-repr"), str(checkout), json.dumps(env)]
+        argv = [sys.executable, "-c", code, str(RECIPES), str(checkout), json.dumps(env)]
         done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE, check=True)
         answer, after = json.loads(done.stdout.splitlines()[-1])
         assert answer["return"] == expected

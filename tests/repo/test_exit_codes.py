@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cm_repos import register
+from ie_recipes import crowd_commands
 from paths import ROOT
 
 RESULT = next((ROOT / "cm-repo" / "experiment" / "ie-repr-glyphs-supervised-all").glob("2*"))
@@ -162,10 +163,10 @@ def test_a_recipe_does_not_take_a_crash_for_a_verdict(name, monkeypatch):
     spec = importlib.util.spec_from_file_location("customize_of_it", ROOT / "script" / name / "customize.py")
     customize = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(customize)
-    monkeypatch.setattr(customize.request, "missing", lambda: "")
+    monkeypatch.setattr(crowd_commands, "missing", lambda: "")
     env = {"CM_TMP_CURRENT_PATH": ".", "CM_IE_EVALUATE_RESULT": "x", "CM_IE_SUBMIT_RESULT": "x", "CM_IE_SUBMIT_TO": "y"}
     for code in (70, 74, 137, 139):
-        monkeypatch.setattr(customize.child, "run", lambda argv, code=code, **more: code)
+        monkeypatch.setattr(crowd_commands.processes, "run", lambda argv, code=code, **more: code)
         answer = customize.preprocess({"env": env})
         assert answer["return"] == code
         assert "could not be done" in answer["error"]

@@ -4,17 +4,15 @@ import contextlib
 import io
 import posixpath
 import re
-import sys
 
 import pytest
 import yaml
 from ie_crowd import __main__ as ie_crowd
-from paths import RECIPES, ROOT
+from ie_recipes import flags
+from paths import ROOT
 
 from ie_model import __main__ as ie_model
 
-sys.path.insert(0, str(RECIPES))
-import flags
 
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")

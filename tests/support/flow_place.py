@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 
-import flags
 import pytest
-from paths import ROOT
+from ie_recipes import flags
+from paths import RECIPES, ROOT
 
 PATIENCE = 120.0  # seconds; the machine may be busy
 ALL = 256  # threads of a run, more than there are cores: one run at a time
@@ -54,7 +54,7 @@ class Place:
         extra = [f"--data={data}"] if data else []
         extra += [f"--downloaded={downloaded}"] if downloaded is not None else []
         name = "tasks.py" if request.several else "workflow.py"
-        program = str(ROOT / "script" / "run-ie-repr" / name)
+        program = str(RECIPES / "ie_recipes" / name)
         return [sys.executable, program, f"--request={request.text()}", f"--folder={folder or self.out}", *extra]
 
     def run(self, stand_in=None, **asked):

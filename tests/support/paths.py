@@ -6,4 +6,4 @@ ROOT = Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests" / "support"
 DATA = ROOT / "tests" / "data"
 TOY = SUPPORT / "toy_challenge"
-RECIPES = ROOT / "script" / "run-ie-repr"
+RECIPES = ROOT / "script"

@@ -16,13 +16,11 @@ from ie_crowd.check import integrity
 from ie_crowd.formats import canonical_json, checksums
 from ie_crowd.store import user_data
 from ie_crowd.submit import cm_experiment, outbox, publication
+from ie_recipes import crowd_commands
 from paths import ROOT
 from toy_challenge.make import RULES, WEIGHTS, failed_run, run_document, write_folder
 
 RECIPE = ROOT / "script" / "submit-ie-repr"
-sys.path.insert(0, str(RECIPE))
-import submit_request  # noqa: E402
-
 BELOW = "experiment/river-levels-gauges-supervised-all"
 
 
@@ -333,18 +331,18 @@ META = yaml.safe_load((RECIPE / "_cm.yaml").read_text(encoding="utf-8"))
 
 
 def test_the_flags_of_the_recipe_are_those_that_are_checked():
-    assert set(META["input_mapping"]) == {*submit_request.VALUES, *submit_request.SWITCHES}
+    assert set(META["input_mapping"]) == set(crowd_commands.SUBMIT.names)
     assert all(key == f"CM_IE_SUBMIT_{flag.upper()}" for flag, key in META["input_mapping"].items())
 
 
 def test_the_arguments():
     env = {"CM_TMP_CURRENT_PATH": "/a folder", "CM_IE_SUBMIT_RESULT": "-r $(x)", "CM_IE_SUBMIT_TO": "/b"}
     env |= {"CM_IE_SUBMIT_SUBMITTER": "", "CM_IE_SUBMIT_DRY_RUN": True, "CM_IE_SUBMIT_TOKEN_FILE": "t"}
-    assert submit_request.arguments(env) == [
-        "--to=/b", "--token-file=/a folder/t", "--submitter=", "--dry-run", "--", "/a folder/-r $(x)",
+    assert crowd_commands.submit(env) == [
+        "submit", "--to=/b", "--token-file=/a folder/t", "--submitter=", "--dry-run", "--", "/a folder/-r $(x)",
     ]  # fmt: skip
     with pytest.raises(ValueError, match="--result=FOLDER is missing"):
-        submit_request.arguments({})
+        crowd_commands.submit({})
 
 
 @pytest.mark.parametrize(
@@ -360,7 +358,7 @@ def test_the_arguments():
 )
 def test_flags_that_cannot_be(raw, message):
     with pytest.raises(ValueError, match=r"^(--|unknown|.x.)") as caught:
-        submit_request.check_names(raw)
+        crowd_commands.check_names(raw, crowd_commands.SUBMIT)
     assert message in str(caught.value)
     assert "secret" not in str(caught.value)
 

@@ -2,16 +2,13 @@
 
 import json
 import re
-import sys
 from xml.etree import ElementTree
 
 import pytest
 import torch
 import yaml
-from paths import RECIPES, ROOT
-
-sys.path.insert(0, str(RECIPES))
-import curve
+from ie_recipes import label_curve
+from paths import ROOT
 
 from ie_model import train
 from ie_model.config import Config
@@ -136,20 +133,20 @@ PUBLISHED = [
 
 
 def test_a_result_names_its_method():
-    assert curve.method({"config": {"method": "m2"}}) == "M2"
-    assert curve.method({"config": {"method": "equivae"}}) == "EquiVAE"
-    assert curve.method({"config": {}}) == "EquiVAE"
-    assert curve.method({"config": {"method": "equivae", "open": True}}) == "EquiVAE, open recipe"
-    assert curve.method({"config": {"method": "mine"}}) == "mine"
+    assert label_curve.method({"config": {"method": "m2"}}) == "M2"
+    assert label_curve.method({"config": {"method": "equivae"}}) == "EquiVAE"
+    assert label_curve.method({"config": {}}) == "EquiVAE"
+    assert label_curve.method({"config": {"method": "equivae", "open": True}}) == "EquiVAE, open recipe"
+    assert label_curve.method({"config": {"method": "mine"}}) == "mine"
 
 
 def test_series_by_hand():
     results = [("EquiVAE", result(100, 3.0, 21.0)), ("EquiVAE", result(600, 2.0, 8.0)), ("M2", result(100, 6.0, 21.0))]
-    assert curve.series(results, PUBLISHED) == {
+    assert label_curve.series(results, PUBLISHED) == {
         "title": "mnist: test error, mean and 95 % interval over label draws; published numbers as reported",
         "measured": [
             {"name": "EquiVAE", "points": [[100, 3.0, 0.5], [600, 2.0, 0.5]]},
-            {"name": curve.ALONE, "points": [[100, 21.0, None], [600, 8.0, None]]},
+            {"name": label_curve.ALONE, "points": [[100, 21.0, None], [600, 8.0, None]]},
             {"name": "M2", "points": [[100, 6.0, 0.5]]},
         ],
         "published": [{"name": "M2 (a paper)", "points": [[100, 12.0, 1.7]]}],
@@ -167,19 +164,19 @@ def test_series_by_hand():
 )
 def test_results_that_make_no_curve_are_one_line(results, says):
     with pytest.raises(ValueError, match=says) as refused:
-        curve.series(results, [])
+        label_curve.series(results, [])
     assert "\n" not in str(refused.value)
 
 
 def test_what_the_recipe_writes_is_what_the_figure_reads(tmp_path):
     file = tmp_path / "series.json"
-    file.write_text(json.dumps(curve.series([("EquiVAE", result(100, 3.0, 21.0))], PUBLISHED)))
+    file.write_text(json.dumps(label_curve.series([("EquiVAE", result(100, 3.0, 21.0))], PUBLISHED)))
     measured, published, title = plots.read_curve(file)
     figure = plots.label_curve(measured, published, title)
     [axis] = figure.axes
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("labelled training images", "test error (%)")
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["EquiVAE", curve.ALONE, "M2 (a paper)"]
+    assert names == ["EquiVAE", label_curve.ALONE, "M2 (a paper)"]
     low, high = axis.containers[0][2][0].get_segments()[0][:, 1]
     assert (low, high) == pytest.approx((2.5, 3.5))
 

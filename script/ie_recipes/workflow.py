@@ -7,8 +7,8 @@ Started by customize.py as one child of cm. Each step is a process of its own in
 if __name__ == "__main__":  # before everything else: it keeps the current folder and the checkout out of imports' way
     import sys
 
-    sys.path.insert(0, __file__[: -len("/workflow.py")])
-    import own_code
+    sys.path.insert(0, __file__[: -len("/ie_recipes/workflow.py")])
+    from ie_recipes import own_code
 
     own_code.start()
 
@@ -27,19 +27,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import at_once
-import child
 import filelock
-import flags
-import own_code
-import results_folder
-import spent
 from ie_crowd.artifact import assemble as artifact_assemble
 from ie_crowd.artifact import bundle
 from ie_crowd.challenge import load
 from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
+
+from ie_recipes import cost, flags, own_code, processes, progress, results_folder
 
 DISTRIBUTIONS = ("ie-repr", "torch", "torchvision", "safetensors", "matplotlib", "cmind", "cmx4mlops")
 RUN_JSON_BYTES_MAX = 1_000_000
@@ -121,18 +117,18 @@ class Flow:
             first = f"run {failed[0]}: {runs[failed[0]]['error']}"
             raise StopError(1, f"{len(failed)} of {len(runs)} runs failed and count in no mean ({first})")
 
-    def do(self, jobs: list[child.Job], what: str, together: int = 1) -> None:
+    def do(self, jobs: list[processes.Job], what: str, together: int = 1) -> None:
         """Do the jobs, so many at once, and measure the energy of all, under a name; raises what a job raises."""
         before = self.marker["spent"].get(what)
-        self.marker["spent"][what] = spent.added(before, spent.unknown(joules=None))
+        self.marker["spent"][what] = cost.added(before, cost.unknown(joules=None))
         self._mark()
-        lines = at_once.Lines(self.folder, self.request.config()["epochs"], self.request.quiet or together == 1)
-        with spent.metered(self.device) as took:
-            child.together(jobs, together, cwd=self.folder, env=os.environ, watch=lines)
-        self.marker["spent"][what] = spent.added(before, took)
+        lines = progress.Lines(self.folder, self.request.config()["epochs"], self.request.quiet or together == 1)
+        with cost.metered(self.device) as took:
+            processes.together(jobs, together, cwd=self.folder, env=os.environ, watch=lines)
+        self.marker["spent"][what] = cost.added(before, took)
         self._mark()
 
-    def one_run(self, n: int, together: int = 1) -> child.Job:
+    def one_run(self, n: int, together: int = 1) -> processes.Job:
         """Train and evaluate run n, unless its run.json says that it is done. Runs at once draw no bars."""
         status = self.read_run(n)["status"]
         if status in ("completed", "failed"):
@@ -149,7 +145,7 @@ class Flow:
         if self.read_run(n)["status"] == "trained":  # and was stopped before it was evaluated
             yield from self.ie_model("evaluate", f"runs/{n}", run=n, quiet=together > 1)
 
-    def figures(self, n: int, quiet: bool = False) -> child.Job:
+    def figures(self, n: int, quiet: bool = False) -> processes.Job:
         """Draw run n as soon as it is trained, unless that is done or it failed."""
         while (status := self.read_run(n)["status"]) == "missing":
             yield None
@@ -157,7 +153,7 @@ class Flow:
             yield from self.ie_model("figures", f"runs/{n}", "--outdir=figures", quiet=quiet)
             self._mark(done="figures")
 
-    def ie_model(self, verb: str, *arguments: str, run: int | None = None, quiet: bool = False) -> child.Job:
+    def ie_model(self, verb: str, *arguments: str, run: int | None = None, quiet: bool = False) -> processes.Job:
         """Run one command of ie_model in the results folder; StopError when it fails and run.json does not say so."""
         data = [f"--data={self.data}"] if self.data else []
         silent = ["--quiet"] if self.request.quiet or quiet else []
@@ -165,13 +161,13 @@ class Flow:
         step = verb if run is None else f"{verb} {run}"
         # written down before it begins: if this process is killed with it, nobody knows what the step took
         before = self.marker["spent"].get(step)
-        self.marker["spent"][step] = spent.added(before, spent.unknown(joules=0.0))
+        self.marker["spent"][step] = cost.added(before, cost.unknown(joules=0.0))
         self._mark()
         began = time.perf_counter()
         ended = yield argv
         assert ended is not None
-        took = spent.step(time.perf_counter() - began, ended)
-        self.marker["spent"][step] = spent.added(before, took)
+        took = cost.step(time.perf_counter() - began, ended)
+        self.marker["spent"][step] = cost.added(before, took)
         self._mark()
         if run is not None:
             verb = self._note(run, verb, took)
@@ -196,7 +192,7 @@ class Flow:
                 "cpu_seconds": run.get("evaluation_cpu_seconds"),
             }
             name = f"evaluate {n}"
-            self.marker["spent"][name] = spent.added(self.marker["spent"].get(name), {**took, **apart})
+            self.marker["spent"][name] = cost.added(self.marker["spent"].get(name), {**took, **apart})
             self._mark(done=f"train {n}")
         if run["status"] == "completed":
             self._mark(done=f"evaluate {n}")

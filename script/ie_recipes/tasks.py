@@ -7,8 +7,8 @@ task that is complete is left as it is. `incomplete.json` lies in --outdir until
 if __name__ == "__main__":  # before everything else: it keeps the current folder and the checkout out of imports' way
     import sys
 
-    sys.path.insert(0, __file__[: -len("/tasks.py")])
-    import own_code
+    sys.path.insert(0, __file__[: -len("/ie_recipes/tasks.py")])
+    from ie_recipes import own_code
 
     own_code.start()
 
@@ -20,13 +20,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import curve
-import flags
-import plan
-import results_folder
-import workflow
 from ie_crowd.artifact import assemble
 from ie_crowd.formats import strict
+
+from ie_recipes import flags, label_curve, references, results_folder, workflow
 
 INDEX = "index.html"
 CURVE = ("error_by_labels.svg", "error_by_labels.png")
@@ -70,9 +67,8 @@ class Tasks:
             documents = {name: self.read(name) for name in self.parts if self.complete(name)}
             drawn = any(read["task"]["supervision"] == "semi-supervised" for read in documents.values())
             if drawn:
-                code = curve.draw(
-                    [(curve.method(read), read) for read in documents.values()], [self.folder / name for name in CURVE]
-                )
+                series = [(label_curve.method(read), read) for read in documents.values()]
+                code = label_curve.draw(series, [self.folder / name for name in CURVE])
                 if code:
                     raise workflow.StopError(code, f"drawing ended with exit code {code}; go on with: {self.command}")
             strict.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=drawn))
@@ -93,7 +89,7 @@ class Tasks:
         planned, left = 0.0, 0.0
         for name, part in self.parts.items():
             config = part.config()
-            run = plan.seconds(part.method, part.dataset, part.supervision, part.open, config["epochs"])
+            run = references.seconds(part.method, part.dataset, part.supervision, part.open, config["epochs"])
             if run is None or (device != "cpu" and not done):
                 return f"{head}; how long the others take is not known here"
             if name in done:

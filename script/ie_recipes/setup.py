@@ -1,15 +1,12 @@
 """What detect-ie-device, get-ie-deps and get-dataset-* share: their flags, ie_model, and the device's keys."""
 
-import difflib
 import importlib
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run-ie-repr"))
-import flags
-import own_code
+from ie_recipes import bridge, flags, own_code
 
 SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
@@ -17,24 +14,16 @@ SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "
 def check(i: dict[str, Any]) -> dict[str, Any]:
     """For `predeps(i)`: refuses flags that the recipe does not have. Only the recipe that was called sees them."""
     raw, own = i["input"], i["meta"].get("input_mapping", {})
-    if raw.get("recursion"):
-        return {"return": 0}
-    if words := [str(word) for word in raw.get("artifacts", [])]:
-        return _wrong(f"{words[0]!r} is one word too many: values stand behind '=' (--device=cpu)")
-    for key, value in raw.items():
-        typed = "--" + str(key).replace("_", "-")
-        if key in own and key not in ("quiet", "allow_system_python") and (value is True or not str(value)):
-            return _wrong(f"{typed}: the value is missing, write {typed}=VALUE")
-        if key not in own and key not in flags.CM_KEYS and key != "quiet":
-            near = difflib.get_close_matches(str(key), own, n=1, cutoff=0.5)
-            hint = f"did you mean --{near[0].replace('_', '-')}? " if near else ""
-            valid = ", ".join("--" + name.replace("_", "-") for name in own)
-            return _wrong(f"unknown flag {typed}: {hint}valid are {valid}")
+    try:
+        if not raw.get("recursion"):
+            bridge.refuse_words(raw, "--device=cpu")
+            for key, value in raw.items():
+                if key in own and key not in ("quiet", "allow_system_python") and (value is True or not str(value)):
+                    raise ValueError(f"{bridge.typed(key)}: the value is missing, write {bridge.typed(key)}=VALUE")
+            bridge.refuse_unknown(raw, own)
+    except ValueError as error:
+        return {"return": 2, "error": str(error)}
     return {"return": 0}
-
-
-def _wrong(text: str) -> dict[str, Any]:
-    return {"return": 2, "error": text}
 
 
 def one_line(error: object) -> str:
@@ -85,8 +74,7 @@ def data(env: dict[str, Any]) -> Path | None:
 
 def ie_model(module: str) -> Any:
     """A module of ie_model that needs the standard library only: this checkout's, else the installed package's."""
-    checkout = flags.root()
-    own_code.load([str(checkout), str(checkout / "cm-repo")] if checkout else [])
+    own_code.load(flags.paths())
     importlib.invalidate_caches()  # packages may have been installed since this process began
     return importlib.import_module(f"ie_model.{module}")
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import child
 from ie_crowd.result import energy
+
+from ie_recipes import processes
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def metered(device: str) -> Iterator[dict[str, Any]]:
         spent["joules"] = meter.joules
 
 
-def step(wall_seconds: float, ended: child.Ended) -> dict[str, Any]:
+def step(wall_seconds: float, ended: processes.Ended) -> dict[str, Any]:
     """What one step took; its energy is in what :func:`metered` measures."""
     used = {"cpu_seconds": ended.cpu_seconds, "peak_rss_bytes": ended.peak_rss_bytes}
     return {"wall_seconds": wall_seconds, **used, "joules": 0.0}

@@ -27,11 +27,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "run-ie-repr"))
-import child  # noqa: E402
-import own_code  # noqa: E402
+from ie_recipes import own_code, processes
 
+HERE = Path(__file__).resolve().parents[1] / "get-ie-deps"  # holds the pins
 REQUIREMENTS = HERE / "requirements.txt"
 KINDS = ("cpu", "cuda", "rocm", "mps")
 TORCH = ("torch", "torchvision")
@@ -244,7 +242,7 @@ def _pip(packages: list[str], quiet: bool, say: Say, index: str | None = None) -
     command += ["--quiet"] if quiet else []
     command += [f"--index-url={index}"] if index else []
     # not in the current folder, where a pip.py may lie
-    return child.run([*command, *packages], cwd=HERE, env=own_code.environment())
+    return processes.run([*command, *packages], cwd=HERE, env=own_code.environment())
 
 
 def _ended(code: int) -> Outcome:

@@ -1,6 +1,6 @@
 """Error against the number of labels, from the result.json of several folders, with published numbers beside it.
 
-    python script/run-ie-repr/curve.py mnist-100 mnist-600 m2-mnist-100 ours=mnist-100-of-another --out error.png
+    python script/ie_recipes/label_curve.py mnist-100 mnist-600 m2-mnist-100 ours=mnist-100-of-another --out error.png
 
 A folder counts for the method named before it, by default the one that its result names; the labels-only control
 is read from the same results. `tasks.py` draws the same for its own tasks. The figure itself is ie_model's.
@@ -9,8 +9,8 @@ is read from the same results. `tasks.py` draws the same for its own tasks. The 
 if __name__ == "__main__":  # before everything else: it keeps the current folder and the checkout out of imports' way
     import sys
 
-    sys.path.insert(0, __file__[: -len("/curve.py")])
-    import own_code
+    sys.path.insert(0, __file__[: -len("/ie_recipes/label_curve.py")])
+    from ie_recipes import own_code
 
     own_code.start()
 
@@ -23,9 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import child
-import flags
-import own_code
+from ie_recipes import flags, own_code, processes
 
 METRIC, CONTROL = "classification.error", "control.error"
 NAMES = {"equivae": "EquiVAE", "m2": "M2"}
@@ -97,7 +95,7 @@ def draw(results: Iterable[tuple[str, Mapping[str, Any]]], out: Sequence[Path]) 
         argv = own_code.command(
             "ie_model", os.environ, "curve", str(file), *(f"--out={path.absolute()}" for path in out)
         )
-        return child.run(argv, cwd=Path(scratch), env=os.environ)
+        return processes.run(argv, cwd=Path(scratch), env=os.environ)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -18,8 +18,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-import minimum_python  # noqa: F401 refuses an older one
-
 STOP = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 POLL_SECONDS = 0.05
 OWN_END_SECONDS = 3.0  # for children that got the terminal's Ctrl-C themselves: they are writing their last lines

@@ -4,7 +4,6 @@ CM ignores flags it does not know and gives `True` and a stray word for `--epoch
 sees them. So every recipe calls `check(i)` from `predeps`, before any dependency runs. Nothing here needs torch.
 """
 
-import difflib
 import importlib
 import json
 from collections.abc import Mapping
@@ -12,10 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import minimum_python  # noqa: F401 refuses an older one
-import own_code
-import plan
-import results_folder
+from ie_recipes import bridge, own_code, references, results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
 SEEDS_MAX = 100
@@ -33,16 +29,6 @@ FLAGS = {
     "outdir": ("CM_IE_OUTDIR", "a folder, --outdir=FOLDER"),
     "quiet": ("CM_IE_QUIET", "no value, just --quiet"),
 }
-# CM's own keys: what it puts into the input itself, and its general flags that mean something here
-CM_KEYS = frozenset(
-    """
-    action ad add_deps add_deps_recursive adr artifact artifacts automation cmd common const const_state
-    debug_script debug_uid dump_version_info env fake_deps fake_run force_cache help ignore_inheritance j json
-    new out parsed_artifact parsed_artifacts parsed_automation pause prepare print_deps print_env print_readme
-    print_versions renew repro repro_dir repro_prefix s save_to_json script_call_prefix silent skip_cache
-    skip_remembered_selections skip_write_test space state tags time unparsed_cmd v verbose
-    """.split()
-)
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,7 @@ class Request:
     quiet: bool = False
     full: bool = False  # every label count of the data set, each a task of its own
     open: bool = False  # the recipe of the open division
-    references: bool = False  # the reference results of the data set: the tasks of plan.REFERENCES
+    references: bool = False  # the reference results of the data set: the tasks of references.REFERENCES
 
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
@@ -110,7 +96,7 @@ class Request:
     def parts(self) -> list["Request"]:
         """The requests that this one covers: itself, one for each label count, or the data set's reference results."""
         if self.references:
-            return [replace(self, references=False, **asked) for asked in plan.REFERENCES[self.dataset]]
+            return [replace(self, references=False, **asked) for asked in references.REFERENCES[self.dataset]]
         if not self.full:
             return [self]
         grid = _import("ie_model.config").DATASETS[self.dataset].label_grid
@@ -193,12 +179,7 @@ def check_names(raw: Mapping[str, Any]) -> None:
         )
     if raw.get("unparsed_cmd"):
         raise ValueError(f"{raw['unparsed_cmd'][0]!r} after '--' is not used here: leave it out")
-    for key in raw:
-        if key not in FLAGS and key not in CM_KEYS:
-            near = difflib.get_close_matches(key, FLAGS, n=1, cutoff=0.5)
-            hint = f"did you mean --{near[0]}? " if near else ""
-            typed = str(key).replace("_", "-")
-            raise ValueError(f"unknown flag --{typed}: {hint}valid are {', '.join('--' + flag for flag in FLAGS)}")
+    bridge.refuse_unknown(raw, FLAGS)
 
 
 def check_data(request: Request) -> None:
@@ -273,8 +254,8 @@ def from_env(env: Mapping[str, Any]) -> Request:
 def check_references(env: Mapping[str, Any], texts: Mapping[str, str]) -> None:
     """Raise ValueError for what `_references` decides itself, and for a data set that has none."""
     dataset = env.get("CM_IE_DATASET", "")
-    if dataset not in plan.REFERENCES:
-        raise ValueError(f"_references: {dataset} has none, expected one of {', '.join(plan.REFERENCES)}")
+    if dataset not in references.REFERENCES:
+        raise ValueError(f"_references: {dataset} has none, expected one of {', '.join(references.REFERENCES)}")
     asked = [f"--{flag}={texts[flag]}" for flag in ("labels", "seeds", "epochs", "threads") if flag in texts]
     asked += ["_m2"] if env.get("CM_IE_METHOD") == "m2" else []
     asked += ["_open"] if env.get("CM_IE_OPEN") == "yes" else []
@@ -289,10 +270,15 @@ def root() -> Path | None:
     return folder if (folder / "ie_model").is_dir() and (folder / "cm-repo" / "ie_crowd").is_dir() else None
 
 
+def paths() -> list[str]:
+    """The two import folders of this checkout; none in an installed package."""
+    checkout = root()
+    return [str(checkout), str(checkout / "cm-repo")] if checkout else []
+
+
 def _import(name: str) -> Any:
     """A light module of this checkout, or of the installed package; cm's own process has neither on its path."""
-    checkout = root()
-    own_code.load([str(checkout), str(checkout / "cm-repo")] if checkout else [])
+    own_code.load(paths())
     return importlib.import_module(name)
 
 

@@ -9,8 +9,6 @@ import os
 import sys
 from _collections_abc import Mapping  # what collections.abc is made of
 
-import minimum_python  # noqa: F401 refuses an older one
-
 PACKAGES = ("ie_model", "ie_crowd")
 HERE = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120 pathlib is not loaded yet
 
