@@ -312,7 +312,7 @@ def test_an_unknown_device_lists_the_known(pip):
 
 def test_the_command_of_pip(monkeypatch):
     seen = {}
-    monkeypatch.setattr(install.child, "run", lambda argv, **more: seen.update(argv=argv, **more) or 0)
+    monkeypatch.setattr(install.processes, "run", lambda argv, **more: seen.update(argv=argv, **more) or 0)
     hostile = "torch==2;`$(x) '"
     assert install._pip([hostile], True, lambda line: None, index="https://x/") == 0
     assert seen["argv"][:5] == [sys.executable, "-P", "-m", "pip", "install"]
