@@ -13,7 +13,6 @@ from paths import ROOT
 
 from ie_model import __main__ as ie_model
 
-
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
