@@ -36,7 +36,7 @@ WHOLE = dataclasses.replace(CONFIG, likeliest=10, pairs_per_image=10.0, labelled
 def images(config=CONFIG, folder=None):
     drawn, labels, _ = glyphs.generate(200, 0)
     x = drawn.unsqueeze(1).float() / 255
-    known = train.data.draw_labelled(labels, config.labels, config.label_seed)
+    known = tensors.draw_labelled(labels, config.labels, config.label_seed)
     part = tensors.Labelled(x[:60], labels[:60])
     return tensors.Training(tensors.Labelled(x[known], labels[known]), x, part, "0" * 64)
 
@@ -179,8 +179,8 @@ def test_a_draw_that_never_gets_there_is_later_than_all():
 
 @pytest.fixture
 def few_images(monkeypatch):
-    monkeypatch.setattr(time_to_error.data, "load_training", images)
-    monkeypatch.setattr(time_to_error.data, "load_test", lambda config, folder: images().valid)
+    monkeypatch.setattr(tensors, "load_training", images)
+    monkeypatch.setattr(tensors, "load_test", lambda config, folder: images().valid)
 
 
 def measure(out, methods=("equivae",), report=silent, say=silent, **changes):
@@ -316,7 +316,7 @@ def test_a_training_that_fails_ends_the_others(monkeypatch):
 def test_parts_are_measured_into_json_and_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command.Config, "resolve", classmethod(lambda cls, **given: CONFIG))
-    monkeypatch.setattr(step_variants.data, "load_training", images)
+    monkeypatch.setattr(tensors, "load_training", images)
     monkeypatch.setattr(matmul, "SIZES", (16,))
     monkeypatch.setattr(matmul, "PRODUCTS_PER_REPEAT", 1e5)
     argv = ["bench", "step", "matmul", "--dataset=glyphs", "--repeats=2", "--seconds=0.01", "--threads=1", "--quiet"]
