@@ -185,7 +185,8 @@ def _compare(present: list[str], listed: dict[str, Any], differs: Callable[[str]
 def _differs(path: Path, expected: dict[str, Any]) -> str:
     size = path.stat().st_size
     if size != expected["bytes"]:  # said before anything is read: an exchanged file may be huge
-        return f"{expected['path']}: {size} bytes, listed {expected['bytes']}"
+        why = checksums.why_differs(path, expected["sha256"]) or f"{size} bytes, listed {expected['bytes']}"
+        return f"{expected['path']}: {why}"
     digest, _ = checksums.sha256_file(path)
     return (
         ""

@@ -16,6 +16,8 @@ MARKER = "incomplete.json"  # lies in a results folder until its last step is do
 MOST_FILES = 20_000
 DEEPEST = 8
 LARGEST_SUMS = 8 * 2**20
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LINE_ENDINGS = "its line endings were changed to CRLF, as git does: clone again with git clone -c core.autocrlf=false"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
@@ -81,6 +83,22 @@ def sha256_file(path: Path, *, within: Path | None = None) -> tuple[str, int]:
     return digest.hexdigest(), total
 
 
+def why_differs(path: Path, expected: str) -> str:
+    """What other programs do to a file, where that explains why its SHA-256 is not ``expected``; else nothing.
+
+    Git rewrites the line endings of text files (core.autocrlf), and Git LFS leaves a pointer where a file is not
+    fetched yet. Only files of up to 8 MiB are looked into. Raises ValueError if it cannot be read.
+    """
+    if path.stat().st_size > LARGEST_SUMS:
+        return ""
+    content = strict.read_bytes(path, LARGEST_SUMS)
+    if content.startswith(LFS_POINTER):
+        return "is a Git LFS pointer, not the file: run git lfs pull"
+    if hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest() == expected:
+        return LINE_ENDINGS
+    return ""
+
+
 def summed(folder: Path) -> list[str]:
     """The paths that ``SHA256SUMS`` names: every file but itself and the marker of an unfinished folder."""
     return [path for path in listing(folder) if path not in (SUMS, MARKER)]
@@ -100,6 +118,8 @@ def read_sha256sums(folder: Path) -> dict[str, str]:
     """Path to SHA-256 of ``folder/SHA256SUMS``. Raises ValueError for what ``write_sha256sums`` would not write."""
     content = strict.read_bytes(folder / SUMS, LARGEST_SUMS, within=folder)
     sums: dict[str, str] = {}
+    if b"\r\n" in content:
+        raise ValueError(f"{SUMS}: {LINE_ENDINGS}")
     try:
         lines = content.decode("utf-8").split("\n")
     except UnicodeDecodeError:

@@ -4,6 +4,7 @@ One artifact for each task of a challenge, one folder in it for each result, as 
 
     experiment/<challenge>-<data set>-<supervision>-<labels>/
         _cm.json                            alias, uid, tags, title
+        .gitattributes                      git leaves every byte as it is
         <created>.<start of the id>/
             result.json  cm-result.json  SHA256SUMS  figures/  (runs/ with the weights, if asked for)
 
@@ -27,6 +28,7 @@ from ie_crowd.submit.publication import Publication
 
 AUTOMATION = ("experiment", "a0a2d123ef064bcb")
 META, CM_RESULT, REPOSITORY = "_cm.json", "cm-result.json", "cmr.yaml"
+ATTRIBUTES = ".gitattributes"
 SHARED = "cm-repo"  # the folder of what the crowd shares, in a checkout of a project like this one
 SMALL = strict.Limits(size=64 * 2**10, depth=8, values=2_000)
 
@@ -95,6 +97,8 @@ def write(made: Publication, at: Place) -> tuple[Path, bool]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         _meta(made, at, final.parent)
+        if not os.path.lexists(final.parent / ATTRIBUTES):
+            strict.write_text(final.parent / ATTRIBUTES, "* -text\n")  # else git may change line endings, and so hashes
         temporary.mkdir()
         _fill(made, temporary)
         os.rename(temporary, final)  # noqa: PTH104 the name that the documentation of atomic renames uses
