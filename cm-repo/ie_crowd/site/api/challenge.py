@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -12,11 +12,28 @@ from starlette.responses import JSONResponse, Response
 from ie_crowd.challenge.model import Challenge, Metric
 from ie_crowd.check import checklists
 from ie_crowd.site.api import results
-from ie_crowd.site.api.operations import FILTERS, Answer, Call, Operation, Parameter, integer
-from ie_crowd.site.api.results import METRIC, NUMBER, TEXT, chosen, listed
+from ie_crowd.site.api.operations import (
+    COUNT,
+    FILTERS,
+    INTEGER,
+    LABELS_SHOWN,
+    NULLABLE,
+    NUMBER,
+    TEXT,
+    Answer,
+    Call,
+    Operation,
+    Parameter,
+    array,
+    by_name,
+    exactly,
+    integer,
+)
+from ie_crowd.site.api.results import METRIC, chosen
 from ie_crowd.site.middleware.problem_details import Problem
 from ie_crowd.store import chart_data, query, standings
 from ie_crowd.store.standings import Contest
+from ie_crowd.store.tables import STATES
 
 AXIS = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*$"}
 CONTESTS = 10  # of one answer: thousands of submitters take half a second each
@@ -164,54 +181,69 @@ def by_labels(call: Call) -> Response:
     return JSONResponse({"rows": chart_data.by_labels(call.engine, chosen(call.values), call.values["metric"])})
 
 
-def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-LABELS_SHOWN = {"anyOf": [{"type": "integer"}, {"const": "all"}]}
 TASK = tuple(one for one in FILTERS if one.name in ("dataset", "supervision", "labels", "division"))
 AXES = (
     Parameter("x", AXIS, f"A metric, or one of {', '.join(chart_data.AXES)}.", "labels", required=True),
     Parameter("y", AXIS, "The same.", "classification.error", required=True),
 )
-_ENTRY = _object(
-    rank={"type": ["integer", "null"]}, submitter=TEXT, method=TEXT, variant=TEXT, mean={"type": "number"},
-    sd=NUMBER, ci95=NUMBER, n={"type": "integer"}, failed={"type": "integer"}, results={"type": "array", "items": TEXT},
-    reproduced_by={"type": "array", "items": TEXT},
+_MEASURED = {"type": "number"}
+_ENTRY = exactly(
+    rank={"type": ["integer", "null"]}, submitter=TEXT, method=TEXT, variant=TEXT, mean=_MEASURED,
+    sd=NUMBER, ci95=NUMBER, n=COUNT, failed=COUNT, results=array(TEXT), reproduced_by=array(TEXT),
 )  # fmt: skip
+_METRIC = exactly(
+    name=TEXT, what=TEXT, unit=TEXT, direction=TEXT, low=NUMBER, high=NUMBER, chance=NUMBER, recompute=NUMBER,
+    rerun=NUMBER,
+)  # fmt: skip
+_TASK = exactly(
+    dataset=TEXT, supervision=TEXT, labels=array(LABELS_SHOWN), metrics=array(TEXT), closed=by_name(TEXT),
+    closed_by_labels=by_name(by_name(TEXT)),
+)  # fmt: skip
+_FACETS = ("dataset", "supervision", "division", "method", "submitter", "cpu_model", "accelerator")
+_PLACE = {"type": ["number", "string"]}  # on an axis: a number, a moment, or "all" labels
+_COUNTED = (*STATES, "submitters", "machines", "contests")
 _CONTEST = {"challenge": TEXT, "dataset": TEXT, "supervision": TEXT, "labels": LABELS_SHOWN, "division": TEXT}
 _NOT_THERE = {404: Answer("There is no such metric or axis.")}
 
 OPERATIONS = (
     Operation(
         "readChallenge", "GET", "/challenge", "Challenge", "The rules", challenge,
-        {200: Answer("Tasks, metrics, data, divisions.", _object(
-            id=TEXT, rules_version={"type": "integer"}, paper={"type": "object"}, metrics={"type": "array"},
-            tasks={"type": "array"}, datasets={"type": "object"}, splits={"type": "object"},
-            validity={"type": "object"},
+        {200: Answer("Tasks, metrics, data, divisions.", exactly(
+            id=TEXT, rules_version=INTEGER, metrics=array(_METRIC), tasks=array(_TASK),
+            paper=exactly(title=TEXT, url=TEXT, identifiers=array(TEXT)),
+            datasets=by_name(by_name(NULLABLE)), splits=by_name(NULLABLE),
+            validity=exactly(completed_runs=COUNT, seeds_from_zero={"type": "boolean"}, images_per_second=_MEASURED),
         ))},
     ),
     Operation(
         "listClaims", "GET", "/claims", "Challenge", "What the paper claims", claims,
-        {200: Answer("The claims.", listed(
-            "claims", id=TEXT, text=TEXT, metric=TEXT, comparison=TEXT, value=NUMBER, tolerance=NUMBER, source=TEXT
-        ))},
+        {200: Answer("The claims.", exactly(claims=array(exactly(
+            id=TEXT, text=TEXT, tasks=array(TEXT), labels={"anyOf": [LABELS_SHOWN, {"type": "null"}]}, metric=TEXT,
+            comparison=TEXT, value=NUMBER, tolerance=NUMBER, other=NULLABLE, threshold=TEXT, source=TEXT,
+        ))))},
     ),
     Operation(
         "listChecklists", "GET", "/checklists", "Challenge", "Checklists of artifact evaluation", lists,
-        {200: Answer(
-            "The checklists.", listed("checklists", id=TEXT, title=TEXT, about=TEXT, subjects={"type": "array"})
-        )},
+        {200: Answer("The checklists.", exactly(checklists=array(exactly(
+            id=TEXT, title=TEXT, about=TEXT, subjects=array(exactly(subject=TEXT, items=array(exactly(
+                id=TEXT, asks=TEXT, probe=NULLABLE, person=NULLABLE
+            )))),
+        ))))},
     ),
     Operation(
         "readSummary", "GET", "/summary", "Results", "How many there are, and what to filter by", summary,
-        {200: Answer("Counts and choices.", _object(totals={"type": "object"}, facets={"type": "object"}))},
+        {200: Answer("Counts and choices.", exactly(
+            totals=exactly(**dict.fromkeys(_COUNTED, COUNT)),
+            facets=exactly(labels=array(LABELS_SHOWN), **dict.fromkeys(_FACETS, array(TEXT))),
+        ))},
     ),
     Operation(
         "readRanking", "GET", "/ranking", "Challenge", "Who is ranked where, by task and division", ranking,
-        {200: Answer("Every contest with its entries.", listed(
-            "contests", **_CONTEST, metric=TEXT, unit=TEXT, direction=TEXT, total={"type": "integer"},
-            entries={"type": "array", "items": _ENTRY},
+        {200: Answer("Every contest with its entries.", exactly(
+            contests=array(exactly(
+                **_CONTEST, metric=TEXT, unit=TEXT, direction=TEXT, total=COUNT, entries=array(_ENTRY)
+            )),
+            total=COUNT, page=INTEGER,
         ), headers=("Link",)), **_NOT_THERE},
         (*TASK, Parameter("metric", METRIC, "Rank by it (default: the first of the task).", "classification.error"),
          Parameter("most", integer(1, 1000), "Entries of each contest (default: 100).", 10),
@@ -220,22 +252,21 @@ OPERATIONS = (
     ),
     Operation(
         "readPoints", "GET", "/charts/points", "Charts", "Points of two axes", points,
-        {200: Answer("Points; of many results some.", _object(
-            points={"type": "array", "items": _object(
-                id=TEXT, submitter={"type": ["string", "null"]}, labels=LABELS_SHOWN, division=TEXT, method=TEXT, x={},
-                x_ci95=NUMBER, y={}, y_ci95=NUMBER,
-            )},
-            total={"type": "integer"}, thinned={"type": "boolean"},
+        {200: Answer("Points; of many results some.", exactly(
+            points=array(exactly(
+                id=TEXT, submitter=NULLABLE, dataset=TEXT, labels=LABELS_SHOWN, division=TEXT, method=TEXT,
+                x=_PLACE, x_ci95=NUMBER, y=_PLACE, y_ci95=NUMBER,
+            )),
+            total=COUNT, thinned={"type": "boolean"},
         )), **_NOT_THERE},
         (*FILTERS, *AXES, Parameter("most", integer(1, chart_data.MOST_POINTS), "Most points (default: 1000).", 100)),
     ),
     Operation(
         "readByLabels", "GET", "/charts/labels", "Charts", "A metric against the number of labels", by_labels,
-        {200: Answer("One row for each contest.", listed(
-            "rows", dataset=TEXT, supervision=TEXT, labels=LABELS_SHOWN, division=TEXT,
-            results={"type": "integer"}, submitters={"type": "integer"}, mean={"type": "number"}, ci95=NUMBER,
-            low={"type": "number"}, high={"type": "number"},
-        )), **_NOT_THERE},
+        {200: Answer("One row for each contest.", exactly(rows=array(exactly(
+            dataset=TEXT, supervision=TEXT, labels=LABELS_SHOWN, division=TEXT, method=TEXT, results=COUNT,
+            submitters=COUNT, mean=_MEASURED, ci95=NUMBER, low=_MEASURED, high=_MEASURED,
+        )))), **_NOT_THERE},
         (*FILTERS, Parameter("metric", METRIC, "The metric.", "classification.error", required=True)),
     ),
 )  # fmt: skip

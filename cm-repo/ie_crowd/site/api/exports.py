@@ -22,7 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from ie_crowd.check import checklists
 from ie_crowd.site.api import challenge, results
 from ie_crowd.site.api.challenge import AXES, METRIC
-from ie_crowd.site.api.operations import FILTERS, ID, PREFIX, Answer, Call, Operation, Parameter
+from ie_crowd.site.api.operations import FILTERS, ID, PREFIX, Answer, Call, Operation, Parameter, array, exactly
 from ie_crowd.site.middleware.problem_details import Problem
 from ie_crowd.store import chart_data, export, standings
 from ie_crowd.store.people import comments
@@ -263,11 +263,15 @@ def _json(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[st
     yield "\n]\n"
 
 
+def _rows(table: Table) -> dict[str, Any]:
+    return array(exactly(**{column: {} for column in table.columns}))
+
+
 OPERATIONS = (
     Operation(
         "exportTable", "GET", "/exports/{file}", "Exports", "A whole table as CSV or JSON", download,
         {
-            200: Answer("All its rows.", {"type": "array", "items": {"type": "object"}}),
+            200: Answer("All its rows.", {"anyOf": [_rows(table) for table in TABLES.values()]}),
             404: Answer("There is no such metric, axis or result."),
             410: Answer("A result of the comparison was withdrawn."),
             503: Answer("Too many at once.", headers=("Retry-After",)),

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import importlib.metadata
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ie_crowd.formats import schema
-from ie_crowd.site.api.operations import EXAMPLE_ID, ID, MOMENT, PREFIX, STATE, Operation
+from ie_crowd.site.api.operations import (
+    COUNT,
+    EXAMPLE_ID,
+    ID,
+    INTEGER,
+    LABELS_SHOWN,
+    MOMENT,
+    NULLABLE,
+    NUMBER,
+    PREFIX,
+    STATE,
+    TEXT,
+    Operation,
+    array,
+    by_name,
+    exactly,
+)
 from ie_crowd.site.middleware import problem_details
 from ie_crowd.site.middleware.problem_details import MEDIA
 
@@ -47,8 +62,6 @@ HEADERS = {
     "Retry-After": "Seconds to wait.",
     "ETag": "What to send as If-None-Match.",
 }
-TEXT = {"type": "string"}
-NULLABLE = {"type": ["string", "null"]}
 
 
 def document(operations: Iterable[Operation], base_path: str = "") -> dict[str, Any]:
@@ -159,70 +172,62 @@ def _result_schema() -> dict[str, Any]:
     return {key: value for key, value in found.items() if not key.startswith("$")}
 
 
-def _object(required: Mapping[str, Any], **optional: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(required), "properties": {**required, **optional}}
-
-
 def schemas() -> dict[str, Any]:
     """The schemas that several operations refer to."""
-    number, count = {"type": ["number", "null"]}, {"type": "integer", "minimum": 0}
-    metric = _object({"mean": {"type": "number"}, "sd": number, "n": count, "ci95": number})
-    row = _object(
-        {
-            "id": ID,
-            "state": STATE,
-            "received": MOMENT,
-            "published": {"anyOf": [MOMENT, {"type": "null"}]},
-            "created": MOMENT,
-            "challenge": TEXT,
-            "dataset": TEXT,
-            "supervision": TEXT,
-            "labels": {"anyOf": [{"type": "integer"}, {"const": "all"}]},
-            "division": {"enum": ["closed", "open"]},
-            "method": TEXT,
-            "submitter": NULLABLE,
-            "cpu_model": NULLABLE,
-            "cores": {"type": ["integer", "null"]},
-            "memory_bytes": {"type": ["integer", "null"]},
-            "accelerator": NULLABLE,
-            "os": TEXT,
-            "runs": count,
-            "completed": count,
-            "wall_seconds": {"type": "number"},
-            "metrics": {"type": "object", "additionalProperties": metric},
-        }
-    )
-    run = _object(
-        {
-            "number": count,
-            "seed": {"type": "integer"},
-            "label_seed": {"type": "integer"},
-            "status": {"enum": ["completed", "failed"]},
-            "epochs": count,
-            "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
-        },
-        wall_seconds=number,
-        images_per_second=number,
-        model_sha256=NULLABLE,
-    )
-    full = copy.deepcopy(row)
-    full["required"] = [name for name in row["required"] if name != "runs"] + ["runs", "reasons"]
-    full["properties"] |= {
-        "runs": {"type": "array", "items": run},
-        "reasons": {"type": "array", "items": {"$ref": "#/components/schemas/Reason"}},
-        "rules_version": {"type": "integer"},
-        "judged_version": {"type": "integer"},
-        "uploaded_by": NULLABLE,
+    metric = exactly(mean={"type": "number"}, sd=NUMBER, n=COUNT, ci95=NUMBER)
+    told = {
+        "id": ID,
+        "state": STATE,
+        "received": MOMENT,
+        "published": {"anyOf": [MOMENT, {"type": "null"}]},
+        "created": MOMENT,
+        "challenge": TEXT,
+        "dataset": TEXT,
+        "supervision": TEXT,
+        "labels": LABELS_SHOWN,
+        "division": {"enum": ["closed", "open"]},
+        "method": TEXT,
+        "submitter": NULLABLE,
+        "cpu_model": NULLABLE,
+        "architecture": NULLABLE,
+        "cores": {"type": ["integer", "null"]},
+        "memory_bytes": {"type": ["integer", "null"]},
+        "accelerator": NULLABLE,
+        "os": TEXT,
+        "variant": {**TEXT, "description": "What tells configurations of a method apart; empty: the closed one."},
+        "completed": COUNT,
+        "wall_seconds": {"type": "number"},
+        "place": {**NULLABLE, "description": "Path in the folder or checkout that was taken in."},
+        "metrics": by_name(metric),
     }
-    reason = _object({"name": TEXT, "evidence": TEXT, "detail": TEXT})
+    run = exactly(
+        number=COUNT,
+        seed=INTEGER,
+        label_seed=INTEGER,
+        status={"enum": ["completed", "failed"]},
+        epochs=COUNT,
+        wall_seconds=NUMBER,
+        images_per_second=NUMBER,
+        model_sha256=NULLABLE,
+        metrics=by_name({"type": "number"}),
+    )
+    reason = exactly(name=TEXT, evidence=TEXT, detail=TEXT)
     reason["example"] = {"name": "copy", "evidence": "/runs", "detail": f"holds the raw values of result {EXAMPLE_ID}"}
+    uploaded_by = {**NULLABLE, "description": "Only for reviewers, and for that account."}
     return {
         "Problem": {
             **problem_details.SCHEMA,
             "example": {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "there is no result …"},
         },
         "Reason": reason,
-        "Row": row,
-        "Full": full,
+        "Row": exactly(**told, runs=COUNT),
+        "Full": exactly(
+            {"uploaded_by": uploaded_by},
+            **told,
+            runs=array(run),
+            reasons=array({"$ref": "#/components/schemas/Reason"}),
+            rules_version=INTEGER,
+            judged_version=INTEGER,
+        ),
         "Result": _result_schema(),
     }

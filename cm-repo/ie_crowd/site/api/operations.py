@@ -139,6 +139,33 @@ def read_parameters(operation: Operation, request: Request) -> dict[str, Any]:
 
 # Schemas and parameters that several operations share
 
+
+def exactly(optional: Mapping[str, Any] | None = None, /, **required: Any) -> dict[str, Any]:
+    """The schema of an object with all the ``required`` properties, perhaps the ``optional`` ones, and no other."""
+    return {
+        "type": "object",
+        "required": list(required),
+        "additionalProperties": False,
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def by_name(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an object whose keys are data (names of metrics, say), and whose values fit ``schema``."""
+    return {"type": "object", "additionalProperties": schema}
+
+
+def array(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a list whose items fit ``schema``."""
+    return {"type": "array", "items": schema}
+
+
+TEXT = {"type": "string"}
+NULLABLE = {"type": ["string", "null"]}
+INTEGER = {"type": "integer"}
+NUMBER = {"type": ["number", "null"]}
+COUNT = {"type": "integer", "minimum": 0}
+LABELS_SHOWN = {"anyOf": [INTEGER, {"const": "all"}]}
 NAME = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*$"}
 WORDS = {"type": "string", "maxLength": 200, "pattern": "^[^\\u0000-\\u001f\\u007f<>&]*$"}
 LABELS = {"type": "string", "maxLength": 13, "pattern": "^(?:all|[1-9][0-9]{0,12})$"}

@@ -7,7 +7,23 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from ie_crowd.formats import strict
-from ie_crowd.site.api.operations import ID, MOMENT, RESULT_ID, STATE, Answer, Body, Call, Operation, Parameter, integer
+from ie_crowd.site.api.operations import (
+    COUNT,
+    ID,
+    INTEGER,
+    MOMENT,
+    RESULT_ID,
+    STATE,
+    TEXT,
+    Answer,
+    Body,
+    Call,
+    Operation,
+    Parameter,
+    array,
+    exactly,
+    integer,
+)
 from ie_crowd.site.middleware.problem_details import Problem
 from ie_crowd.store import query, rejected_uploads, tables
 from ie_crowd.store.people import accounts, comments, moderation
@@ -19,17 +35,7 @@ NUMBER = {"type": "integer", "minimum": 1}
 def text(name: str, longest: int) -> dict[str, Any]:
     """The schema of an object that holds one text."""
     value = {"type": "string", "minLength": 1, "maxLength": longest}
-    return {"type": "object", "required": [name], "additionalProperties": False, "properties": {name: value}}
-
-
-def made(**properties: Any) -> dict[str, Any]:
-    """The schema of an object with exactly these properties."""
-    return {
-        "type": "object",
-        "required": list(properties),
-        "additionalProperties": False,
-        "properties": properties,
-    }
+    return exactly(**{name: value})
 
 
 def account(call: Call) -> Response:
@@ -81,14 +87,14 @@ def refused(call: Call) -> Response:
     return JSONResponse({"refused": [{"number": row.pop("pk"), **row} for row in rows]})
 
 
-_SAID = {201: Answer("Said.", made(number=NUMBER, state={"type": "string"}))}
+_SAID = {201: Answer("Said.", exactly(number=NUMBER, state=TEXT))}
 _COMMENT = Body(text("text", comments.LONGEST_COMMENT), PROSE, "Plain text.", {"text": "Which seed was this?"})
 _STATES = {409: Answer("The result is in a state in which this cannot be.")}
 
 OPERATIONS = (
     Operation(
         "readAccount", "GET", "/account", "People", "Whose token this is", account,
-        {200: Answer("The account.", made(name={"type": "string"}, role={"enum": list(tables.ROLES)}))},
+        {200: Answer("The account.", exactly(name=TEXT, role={"enum": list(tables.ROLES)}))},
         role="contributor",
     ),
     Operation(
@@ -109,7 +115,7 @@ OPERATIONS = (
     ),
     Operation(
         "withdrawResult", "POST", "/results/{id}/withdrawal", "People", "Withdraw a result of one's own", withdraw,
-        {200: Answer("It is gone.", made(id=ID, state=STATE)), **_STATES},
+        {200: Answer("It is gone.", exactly(id=ID, state=STATE)), **_STATES},
         (RESULT_ID,),
         Body(text("reason", moderation.LONGEST_REASON), PROSE, "Why; it stays.", {"reason": "Wrong data."}),
         role="contributor",
@@ -120,14 +126,10 @@ OPERATIONS = (
         {
             200: Answer(
                 "The newest first.",
-                made(
-                    refused={
-                        "type": "array",
-                        "items": made(
-                            number=NUMBER, at=MOMENT, by={"type": "string"}, status={"type": "integer"},
-                            reason={"type": "string"}, size={"type": "integer"}, sha256={"type": "string"},
-                        ),
-                    }
+                exactly(
+                    refused=array(exactly(
+                        number=NUMBER, at=MOMENT, by=TEXT, status=INTEGER, reason=TEXT, size=COUNT, sha256=TEXT
+                    ))
                 ),
             )
         },

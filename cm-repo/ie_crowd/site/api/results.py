@@ -10,15 +10,22 @@ from starlette.responses import JSONResponse, Response
 from ie_crowd.formats import strict, upgrade
 from ie_crowd.ranking import compare
 from ie_crowd.site.api.operations import (
+    COUNT,
     FILTERS,
     ID,
+    INTEGER,
     MOMENT,
     NAME,
+    NULLABLE,
+    NUMBER,
     RESULT_ID,
+    TEXT,
     Answer,
     Call,
     Operation,
     Parameter,
+    array,
+    exactly,
     integer,
 )
 from ie_crowd.site.middleware.problem_details import Problem
@@ -34,9 +41,7 @@ METRICS = {
     "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*(?:,[a-z0-9]+(?:[-_.][a-z0-9]+)*)*$",
     "description": "names of metrics with commas between them",
 }
-NUMBER = {"type": ["number", "null"]}
 ROW = {"$ref": "#/components/schemas/Row"}
-ARRAY = {"type": "array"}
 
 
 def chosen(values: Mapping[str, Any]) -> Filter:
@@ -145,14 +150,7 @@ def signatures(call: Call) -> Response:
     return JSONResponse({"signatures": store_comments.signatures(call.engine, call.values["id"])})
 
 
-def listed(of: str, /, **properties: Any) -> dict[str, Any]:
-    """The schema of an object that holds a list of objects with these properties."""
-    item = {"type": "object", "required": list(properties), "properties": properties}
-    return {"type": "object", "required": [of], "properties": {of: {"type": "array", "items": item}}}
-
-
-TEXT = {"type": "string"}
-_COMMENTS = listed("comments", number={"type": "integer"}, by=TEXT, role=TEXT, text=TEXT, created=MOMENT, state=TEXT)
+_COMMENTS = exactly(comments=array(exactly(number=INTEGER, by=TEXT, role=TEXT, text=TEXT, created=MOMENT, state=TEXT)))
 _GONE = {410: Answer("It was withdrawn; the reasons say why.")}
 LIST = (
     Parameter("sort", METRIC, "published, created, wall_seconds, submitter, labels, or a metric.", "published"),
@@ -171,16 +169,7 @@ TWO = (
     Parameter("b", ID, "Id of the other.", required=True),
     Parameter("only", {"type": "string", "enum": ["differences"]}, "Leave out what is alike."),
 )
-_LIST = {
-    "type": "object",
-    "required": ["total", "page", "size", "results"],
-    "properties": {
-        "total": {"type": "integer", "minimum": 0},
-        "page": {"type": "integer"},
-        "size": {"type": "integer"},
-        "results": {"type": "array", "items": ROW},
-    },
-}
+_LIST = exactly(total=COUNT, page=INTEGER, size=INTEGER, results=array(ROW))
 
 OPERATIONS = (
     Operation(
@@ -208,8 +197,9 @@ OPERATIONS = (
         "listObjections", "GET", "/results/{id}/objections", "Results", "Objections against it", objections,
         {200: Answer(
             "The oldest first.",
-            listed("objections", number={"type": "integer"}, by=TEXT, reason=TEXT, created=MOMENT, state=TEXT,
-                   decision={"type": ["string", "null"]}),
+            exactly(objections=array(exactly(
+                number=INTEGER, by=TEXT, reason=TEXT, created=MOMENT, state=TEXT, decision=NULLABLE
+            ))),
         ), **_GONE},
         (RESULT_ID,), viewer=True,
     ),
@@ -218,7 +208,9 @@ OPERATIONS = (
         signatures,
         {200: Answer(
             "By checklist.",
-            listed("signatures", by=TEXT, checklist=TEXT, item=TEXT, state=TEXT, note=TEXT, created=MOMENT),
+            exactly(signatures=array(exactly(
+                by=TEXT, checklist=TEXT, item=TEXT, state=TEXT, note=TEXT, created=MOMENT
+            ))),
         ), **_GONE},
         (RESULT_ID,), viewer=True,
     ),
@@ -226,7 +218,9 @@ OPERATIONS = (
         "compareResults", "GET", "/comparison", "Results", "Two results side by side", comparison,
         {200: Answer(
             "Every line of both, by section.",
-            listed("rows", section=TEXT, name=TEXT, left={}, right={}, differs={"type": "boolean"}, p=NUMBER),
+            exactly(rows=array(exactly(
+                section=TEXT, name=TEXT, left={}, right={}, differs={"type": "boolean"}, p=NUMBER
+            ))),
         ), 404: Answer("One of them is not there."), **_GONE},
         TWO, viewer=True,
     ),

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from ie_crowd.site.api import challenge, exports, openapi, people, results, upload
 from ie_crowd.site.api.endpoint import routes_of
-from ie_crowd.site.api.operations import Answer, Call, Operation
+from ie_crowd.site.api.operations import TEXT, Answer, Call, Operation, array, by_name, exactly
 
 
 def description(call: Call) -> Response:
@@ -43,7 +43,19 @@ OPERATIONS: tuple[Operation, ...] = (
         "Challenge",
         "This description",
         description,
-        {200: Answer("OpenAPI 3.1.", {"type": "object"})},
+        {
+            200: Answer(
+                "OpenAPI 3.1.",
+                exactly(
+                    openapi=TEXT,
+                    info=by_name({}),
+                    servers=array(by_name(TEXT)),
+                    tags=array(by_name(TEXT)),
+                    paths=by_name(by_name({})),
+                    components=by_name(by_name({})),
+                ),
+            )
+        },
         etag=_etag,
     ),
 )

@@ -12,17 +12,11 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from ie_crowd.formats import schema
-from ie_crowd.site.api.operations import ID, STATE, Answer, Body, Call, Operation
+from ie_crowd.site.api.operations import ID, STATE, Answer, Body, Call, Operation, array, exactly
 from ie_crowd.site.middleware.problem_details import Problem
 from ie_crowd.store import insert, records, tables
 
-REASONS = {"type": "array", "items": {"$ref": "#/components/schemas/Reason"}}
-TAKEN = {
-    "type": "object",
-    "required": ["id", "state", "reasons"],
-    "additionalProperties": False,
-    "properties": {"id": ID, "state": STATE, "reasons": REASONS},
-}
+TAKEN = exactly(id=ID, state=STATE, reasons=array({"$ref": "#/components/schemas/Reason"}))
 
 
 def upload(call: Call) -> Response:

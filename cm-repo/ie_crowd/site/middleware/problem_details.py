@@ -16,6 +16,7 @@ LONGEST = 500  # of what is said
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
+    "additionalProperties": False,
     "properties": {
         "type": {"const": "about:blank"},
         "title": {"type": "string", "description": "The status in words."},
