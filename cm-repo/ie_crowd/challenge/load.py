@@ -63,7 +63,7 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     reader.names({top["id"]: None}, "id")
     paper = reader.mapping(top["paper"], "paper", "title url identifiers")
     metrics = {
-        name: _metric(value, f"metrics.{name}", reader)
+        name: _metric(value, f"metrics.{name}", reader, top["rules_version"])
         for name, value in reader.names(top["metrics"], "metrics").items()
     }
     datasets = {
@@ -128,8 +128,8 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     )
 
 
-def _metric(raw: Any, where: str, reader: Reader) -> Metric:
-    value = reader.mapping(raw, where, "unit direction range what", "chance tolerance")
+def _metric(raw: Any, where: str, reader: Reader, newest: int) -> Metric:
+    value = reader.mapping(raw, where, "unit direction range what", "chance tolerance since")
     tolerance = reader.mapping(value.get("tolerance", {}), f"{where}.tolerance")
     for key, number in tolerance.items():
         reader.one_of(key, f"{where}.tolerance", ("recompute", "rerun"))
@@ -150,6 +150,7 @@ def _metric(raw: Any, where: str, reader: Reader) -> Metric:
         what=reader.text(value["what"], f"{where}.what"),
         recompute=tolerance.get("recompute"),
         rerun=tolerance.get("rerun"),
+        since=_version(value.get("since", 1), f"{where}.since", reader, 1, newest),
     )
 
 
@@ -207,12 +208,16 @@ def _added(raw: Any, where: str, reader: Reader, kind: str | None, newest: int) 
     value = reader.mapping(raw, where, "version before")
     if kind is None:
         raise reader.fail("added", where.removeprefix("added."), "keys that config lists")
-    version = value["version"]
-    if not isinstance(version, int) or isinstance(version, bool) or not 1 < version <= newest:
-        raise reader.fail(f"{where}.version", version, f"a rules_version from 2 to {newest}")
+    version = _version(value["version"], f"{where}.version", reader, 2, newest)
     if not fields.has_type(value["before"], kind):
         raise reader.fail(f"{where}.before", value["before"], kind)
     return Added(version, value["before"])
+
+
+def _version(value: Any, where: str, reader: Reader, first: int, newest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not first <= value <= newest:
+        raise reader.fail(where, value, f"a rules_version from {first} to {newest}")
+    return value
 
 
 def _methods(raw: Any, where: str, reader: Reader, metrics: Mapping[str, Metric], pin: Pin | None) -> Methods:

@@ -1,7 +1,7 @@
 """A challenge: the paper, tasks, metrics, data and rules that its ``rules.yaml`` states, as typed values.
 
 Nothing about any paper is written in this library; a folder with a ``rules.yaml`` is all that a new challenge needs.
-The format of the file is described at the top of the file itself; `challenge_reader` reads it.
+The format of the file is described at the top of the file itself; `load` reads it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Metric:
 
     ``recompute`` and ``rerun`` are by how much, in the metric's unit, it may differ on another platform when it is
     computed again from the same weights, or after training again with the same seeds. None: the rules do not say.
+    ``since``: the rules_version that it came with; results of earlier rules need not have it.
     """
 
     unit: str
@@ -33,6 +34,7 @@ class Metric:
     what: str
     recompute: float | None = None
     rerun: float | None = None
+    since: int = 1
 
 
 @dataclass(frozen=True)

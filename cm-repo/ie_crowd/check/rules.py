@@ -159,7 +159,8 @@ def _completed(result: dict[str, Any], rules: Challenge) -> Item:
 def _metrics(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
     problems = []
     without = rules.without(result["config"])
-    asked = [name for name in task.metrics if name not in without]
+    made = result["challenge"]["rules_version"]
+    asked = [name for name in task.metrics if name not in without and rules.metrics[name].since <= made]
     for index, run in enumerate(result["runs"]):
         if run["status"] == "completed":
             problems += [f"/runs/{index} has no {name}" for name in asked if name not in run["metrics"]]

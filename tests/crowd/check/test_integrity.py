@@ -267,6 +267,35 @@ def test_what_another_method_cannot_have_is_neither_asked_nor_allowed(folder):
     assert "/runs/0 has no flood.recall" in state(found).detail
 
 
+def test_a_metric_that_came_later_is_not_asked_of_older_results(folder):
+    newer = dataclasses.replace(RULES.metrics["flood.recall"], since=3)
+    rules = dataclasses.replace(RULES, metrics={**RULES.metrics, "flood.recall": newer})
+    found = json.loads((folder / "result.json").read_text())
+    for run in found["runs"]:
+        del run["metrics"]["flood.recall"]
+
+    def items():
+        return {item.name: item for item in integrity.check_document(found, rules)}
+
+    assert "/runs/0 has no flood.recall" in items()["rules.metrics"].detail  # made under version 3, which has it
+    found["challenge"]["rules_version"] = 2
+    assert items()["rules.metrics"].state == "pass"
+    assert "all 1 metrics" in items()["rules.metrics"].detail
+    assert items()["band.flood.recall"].state == "not evidenced"
+    del found["runs"][0]["metrics"]["forecast.mae"]
+    assert "/runs/0 has no forecast.mae" in items()["rules.metrics"].detail
+
+
+@pytest.mark.parametrize("since", ["0", "4", "true", "soon"])
+def test_a_metric_comes_with_a_version_of_the_rules(tmp_path, since):
+    text = (RULES.folder / "rules.yaml").read_text()
+    (tmp_path / "rules.yaml").write_text(text.replace("flood.recall: {unit", f"flood.recall: {{since: {since}, unit"))
+    with pytest.raises(ValueError, match=r"metrics\.flood\.recall\.since is .*, expected a rules_version from 1 to 3"):
+        load.challenge(tmp_path)
+    (tmp_path / "rules.yaml").write_text(text.replace("flood.recall: {unit", "flood.recall: {since: 3, unit"))
+    assert load.challenge(tmp_path).metrics["flood.recall"].since == 3
+
+
 def test_an_older_version_of_the_rules_is_said(folder):
     rewrite(folder, lambda found: found["challenge"].update(rules_version=2))
     assert states(folder)["rules.version"] == "not evidenced"
