@@ -69,8 +69,8 @@ def test_energy_is_known_only_when_every_step_was_measured(place):
     took = {"wall_seconds": 1.0, "cpu_seconds": 2.0, "peak_rss_bytes": 5, "joules": 3.0}
     run = {"wall_seconds": 60.0, "cpu_seconds": 100.0, "peak_rss_bytes": 4}
     flow.marker = {"done": ["train 0", "evaluate 0"], "downloaded": 0, "spent": {"train 0": took, "evaluate 0": took}}
-    cost = flow.cost([run])
-    assert cost == {
+    total = flow.cost([run])
+    assert total == {
         "wall_seconds": 61.0,  # training says itself what it took
         "cpu_seconds": 102.0,
         "peak_rss_bytes": 5,
@@ -385,8 +385,8 @@ def test_default_folders_never_meet(tmp_path):
 def test_customize_hands_the_end_of_the_workflow_on(checkout, tmp_path, monkeypatch):
     monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log.jsonl"))
     code = (
-        "import json, sys; sys.path.insert(0, sys.argv[1]); import customize, flags, pathlib;"
-        "flags.root = lambda: pathlib.Path(sys.argv[2]);"
+        "import json, sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/run-ie-repr']; import customize, pathlib;"
+        "from ie_recipes import flags; flags.root = lambda: pathlib.Path(sys.argv[2]);"
         "env = json.loads(sys.argv[3]); r = customize.preprocess({'env': env}); print(json.dumps([r, env]))"
     )
     env = {
