@@ -153,3 +153,15 @@ def test_a_role_that_is_taken_away_ends_at_once(either_site):
     assert boss.post("/operator/accounts/disable", {"name": "Rev"}).status_code == 303
     assert rev.get("/moderation").status_code == 303
     assert either_site.browser().log_in("Rev", either_site.tokens["Rev"]).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [(None, False), ("Bob", False), ("Ada", True), ("Rev", True), ("Boss", True)]
+)
+def test_who_uploaded_is_told_on_the_page_as_in_the_api(copied_site, name, told):
+    """Somebody may publish under no name: then only reviewers, and they themselves, learn whose it is."""
+    path = f"/results/{copied_site.ids['published']}"
+    assert ("Uploaded by" in copied_site.browser(name).get(path).text) is told
+    headers = {"Authorization": f"Bearer {copied_site.tokens[name]}"} if name else {}
+    answer = copied_site.browser().get(f"/api/v1{path}", headers=headers).json()
+    assert ("uploaded_by" in answer) is told

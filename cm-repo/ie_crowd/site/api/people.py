@@ -49,7 +49,7 @@ def comment(call: Call) -> Response:
     assert call.account is not None
     _there(call, tables.PUBLISHED)
     number = comments.comment(call.engine, call.account, call.document["text"], call.values.get("id"))
-    state = "visible" if accounts.RANK[call.account["role"]] >= accounts.RANK["reviewer"] else "pending"
+    state = "visible" if accounts.has_role(call.account, "reviewer") else "pending"
     return JSONResponse({"number": number, "state": state}, 201)
 
 

@@ -28,11 +28,12 @@ from ie_crowd.site.api.operations import (
     exactly,
     integer,
 )
+from ie_crowd.site.middleware import permissions
 from ie_crowd.site.middleware.problem_details import Problem
 from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import MOST_ROWS, Filter
-from ie_crowd.store.people import accounts, moderation
 from ie_crowd.store.people import comments as store_comments
+from ie_crowd.store.people import moderation
 
 METRIC = {**NAME, "description": "the name of a metric"}
 METRICS = {
@@ -81,21 +82,15 @@ def _found(call: Call, result_id: str) -> dict[str, Any]:
         raise Problem(404, f"there is no result {result_id[:12]}…")
     if found["state"] == tables.WITHDRAWN:
         raise Problem(410, f"result {result_id[:12]}… was withdrawn", reasons=found["reasons"])
-    if found["state"] != tables.PUBLISHED and not _may_see(call.account, found):
+    if not permissions.may_see(call.account, found):
         raise Problem(404, f"result {result_id[:12]}… is not published")
     return found
-
-
-def _may_see(account: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
-    if account is None:
-        return False
-    return accounts.RANK[account["role"]] >= accounts.RANK["reviewer"] or found["uploaded_by"] == account["name"]
 
 
 def result(call: Call) -> Response:
     """One result."""
     found = _found(call, call.values["id"])
-    if not _may_see(call.account, found):
+    if not permissions.may_see_unpublished(call.account, found):
         del found["uploaded_by"]  # somebody may publish under no name
     found["runs"] = query.runs(call.engine, found["id"])
     return JSONResponse(found)

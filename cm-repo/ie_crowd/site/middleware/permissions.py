@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ie_crowd.store.people.accounts import RANK
+from ie_crowd.store import tables
+from ie_crowd.store.people.accounts import has_role
 
 ANYBODY = "anybody"
 
@@ -61,4 +62,16 @@ def may(account: Mapping[str, Any] | None, name: str) -> bool:
     right = RIGHTS[name] if name in RIGHTS else PAGES[name]
     if right.role == ANYBODY:
         return True
-    return account is not None and RANK[account["role"]] >= RANK[right.role]
+    return has_role(account, right.role)
+
+
+def may_see(account: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
+    """Whether somebody may see this result (a row of ``query.one``): a published one everybody may."""
+    return found["state"] == tables.PUBLISHED or may_see_unpublished(account, found)
+
+
+def may_see_unpublished(account: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
+    """Whether somebody may see it in any state, and who uploaded it: reviewers, and that account itself."""
+    if account is None:
+        return False
+    return has_role(account, "reviewer") or found.get("uploaded_by") == account["name"]

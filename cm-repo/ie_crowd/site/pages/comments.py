@@ -57,7 +57,7 @@ def _comment(request: Request, typed: Typed, about: str | None) -> Response:
     said = form_routes.refused(comments.comment, request.app.state.store, account, typed["text"], about)
     if said:
         return _page(request, about, typed, {"text": said}, 422)
-    trusted = accounts.RANK[account["role"]] >= accounts.RANK["reviewer"]
+    trusted = accounts.has_role(account, "reviewer")
     return session.done(request, _path(about), "comment-shown" if trusted else "comment-waits")
 
 

@@ -14,7 +14,8 @@ from ie_crowd.ranking import compare
 from ie_crowd.ranking.compare import Row
 from ie_crowd.site.api import exports
 from ie_crowd.site.charts import svg
-from ie_crowd.site.pages.result import PREFIX, may_see
+from ie_crowd.site.middleware.permissions import may_see
+from ie_crowd.site.pages.result import PREFIX
 from ie_crowd.site.rendering import result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query

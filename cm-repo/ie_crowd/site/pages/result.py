@@ -15,11 +15,12 @@ from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import checklists, verdict
 from ie_crowd.check.finding import STATES
 from ie_crowd.check.verdict import Group, Verdict
+from ie_crowd.site.middleware import permissions
 from ie_crowd.site.rendering import result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import Filter
-from ie_crowd.store.people import accounts, comments, moderation
+from ie_crowd.store.people import comments, moderation
 
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
 MOST_BESIDE = 12  # results of a contest whose comparisons the static copy holds
@@ -39,15 +40,6 @@ def identify(request: Request) -> str:
     return found[0]
 
 
-def may_see(account: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
-    """Published results are for all; those that wait or are quarantined for reviewers, and for who uploaded them."""
-    if found["state"] == tables.PUBLISHED:
-        return True
-    if account is None:
-        return False
-    return accounts.RANK[account["role"]] >= accounts.RANK["reviewer"] or found.get("uploaded_by") == account["name"]
-
-
 def result(request: Request) -> Response:
     """The page of one result, in whatever state it is."""
     state = request.app.state
@@ -58,8 +50,10 @@ def result(request: Request) -> Response:
     account = getattr(request.state, "account", None)
     if found["state"] == tables.WITHDRAWN:
         return render(request, "result_gone.html.j2", 410, row=found)
-    if not may_see(account, found):
+    if not permissions.may_see(account, found):
         return render(request, "result_hidden.html.j2", 404, row=found)
+    if not permissions.may_see_unpublished(account, found):
+        found["uploaded_by"] = None  # somebody may publish under no name
     document = result_files.parsed(state.store, result_id)
     by = state.content.challenges.get(found["challenge"]) or records.known(found["challenge"])
     judged, shown = state.cached.get(("verdict", result_id), lambda: _judged(found, document, by, state), 0)
@@ -146,7 +140,7 @@ def original(request: Request) -> Response:
     result_id = identify(request)
     found = query.one(state.store, result_id)
     content = query.original(state.store, result_id) if found is not None else None
-    if found is None or content is None or not may_see(getattr(request.state, "account", None), found):
+    if found is None or content is None or not permissions.may_see(getattr(request.state, "account", None), found):
         raise HTTPException(404, "There is no such file.")
     name = f'attachment; filename="result-{result_id[:12]}.json"'
     return Response(content, media_type="application/json", headers={"Content-Disposition": name})

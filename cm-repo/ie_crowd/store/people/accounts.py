@@ -202,11 +202,16 @@ def log_out(engine: Engine, secret: str) -> None:
         connection.execute(delete(tables.session).where(tables.session.c.sha256 == _hash(secret)))
 
 
+def has_role(account: Mapping[str, Any] | None, role: str) -> bool:
+    """Whether the account's role is that one or a higher one; nobody has none."""
+    return account is not None and RANK[account["role"]] >= RANK[role]
+
+
 def need(account: Mapping[str, Any] | None, role: str) -> None:
     """Raise PermissionError unless the account's role is that one or a higher one."""
     if account is None:
         raise PermissionError("log in first")
-    if RANK[account["role"]] < RANK[role]:
+    if not has_role(account, role):
         raise PermissionError(f"this needs the role {role}; {account['name']} is {account['role']}")
 
 

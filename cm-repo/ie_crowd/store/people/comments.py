@@ -47,7 +47,7 @@ def comment(engine: Engine, account: Mapping[str, Any], text: str, result_id: st
     """
     accounts.need(account, "contributor")
     kept, at, table = clean(text), audit.now(), tables.comment
-    trusted = accounts.RANK[account["role"]] >= accounts.RANK["reviewer"]
+    trusted = accounts.has_role(account, "reviewer")
     with database.writing(engine) as connection:
         key = None if result_id is None else _result(connection, result_id, tables.PUBLISHED)["pk"]
         same = (table.c.account_pk == account["pk"]) & (table.c.text == kept)
