@@ -49,7 +49,7 @@ class Recipe:
             pieces = string.Formatter().parse(argument)
             filled.append("".join(text + _value(name, values, config) for text, name, _, _ in pieces))
         if filled[:2] == ["python", "-m"]:
-            return [sys.executable, "-P", str(Path(__file__).with_name("run_module.py")), *filled[2:]]
+            return [sys.executable, "-P", str(Path(__file__).parents[1] / "run_module.py"), *filled[2:]]
         return [sys.executable, *filled[1:]] if filled[0] == "python" else filled
 
 
