@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, null, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, null, select
 
 from ie_crowd.result.aggregate import mean_sd_ci95
 from ie_crowd.store import database, tables
@@ -13,7 +13,26 @@ from ie_crowd.store.filters import MOST_ROWS, Chosen, Filter, labels_order, metr
 from ie_crowd.store.standings import shown_labels
 
 MOST_POINTS = 5000
-AXES = ("labels", "created", "published", "wall_seconds", "cores", "memory_bytes", "completed")
+
+
+class Axis(NamedTuple):
+    """An axis that is no metric: where its values are, what it shows in words, and the unit they are stored in."""
+
+    column: ColumnElement[Any]
+    text: str
+    unit: str = "1"
+
+
+DAY, SECONDS, BYTES = "day", "s", "B"
+AXES = {
+    "labels": Axis(tables.contest.c.labels, "labelled examples"),
+    "created": Axis(tables.result.c.created, "day made", DAY),
+    "published": Axis(tables.result.c.published, "day published", DAY),
+    "wall_seconds": Axis(tables.result.c.wall_seconds, "time of all runs (s)", SECONDS),
+    "cores": Axis(tables.machine.c.cores, "logical cores"),
+    "memory_bytes": Axis(tables.machine.c.memory_bytes, "memory (GiB)", BYTES),
+    "completed": Axis(tables.result.c.completed, "completed runs"),
+}
 
 
 def points(engine: Engine, asked: Filter, x: str, y: str, *, most: int = 1000) -> dict[str, Any]:
@@ -49,8 +68,6 @@ def points(engine: Engine, asked: Filter, x: str, y: str, *, most: int = 1000) -
 def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> Iterator[tuple[Any, ...]]:
     """Key, id, submitter, dataset, labels, division, method, x and y (None for a metric) of these results."""
     result, contest, machine = tables.result.c, tables.contest.c, tables.machine.c
-    columns = {**{name: result[name] for name in ("created", "published", "wall_seconds", "completed")}}
-    columns |= {"labels": contest.labels, "cores": machine.cores, "memory_bytes": machine.memory_bytes}
     query = (
         select(
             result.pk,
@@ -60,8 +77,8 @@ def _described(connection: Connection, keys: Sequence[int], x: str, y: str) -> I
             contest.labels,
             contest.division,
             contest.method,
-            columns.get(x, null()),
-            columns.get(y, null()),
+            AXES[x].column if x in AXES else null(),
+            AXES[y].column if y in AXES else null(),
         )
         .select_from(tables.result)
         .join(tables.contest, contest.pk == result.contest_pk)

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("starlette")
 from ie_crowd.challenge import load
-from ie_crowd.store import audit, insert
+from ie_crowd.store import audit, chart_data, insert
 from ie_crowd.store.people import accounts, comments, moderation
 from sites import client
 from toy_challenge.documents import identified, text, toy
@@ -154,8 +154,19 @@ def test_any_two_axes(site):
     (drawn,) = re.findall(r'<svg class="chart".*?</svg>', page.text)
     assert drawn.count('class="mark') == 5
     assert shown(page)
-    for axis in ("created", "wall_seconds", "cores", "memory_bytes", "completed"):
+    offered = re.findall(
+        r'<option value="([^"]+)"', re.search(r'<select name="x">.*?</select>', page.text, re.DOTALL)[0]
+    )
+    assert set(chart_data.AXES) < set(offered), "what can be asked for can be chosen"
+    for axis in chart_data.AXES:
         assert '<svg class="chart"' in site.get(f"/results?view=chart&x={axis}&y={MAE}").text
+
+
+@pytest.mark.parametrize("axis", ["created", "published"])
+def test_an_axis_of_days_has_dates_on_it(site, axis):
+    (drawn,) = re.findall(r'<svg class="chart".*?</svg>', site.get(f"/results?view=chart&x={axis}&y={MAE}").text)
+    assert re.search(r"<text[^>]*>20[0-9]{2}-[0-9]{2}-[0-9]{2}</text>", drawn)
+    assert not re.search(r"<text[^>]*>7[0-9]{2},?[0-9]{3}", drawn), "days are not counted from the year 1"
 
 
 # One result

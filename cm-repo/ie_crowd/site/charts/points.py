@@ -9,18 +9,10 @@ from typing import Any, NamedTuple
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.site.charts import svg
 from ie_crowd.site.rendering import present
+from ie_crowd.store.chart_data import AXES, BYTES, DAY
 
 WIDTH, HEIGHT = 900, 480
 LEFT, RIGHT, TOP, BOTTOM = 76, 22, 16, 56
-# Axes that are no metrics: their words and unit.
-AXES = {
-    "labels": "labelled examples",
-    "wall_seconds": "time of all runs (s)",
-    "cores": "logical cores",
-    "memory_bytes": "memory (GiB)",
-    "completed": "completed runs",
-    "created": "day made",
-}
 
 
 class Points(NamedTuple):
@@ -34,7 +26,7 @@ class Points(NamedTuple):
 def says(axis: str, rules: Challenge) -> str:
     """What an axis shows, with its unit."""
     if axis in AXES:
-        return AXES[axis]
+        return AXES[axis].text
     unit = present.in_unit(rules.metrics[axis].unit) if axis in rules.metrics else ""
     return f"{axis} ({unit})" if unit else axis
 
@@ -82,14 +74,15 @@ def number(value: Any, axis: str) -> float | None:
     """A value as a place on its axis; None for one that has none ("all" labels)."""
     if value is None or value == "all":
         return None
-    if axis in ("created", "published"):
+    unit = AXES[axis].unit if axis in AXES else ""
+    if unit == DAY:
         return float(date.fromisoformat(str(value)[:10]).toordinal())
-    return float(value) / 2**30 if axis == "memory_bytes" else float(value)
+    return float(value) / 2**30 if unit == BYTES else float(value)
 
 
 def _axis(values: list[float], name: str, start: float, end: float) -> svg.Axis:
     """The axis of a chart: days, or numbers on a linear or a logarithmic scale, whichever spreads them."""
-    if name != "created":
+    if name not in AXES or AXES[name].unit != DAY:
         return svg.logarithmic(values, start, end) if svg.spread_out(values) else svg.linear(values, start, end)
     low, high = min(values), max(values)
     days = dict.fromkeys(round(low + (high - low) * step / 4) for step in range(5))

@@ -22,7 +22,6 @@ from ie_crowd.store import audit, chart_data, export, query, standings
 from ie_crowd.store.tables import PUBLISHED
 
 MOST_SUGGESTED = 200  # submitters in the list of suggestions of the filter
-X_AXES = ("labels", "created", "wall_seconds", "cores", "memory_bytes")
 SAMPLE = 25  # rows of the table behind a chart that are shown at once
 
 
@@ -143,7 +142,7 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
     rules: Challenge = state.content.rules
     chosen = wanted.filter(rules.id)
     choices = {
-        "x": [(axis, chart_points.says(axis, rules)) for axis in (*X_AXES, *rules.metrics)],
+        "x": [(axis, chart_points.says(axis, rules)) for axis in (*chart_data.AXES, *rules.metrics)],
         "y": [(name, chart_points.says(name, rules)) for name in rules.metrics],
     }
     values = {**values, "shape": svg.legend_marker}

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from ie_crowd.formats import humanize
+from ie_crowd.store.chart_data import AXES, BYTES, DAY, SECONDS
 
 # state: (sign, words). The sign tells the states apart without colour.
 STATES = {
@@ -92,11 +93,12 @@ def scalar(found: Any) -> str:
 
 def axis_value(found: Any, axis: str, unit: str) -> str:
     """A value of a chart's axis."""
-    if axis in ("created", "published"):
+    stored = AXES[axis].unit if axis in AXES else ""
+    if stored == DAY:
         return day(found)
-    if axis == "wall_seconds":
+    if stored == SECONDS:
         return humanize.duration(found)
-    if axis == "memory_bytes":
+    if stored == BYTES:
         return humanize.size(found)
     return scalar(found) if not unit else value(found, unit)
 
