@@ -50,10 +50,13 @@ class Pose(nn.Module):
 def resample(images: Tensor, grid: Tensor) -> Tensor:
     """Bilinear values of images (N, channels, height, width) at the places of a grid (N, H, W, 2), as `F.grid_sample`
     reads them; beyond the border its values go on. Returns (N, channels, H, W).
+
+    A place that is NaN, as in a training that diverges, is read in the middle, with no gradient.
     """
     if images.is_cuda and torch.is_grad_enabled():  # there the gradient of grid_sample differs from run to run
         return resample_by_products(images, grid)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    # Its gradient on the CPU takes NaN for an address outside memory, and the process dies. What is finite stays as it is.
+    return F.grid_sample(images, torch.nan_to_num(grid), padding_mode="border", align_corners=False)
 
 
 def resample_by_products(images: Tensor, grid: Tensor) -> Tensor:

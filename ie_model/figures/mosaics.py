@@ -5,10 +5,6 @@ Each is one mosaic with names along its edges. Images come from the validation s
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("Agg")  # before pyplot: no display is needed
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch

@@ -11,10 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")  # before pyplot: no display is needed
-
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes

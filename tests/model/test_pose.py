@@ -123,3 +123,25 @@ def test_the_pose_is_learned():
     train._descend(optimiser, result.loss)
     assert not torch.equal(model.decoder.pose.weight, before)
     assert math.isfinite(result.loss.item())
+
+
+def test_places_that_are_not_numbers_do_not_end_the_process():
+    """What finite places give, and their gradients, keep every bit."""
+    draw = torch.Generator().manual_seed(3)
+    images, grid = torch.rand(2, 1, 8, 8, generator=draw), 3 * torch.rand(2, 8, 8, 2, generator=draw) - 1.5
+
+    def moved(resample, places):
+        x, at = images.clone().requires_grad_(), places.clone().requires_grad_()
+        resample(x, at).square().sum().backward()
+        return x.grad, at.grad
+
+    plain = moved(lambda x, at: F.grid_sample(x, at, padding_mode="border", align_corners=False), grid)
+    assert all(torch.equal(a, b) for a, b in zip(moved(pose.resample, grid), plain, strict=True))
+    for bad in (math.nan, math.inf, -math.inf):
+        broken = grid.clone()
+        broken[0] = bad
+        x, at = moved(pose.resample, broken)
+        assert torch.equal(at[1], plain[1][1])
+        assert torch.equal(x[1], plain[0][1])
+        assert x.isfinite().all()
+        assert (at[0] == 0).all()
