@@ -193,7 +193,7 @@ _ENTRY = exactly(
 )  # fmt: skip
 _METRIC = exactly(
     name=TEXT, what=TEXT, unit=TEXT, direction=TEXT, low=NUMBER, high=NUMBER, chance=NUMBER, recompute=NUMBER,
-    rerun=NUMBER,
+    rerun=NUMBER, since=INTEGER,
 )  # fmt: skip
 _TASK = exactly(
     dataset=TEXT, supervision=TEXT, labels=array(LABELS_SHOWN), metrics=array(TEXT), closed=by_name(TEXT),

@@ -143,7 +143,7 @@ TABLES: dict[str, Table] = {
     ),
     "definitions": Table(
         "the challenge's metrics",
-        ("name", "what", "unit", "direction", "low", "high", "chance", "recompute", "rerun"),
+        ("name", "what", "unit", "direction", "low", "high", "chance", "recompute", "rerun", "since"),
         lambda call: challenge.definitions(call.request.app.state.content.rules),
     ),
     "checklists": Table(
