@@ -94,11 +94,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; the settings of `train` are the fields of Config."""
-    about = __doc__.split("\n\n")
+    about = (__doc__ or "").split("\n\n")  # PYTHONOPTIMIZE=2 leaves no docstring
     parser = Parser(
         prog="ie-model",
         description=about[0],
-        epilog="examples:\n" + about[1],
+        epilog="examples:\n" + about[1] if about[1:] else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ie_model {__version__}")

@@ -55,7 +55,7 @@ def resample(images: Tensor, grid: Tensor) -> Tensor:
     """
     if images.is_cuda and torch.is_grad_enabled():  # there the gradient of grid_sample differs from run to run
         return resample_by_products(images, grid)
-    # Its gradient on the CPU takes NaN for an address outside memory, and the process dies. What is finite stays as it is.
+    # On the CPU its gradient makes an address of NaN, and the process dies. What is finite keeps its bits.
     return F.grid_sample(images, torch.nan_to_num(grid), padding_mode="border", align_corners=False)
 
 

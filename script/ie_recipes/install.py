@@ -241,8 +241,11 @@ def _pip(packages: list[str], quiet: bool, say: Say, index: str | None = None) -
     command = [sys.executable, "-P", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     command += ["--quiet"] if quiet else []
     command += [f"--index-url={index}"] if index else []
+    # A user's `user = true` is refused by pip inside a virtual environment, which is where this installs.
+    own_prefix = sys.prefix != sys.base_prefix or (Path(sys.prefix) / "conda-meta").is_dir()
+    inside = {"PIP_USER": "0"} if own_prefix else {}
     # not in the current folder, where a pip.py may lie
-    return processes.run([*command, *packages], cwd=HERE, env=own_code.environment())
+    return processes.run([*command, *packages], cwd=HERE, env=own_code.environment() | inside)
 
 
 def _ended(code: int) -> Outcome:

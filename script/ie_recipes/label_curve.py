@@ -100,7 +100,7 @@ def draw(results: Iterable[tuple[str, Mapping[str, Any]]], out: Sequence[Path]) 
 
 def main(argv: Sequence[str]) -> int:
     """The command line; what is wrong is one line and exit code 2."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], allow_abbrev=False)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("results", nargs="+", metavar="[METHOD=]FOLDER", help="a results folder with its result.json")
     parser.add_argument("--out", type=Path, action="append", required=True, help="PNG or SVG to write; may be repeated")
     options = parser.parse_args(argv)

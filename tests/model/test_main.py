@@ -236,3 +236,11 @@ def test_a_config_file_gives_the_settings_that_no_flag_does(finished, tmp_path):
     code, _, err = run("train", "--config=nowhere.json", "--outdir=never", cwd=tmp_path)
     assert (code, err.count("\n")) == (2, 1)
     assert "nowhere.json: not a configuration" in err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["info"], ["train", "--help"]])
+def test_python_without_docstrings(tmp_path, monkeypatch, words):
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    code, out, err = run(*words, cwd=tmp_path)
+    assert (code, err) == (0, "")
+    assert out

@@ -324,6 +324,14 @@ def test_the_command_of_pip(monkeypatch):
     assert "break-system-packages" not in source.split('"""', 2)[2]
 
 
+def test_pip_that_installs_for_the_user_alone_installs_into_the_environment(tmp_path, monkeypatch):
+    """The real pip in this virtual environment, which refuses `user = true` of a configuration."""
+    (tmp_path / "pip.conf").write_text("[install]\nuser = true\nno-index = true\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_USER", "1")
+    assert install._pip([f"pyyaml=={install.installed('pyyaml')}"], True, lambda line: None) == 0
+
+
 @pytest.mark.parametrize(
     ("config", "names"),
     [
