@@ -61,13 +61,15 @@ class Request:
                 supervision=self.supervision,
                 smoke=self.smoke,
                 open=self.open,
-                labels=self.labels,
-                epochs=self.epochs,
-                threads=self.run_threads(),
+                **self.settings(),
             )
             .to_dict()
         )
         return config
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of a run that flags give, by name, for ie_model's config and its command line alike."""
+        return {"labels": self.labels, "epochs": self.epochs, "threads": self.run_threads()}
 
     def run_threads(self) -> int | None:
         """The threads of each run. Of several runs one core each is fastest, whatever the machine; None: the default.
@@ -119,9 +121,7 @@ class Request:
         recipe = ["_open"] if self.open else []
         supervision = [] if self.references else [f"_{self.supervision}"]
         tags = " ".join(["reproduce ie-repr", self.dataset, *supervision, *method, *recipe, *size])
-        values = {
-            key: getattr(self, key) for key in ("labels", "seeds", "epochs", "threads", "device", "data", "outdir")
-        }
+        values = {flag: getattr(self, flag) for flag in FLAGS if flag != "quiet"}
         defaults = {field.name: field.default for field in fields(self)}
         defaults["seeds"] = FULL_SEEDS if self.full else defaults["seeds"]
         given = [f"--{key}={value}" for key, value in values.items() if value != defaults[key]]

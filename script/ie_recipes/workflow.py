@@ -136,8 +136,9 @@ class Flow:
         if status != "trained":
             request = self.request
             presets = [f"--{name}" for name in ("open", "smoke") if getattr(request, name)]
-            values = {"labels": request.labels, "epochs": request.epochs, "threads": request.run_threads()}
-            given = [f"--{key}={value}" for key, value in values.items() if value is not None]
+            given = [
+                f"--{key.replace('_', '-')}={value}" for key, value in request.settings().items() if value is not None
+            ]
             task = [f"--{key}={getattr(request, key)}" for key in ("method", "dataset", "supervision")]
             seeds = [f"--seed={n}", f"--label-seed={n}"]
             arguments = [*task, *given, *presets, *seeds, f"--outdir=runs/{n}"]
