@@ -21,10 +21,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ie_model.config import DEVICES as KINDS
 from ie_model.device import probes
 from ie_model.device.probes import Gpus
 
-KINDS = ("cpu", "cuda", "rocm", "mps")
 REQUESTS = ("auto", *KINDS)
 LABELS = {"cuda": "an NVIDIA GPU", "rocm": "an AMD GPU with ROCm", "mps": "Apple's GPU"}
 # What hides a GPU from torch. HIP honours CUDA's variable as well.

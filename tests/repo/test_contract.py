@@ -5,10 +5,12 @@ import dataclasses
 
 import pytest
 import yaml
+from ie_recipes import flags, install
 from paths import ROOT
 
-from ie_model.config import BEFORE, DATASETS, METHODS, SUPERVISIONS, Config
+from ie_model.config import BEFORE, DATASETS, DEVICES, METHODS, SUPERVISIONS, Config
 from ie_model.data import fetch
+from ie_model.device import detect
 
 RULES = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
 PER_RUN = {"seed", "label_seed"}
@@ -61,6 +63,17 @@ def test_every_data_set_is_fetched_or_drawn():
 
 def test_the_rules_know_the_same_data_sets():
     assert set(RULES["datasets"]) == set(RULES["splits"]) == set(DATASETS)
+
+
+def test_the_recipes_know_the_same_devices():
+    # they name them themselves, since they answer before ie_model can be imported
+    assert set(flags.DEVICES) - {"auto"} == set(install.KINDS) == set(detect.KINDS) == set(DEVICES)
+    assert set(detect.LABELS) == set(detect.HIDING) == set(DEVICES) - {"cpu"}
+    for recipe in ("detect-ie-device", "get-ie-deps"):
+        meta = yaml.safe_load((ROOT / "script" / recipe / "_cm.yaml").read_text(encoding="utf-8"))
+        assert set(DEVICES) <= set(meta["variations"]), recipe
+    (asked,) = [one for one in meta["deps"] if one["tags"] == "detect,ie-device"]
+    assert set(asked["skip_if_env"]["CM_IE_DEVICE"]) == set(DEVICES)
 
 
 @pytest.mark.parametrize(("package", "stranger"), [("ie_model", "ie_crowd"), ("cm-repo/ie_crowd", "ie_model")])
