@@ -179,7 +179,7 @@ def test_recipes_whose_output_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setenv("CM_CORE_SKIP_INTERNAL_REPOS", "yes")
     register(Path(os.environ["CM_REPOS"]), ROOT)
     cm = shlex.quote(str(Path(sys.executable).with_name("cm")))
-    whole = f"{cm} run script 'evaluate ie-repr' --result=$RESULT"
+    whole = f"{cm} run script 'evaluate ie-repr' --result={shlex.quote(str(RESULT))}"
     normal = shell(whole, tmp_path)[0]
     assert normal in (0, 1)
     assert shell(f"{whole} 2>/dev/full", tmp_path)[0] in (normal, 120)  # 120: Python's own, for cm's last line

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import site
 import subprocess
 import sys
 import urllib.request
@@ -35,6 +36,19 @@ CONSOLE, BY_NAME = "console", "-m"
 def dependencies():
     """The top-level modules of what is installed here."""
     return {name for name in importlib.metadata.packages_distributions() if re.fullmatch(r"[A-Za-z_]\w*", name)}
+
+
+def named_by_pth():
+    """Modules that a .pth file of this environment may import before the first line of ours."""
+    places = [Path(place) for place in site.getsitepackages() if Path(place).is_dir()]
+    lines = [
+        line
+        for place in places
+        for file in place.glob("*.pth")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.startswith(("import ", "import\t"))
+    ]
+    return {name for name in dependencies() if any(re.search(rf"\b{name}\b", line) for line in lines)}
 
 
 def shadowed(form):
@@ -243,9 +257,8 @@ def test_processes_that_validate_import_nothing_from_the_current_folder(pwned, t
 @pytest.mark.parametrize("parts", [":{root}:{crowd}", "{root}::{crowd}", "{root}:{crowd}:"])
 def test_an_empty_part_of_pythonpath_is_not_the_current_folder(pwned, tmp_path, parts):
     here = tmp_path / "hostile"
-    fill(
-        here, dependencies() - {"ie_model", "ie_crowd"}
-    )  # of the standard library Python itself has loaded some by then
+    # of the standard library Python itself has loaded some by then, and what a .pth file of its own names
+    fill(here, dependencies() - {"ie_model", "ie_crowd"} - named_by_pth())
     path = parts.format(root=ROOT, crowd=ROOT / "cm-repo")
     assert run([sys.executable, "-m", "ie_crowd", "schema"], here, PYTHONPATH=path).returncode == 0
     done = run([sys.executable, "-m", "ie_model", "info"], here, PYTHONPATH=path)
