@@ -14,7 +14,7 @@ from typing import Any
 
 from ie_model.config import DATASETS, Config
 from ie_model.data import fetch
-from ie_model.device import detect
+from ie_model.device import detect, limits
 
 PARTS = ("step", "matmul", "startup", "grid", "time-to-error")
 DEFAULT = ("step", "matmul", "startup")
@@ -105,9 +105,7 @@ def run(options: argparse.Namespace) -> None:
 def _measure(
     part: str, config: Config, folder: Path | None, options: argparse.Namespace, say: Callable[[str], None]
 ) -> Any:
-    from ie_model.run import processes
-
-    counts = options.threads or sorted({1, processes.cores()})
+    counts = options.threads or sorted({1, limits.cores()})
     if part == "step":
         from ie_model.bench import step
 
@@ -123,7 +121,7 @@ def _measure(
     if part == "grid":
         from ie_model.bench import grid
 
-        return grid.measure(config, folder, processes.cores(), options.grid_images, min(options.repeats, 3), say)
+        return grid.measure(config, folder, limits.cores(), options.grid_images, min(options.repeats, 3), say)
     if part == "time-to-error":
         from ie_model.bench import time_to_error
 
@@ -144,13 +142,12 @@ def machine(found: detect.Device) -> dict[str, Any]:
     from importlib.metadata import version
 
     from ie_model.device import probes
-    from ie_model.run import processes
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "device": dataclasses.asdict(found),
         "cpu": probes.cpu_name(),
-        "cores": processes.cores(),
+        "cores": limits.cores(),
         "load_at_start": load,
         "python": platform.python_version(),
         "torch": version("torch"),

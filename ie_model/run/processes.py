@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Generator, Sequence
 
 import psutil
 
+from ie_model.device import limits
+
 POLL_SECONDS = 0.05
 PROGRAM_BYTES = 800_000_000  # of a process that has loaded torch and nothing else
 IMAGES_COPIES = 3  # the images of a run, and what its evaluation makes of them
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def how_many(runs: int, threads: int, device: str, image_bytes: int) -> int:
@@ -24,8 +20,11 @@ def how_many(runs: int, threads: int, device: str, image_bytes: int) -> int:
     the work. image_bytes: what the training images of one take as floats."""
     if device != "cpu":
         return 1
-    room = psutil.virtual_memory().available // (PROGRAM_BYTES + IMAGES_COPIES * image_bytes)
-    return max(1, min(runs, cores() // threads, room))
+    free = psutil.virtual_memory().available
+    if (below := limits.memory_room()) is not None:
+        free = min(free, below)
+    room = free // (PROGRAM_BYTES + IMAGES_COPIES * image_bytes)
+    return max(1, min(runs, limits.cores() // threads, room))
 
 
 def together(
