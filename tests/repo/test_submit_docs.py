@@ -11,7 +11,7 @@ pytest.importorskip("starlette")
 from ie_crowd import __main__ as command_line
 from ie_crowd.cli import submit
 from ie_crowd.site.api import endpoint, openapi, upload
-from ie_crowd.store import rejected_uploads
+from ie_crowd.store import records, rejected_uploads
 from ie_crowd.submit import client
 from toy_challenge.make import RULES, write_folder
 
@@ -38,6 +38,7 @@ def test_there_are_commands_and_the_limits_are_the_codes():
     assert len(COMMANDS) == 4
     assert f"{endpoint.UPLOADS[0]} uploads an hour" in DOCS
     assert endpoint.UPLOADS[1] == 3600
+    assert f"more than {records.LIMITS.size // 2**20} MiB" in DOCS
     assert f"the newest {rejected_uploads.MOST:,} are kept" in DOCS
     assert client.TRIES == 5
     assert "tried five times" in DOCS

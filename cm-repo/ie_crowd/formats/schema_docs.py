@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ie_crowd.formats import schema
+from ie_crowd.formats import schema, strict
 
 INTRODUCTION = """\
 <!-- Made by `ie-crowd schema --markdown`; change result.schema.json, not this page. -->
@@ -15,8 +15,8 @@ INTRODUCTION = """\
 
 {description}
 
-What is read is bounded before it is understood: UTF-8 without a byte order mark, at most 4 MiB, 12 levels, 100,000
-values and 4,000 characters a string; NaN, Infinity, duplicate keys, unknown keys, control and text-direction characters
+What is read is bounded before it is understood: UTF-8 without a byte order mark, {bounds}
+characters a string; NaN, Infinity, duplicate keys, unknown keys, control and text-direction characters
 are refused. `ie-crowd check FOLDER` says what is wrong, in one line each. All keys are required; what is not
 known is null, where null is allowed.
 
@@ -65,7 +65,12 @@ def markdown(version: int = schema.SCHEMA_VERSION) -> str:
     assert isinstance(whole, Mapping)
     sections = {key: list(_fields(key, node))[1:] for key, node in whole["properties"].items()}
     names = {key: f"[`{key}`](#{key})" if fields else f"`{key}`" for key, fields in sections.items()}
-    lines = [INTRODUCTION.format(description=whole["description"], version=version), "## Top level", "", *_HEAD]
+    limits = strict.RESULT
+    bounds = (
+        f"at most {limits.size // 2**20} MiB, {limits.depth} levels, {limits.values:,}\nvalues and {limits.string:,}"
+    )
+    introduction = INTRODUCTION.format(description=whole["description"], version=version, bounds=bounds)
+    lines = [introduction, "## Top level", "", *_HEAD]
     lines += [_row(names[key], node) for key, node in whole["properties"].items()]
     for key, fields in sections.items():
         if fields:

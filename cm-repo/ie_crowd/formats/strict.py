@@ -38,6 +38,7 @@ class Limits:
 
 
 RESULT = Limits()
+UPLOAD = Limits(size=2**20)  # of a result.json that a store takes, from an upload or a folder
 RUN = Limits(size=256 * 2**10, depth=8, values=5_000)
 RULES = Limits(size=256 * 2**10, depth=12, values=20_000)
 

@@ -135,11 +135,7 @@ def rows_of(connection: Connection, keys: Sequence[int], metrics: Sequence[str] 
     query = (
         select(
             result.pk,
-            *(result[name] for name in ("id", "state", "received", "published", "created")),
-            *(c[name] for name in ("challenge", "dataset", "supervision", "labels", "division", "method")),
-            tables.submitter.c.name.label("submitter"),
-            *(machine[name] for name in ("cpu_model", "architecture", "cores", "memory_bytes", "accelerator")),
-            *(result[name] for name in ("os", "variant", "runs", "completed", "wall_seconds", "place")),
+            *(column.label(name) for name, column in tables.LISTED.items()),
         )
         .select_from(tables.result)
         .join(tables.contest, c.pk == result.contest_pk)

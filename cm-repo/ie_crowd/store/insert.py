@@ -137,23 +137,15 @@ def _insert(
     metrics = _numbers(connection, tables.metric, [(name,) for one in batch for _, name, _ in one.values], by=1)
     rows = [
         {
-            "id": one.id,
+            **{name: value for name, value in one._asdict().items() if name in tables.result.c},
             "state": states[one.id],
             "received": at,
             "published": at if states[one.id] == tables.PUBLISHED else None,
-            "created": one.created,
             "contest_pk": contests[one.contest],
             "submitter_pk": people[(one.submitter,)] if one.submitter else None,
             "machine_pk": machines[one.machine[:1]],
             "account_pk": None if account is None else account["pk"],
-            "rules_version": one.rules_version,
-            "judged_version": one.judged_version,
-            "variant": one.variant,
-            "os": one.os,
             "runs": len(one.runs),
-            "completed": one.completed,
-            "wall_seconds": one.wall_seconds,
-            "values_sha256": one.values_sha256,
             "place": places.get(one.id),
         }
         for one in batch

@@ -38,9 +38,7 @@ def results(
     metrics: Sequence[str] = (),
     state: str = tables.PUBLISHED,
 ) -> Page:
-    """A page of results: id, state, received, published, created, challenge, dataset, supervision, labels, division,
-    method, submitter, cpu_model, architecture, cores, memory_bytes, accelerator, os, variant, runs, completed,
-    wall_seconds, place, and metrics: {name: {mean, sd, n, ci95}} of those asked for.
+    """A page of results: the columns of ``tables.LISTED``, and metrics: {name: {mean, sd, n, ci95}} of those asked for.
 
     ``sort`` is one of SORTS or the name of a metric: then only results that have it are listed. What is not published
     has no summary: no metrics, and no order by one. Raises ValueError for a sort, page, size or state that cannot be.

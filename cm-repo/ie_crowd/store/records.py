@@ -20,7 +20,7 @@ from ie_crowd.formats import canonical_json, schema, strict, usernames
 from ie_crowd.result.aggregate import aggregate
 from ie_crowd.store.tables import ALL_LABELS
 
-LIMITS = strict.Limits(size=2**20)
+LIMITS = strict.UPLOAD
 
 
 class Reason(NamedTuple):

@@ -8,6 +8,9 @@ thing: challenge, data set, supervision, number of labels, division.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -114,6 +117,14 @@ result = Table(
     Index("ix_result_machine", "machine_pk", "state", "contest_pk", "submitter_pk"),
     CheckConstraint("state IN ('valid', 'quarantined', 'published', 'withdrawn')", name="state"),
 )
+# What a list shows of a result, in this order: the rows of pages, of the API and of its exports.
+LISTED: Mapping[str, Column[Any]] = {
+    **{name: result.c[name] for name in ("id", "state", "received", "published", "created")},
+    **{name: contest.c[name] for name in ("challenge", "dataset", "supervision", "labels", "division", "method")},
+    "submitter": submitter.c.name,
+    **{name: machine.c[name] for name in ("cpu_model", "architecture", "cores", "memory_bytes", "accelerator")},
+    **{name: result.c[name] for name in ("os", "variant", "runs", "completed", "wall_seconds", "place")},
+}
 original = Table(
     "original",
     metadata,

@@ -15,11 +15,11 @@ from ie_crowd.challenge import load
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import integrity
 from ie_crowd.check.finding import Item
-from ie_crowd.formats import canonical_json, humanize, upgrade, usernames
+from ie_crowd.formats import canonical_json, humanize, strict, upgrade, usernames
 from ie_crowd.result import provenance
 
 KEEP = object()  # the name that the result has
-LARGEST = 2**20  # bytes of a result.json that a store takes
+LARGEST = strict.UPLOAD.size
 WIDTH = 13  # of the column with the names of the parts
 _TEXTS = (".json", ".jsonl", ".txt")  # below runs/: written by a machine for itself, so looked at before they go out
 

@@ -11,7 +11,7 @@ from ie_crowd.ranking import compare
 from ie_crowd.store import chart_data, database, export, insert, query, standings, tables
 from ie_crowd.store.filters import ANY, Filter
 from ie_crowd.store.people import accounts, moderation
-from sqlalchemy import event
+from sqlalchemy import event, select
 from toy_challenge.documents import MACHINES, text, toy
 from toy_challenge.make import RULES
 
@@ -315,3 +315,15 @@ def test_nothing_in_an_empty_store(engine):
         query.results(engine, sort=MAE)
     with database.reading(engine) as connection:
         assert connection.execute(tables.result.select()).all() == []
+
+
+def test_a_row_has_what_is_listed_and_a_tombstone_keeps_none_of_it(engine, filled):
+    (row,) = query.results(engine, Filter(submitter="Cyd")).rows
+    assert list(row) == [*tables.LISTED, "metrics"]
+    assert list(next(iter(export.export(engine, "results")))) == list(tables.LISTED)
+    accounts.add(engine, "Boss", "operator")
+    moderation.withdraw(engine, row["id"], accounts.accounts(engine)[0], "asked for")
+    result = tables.result.c
+    with database.reading(engine) as connection:
+        left = connection.execute(select(tables.result).where(result.id == row["id"])).mappings().one()
+    assert [name for name in tables.LISTED if name in left and left[name] is not None and result[name].nullable] == []

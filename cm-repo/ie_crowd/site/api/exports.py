@@ -24,7 +24,7 @@ from ie_crowd.site.api import challenge, results
 from ie_crowd.site.api.challenge import AXES, METRIC
 from ie_crowd.site.api.operations import FILTERS, ID, PREFIX, Answer, Call, Operation, Parameter, array, exactly
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.store import chart_data, export, standings
+from ie_crowd.store import chart_data, export, standings, tables
 from ie_crowd.store.people import comments
 
 AT_ONCE = 2
@@ -93,11 +93,7 @@ _CONTEST = ("challenge", "dataset", "supervision", "labels", "division")
 TABLES: dict[str, Table] = {
     "results": Table(
         "published results",
-        (
-            *("id", "state", "received", "published", "created", *_CONTEST, "method", "submitter", "cpu_model"),
-            *("architecture", "cores", "memory_bytes", "accelerator", "os", "variant", "runs", "completed"),
-            *("wall_seconds", "place"),
-        ),
+        tuple(tables.LISTED),
         _stored("results"),
     ),
     "metrics": Table("their metrics", ("id", "metric", "mean", "sd", "n", "ci95"), _stored("metrics")),

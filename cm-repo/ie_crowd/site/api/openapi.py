@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy import Column
+
 from ie_crowd.formats import schema
 from ie_crowd.site.api.operations import (
     COUNT,
@@ -28,6 +30,7 @@ from ie_crowd.site.api.operations import (
 )
 from ie_crowd.site.middleware import problem_details
 from ie_crowd.site.middleware.problem_details import MEDIA
+from ie_crowd.store import tables
 
 TAGS = {
     "Results": "What was submitted and published.",
@@ -172,31 +175,29 @@ def _result_schema() -> dict[str, Any]:
     return {key: value for key, value in found.items() if not key.startswith("$")}
 
 
+def _of_column(column: Column[Any]) -> dict[str, Any]:
+    """The schema of what a list shows of a column; a result may have no submitter, and a withdrawn one no machine."""
+    kinds: dict[type, str] = {str: "string", int: "integer", float: "number"}
+    kind = kinds[column.type.python_type]
+    nullable = column.nullable or column.table in (tables.submitter, tables.machine)
+    return {"type": [kind, "null"] if nullable else kind}
+
+
 def schemas() -> dict[str, Any]:
     """The schemas that several operations refer to."""
     metric = exactly(mean={"type": "number"}, sd=NUMBER, n=COUNT, ci95=NUMBER)
     told = {
+        **{name: _of_column(column) for name, column in tables.LISTED.items()},
         "id": ID,
         "state": STATE,
         "received": MOMENT,
         "published": {"anyOf": [MOMENT, {"type": "null"}]},
         "created": MOMENT,
-        "challenge": TEXT,
-        "dataset": TEXT,
-        "supervision": TEXT,
         "labels": LABELS_SHOWN,
         "division": {"enum": ["closed", "open"]},
-        "method": TEXT,
-        "submitter": NULLABLE,
-        "cpu_model": NULLABLE,
-        "architecture": NULLABLE,
-        "cores": {"type": ["integer", "null"]},
-        "memory_bytes": {"type": ["integer", "null"]},
-        "accelerator": NULLABLE,
-        "os": TEXT,
         "variant": {**TEXT, "description": "What tells configurations of a method apart; empty: the closed one."},
+        "runs": COUNT,
         "completed": COUNT,
-        "wall_seconds": {"type": "number"},
         "place": {**NULLABLE, "description": "Path in the folder or checkout that was taken in."},
         "metrics": by_name(metric),
     }
@@ -220,11 +221,10 @@ def schemas() -> dict[str, Any]:
             "example": {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "there is no result …"},
         },
         "Reason": reason,
-        "Row": exactly(**told, runs=COUNT),
+        "Row": exactly(**told),
         "Full": exactly(
             {"uploaded_by": uploaded_by},
-            **told,
-            runs=array(run),
+            **{**told, "runs": array(run)},
             reasons=array({"$ref": "#/components/schemas/Reason"}),
             rules_version=INTEGER,
             judged_version=INTEGER,

@@ -65,6 +65,7 @@ def formats(request: Request) -> Response:
         "formats.html.j2",
         sections=sections,
         version=schema.SCHEMA_VERSION,
+        limits=LIMITS,
         examples=[(name, len(content)) for name, (content, _) in files.items() if name not in plain],
         files=set(files),
     )

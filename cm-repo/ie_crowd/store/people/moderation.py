@@ -183,7 +183,8 @@ def _bury(connection: Connection, row: Mapping[str, Any], what: str, why: str, a
     key, c = row["pk"], tables
     for table in (c.summary, c.run_value, c.run, c.original, c.reason, c.comment, c.signature):
         connection.execute(delete(table).where(table.c.result_pk == key))
-    gone = {"submitter_pk": None, "machine_pk": None, "place": None, "published": None, **more}
+    listed = [column for column in tables.LISTED.values() if column.table is tables.result and column.nullable]
+    gone = {"submitter_pk": None, "machine_pk": None, **{column.name: None for column in listed}, **more}
     _set(connection, row, state=tables.WITHDRAWN, os="", wall_seconds=0.0, **gone)
     connection.execute(insert(c.reason), {"result_pk": key, "name": what, "evidence": "", "detail": why})
     _forget(connection, row)
