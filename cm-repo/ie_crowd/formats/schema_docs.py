@@ -15,9 +15,9 @@ INTRODUCTION = """\
 
 {description}
 
-What is read is bounded before it is understood: UTF-8 without a byte order mark, {bounds}
-characters a string; NaN, Infinity, duplicate keys, unknown keys, control and text-direction characters
-are refused. `ie-crowd check FOLDER` says what is wrong, in one line each. All keys are required; what is not
+What is read is bounded before it is understood: UTF-8 without a byte order mark, {bounds};
+NaN, Infinity, duplicate keys, unknown keys, control and text-direction characters are refused.
+`ie-crowd check FOLDER` says what is wrong, in one line each. All keys are required; what is not
 known is null, where null is allowed.
 
 **Versions.** `schema_version` is {version}. A file of any earlier version stays readable for ever: it is read by the
@@ -66,9 +66,8 @@ def markdown(version: int = schema.SCHEMA_VERSION) -> str:
     sections = {key: list(_fields(key, node))[1:] for key, node in whole["properties"].items()}
     names = {key: f"[`{key}`](#{key})" if fields else f"`{key}`" for key, fields in sections.items()}
     limits = strict.RESULT
-    bounds = (
-        f"at most {limits.size // 2**20} MiB, {limits.depth} levels, {limits.values:,}\nvalues and {limits.string:,}"
-    )
+    bounds = f"at most {limits.size // 2**20} MiB,\n{limits.depth} levels, {limits.values:,} values and "
+    bounds += f"{limits.string:,} characters a string"
     introduction = INTRODUCTION.format(description=whole["description"], version=version, bounds=bounds)
     lines = [introduction, "## Top level", "", *_HEAD]
     lines += [_row(names[key], node) for key, node in whole["properties"].items()]

@@ -337,8 +337,11 @@ def test_every_point_of_the_checklists_is_there(site):
 
 def test_formats_document_every_field_and_hand_out_files(site):
     from ie_crowd.formats import schema, schema_docs
+    from ie_crowd.store import records
 
     page = html.unescape(re.sub(r"</?code>", "", site.get("/formats").text))
+    assert f"at most {records.LIMITS.size // 2**20}.0 MiB here" in page
+    assert f"{records.LIMITS.values:,} values and {records.LIMITS.string:,} characters" in page
     for section in schema_docs.sections():
         assert section.key in page
         assert all(path in page for path, _, _, _ in section.fields)
