@@ -1,7 +1,9 @@
 """Which accelerator there is, and how this process computes.
 
 detect   which device, and why
+cuda_builds  which builds of torch a driver and a GPU can run
 limits   cores and memory of the control group, and of the CPU affinity
-probes   the questions asked of a machine
+nvidia   what NVIDIA's driver says
+probes   the questions asked of a machine, and of torch
 runtime  threads, deterministic kernels, memory of this process
 """

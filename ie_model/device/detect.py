@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ie_model.config import DEVICES as KINDS
-from ie_model.device import probes
+from ie_model.device import cuda_builds, nvidia, probes
 from ie_model.device.probes import Gpus
 
 REQUESTS = ("auto", *KINDS)
@@ -46,17 +46,19 @@ class Device:
     driver: str | None
     count: int
     reason: str  # one sentence
+    capability: str | None = None  # NVIDIA's compute capability, "9.0"
 
 
 class Probes(NamedTuple):
     """The questions that `detect` asks; tests put fakes in their place."""
 
-    nvml: Callable[[], Gpus] = probes.nvml
-    nvidia_smi: Callable[[], Gpus] = probes.nvidia_smi
+    nvml: Callable[[], Gpus] = nvidia.nvml
+    nvidia_smi: Callable[[], Gpus] = nvidia.nvidia_smi
     rocm: Callable[[], Gpus] = probes.rocm
     mps: Callable[[], Gpus] = probes.mps
     torch: Callable[[], probes.Torch | None] = probes.torch
     nodes: Callable[[], bool] = probes.accelerator_nodes
+    nvidia_nodes: Callable[[], bool] = nvidia.nvidia_nodes
     cpu_name: Callable[[], str | None] = probes.cpu_name
 
 
@@ -101,23 +103,30 @@ def _try(
         if not gpus.found:
             return None, [f"CUDA_VISIBLE_DEVICES={environ['CUDA_VISIBLE_DEVICES']!r} names no GPU of this machine"]
     seen = f"{gpus.says} {_describe(gpus)}" if gpus.found else ""
+    capability = best_capability(gpus.found)
     torch = installed()
     if torch is not None and torch.kind == kind:
         best = gpus.found[0] if gpus.found else probes.Gpu(None)
         name, memory = torch.name or best.name, torch.memory_bytes or best.memory_bytes
         reason = f"torch {torch.version} computed on it{f'; {seen}' if seen else ''}."
-        return Device(kind, name, memory, gpus.driver, torch.usable, reason), []
+        return Device(kind, name, memory, gpus.driver, torch.usable, reason, capability), []
     if not gpus.found:
         return None, reasons
+    if kind == "cuda" and not ask.nvidia_nodes():
+        return None, [f"{seen}, but there is no device /dev/nvidia0 to reach it by (a container needs --gpus=all)"]
     if torch is not None:
         problem = torch.problem or f"it computes on {torch.kind}"
         if problem == probes.CPU_BUILD:
             problem += " (to replace it: pip uninstall torch torchvision, and run again)"
+        elif kind == "cuda" and (why := cuda_builds.unfit(cuda_builds.of_cuda(torch.cuda), gpus.driver, capability)):
+            problem += f" ({why}; {_remedy(gpus.driver, capability)})"
         return None, [f"{seen}, but torch {torch.version} cannot use it: {problem}"]
     if kind == "rocm" and not asked and max(gpu.memory_bytes or 0 for gpu in gpus.found) < SMALL_AMD_BYTES:
         return None, [f"{seen}, which has too little memory of its own to be chosen unasked (--device=rocm tries it)"]
-    reason = f"{seen}; torch is not installed yet, so it has not computed on it."
-    return Device(kind, gpus.found[0].name, gpus.found[0].memory_bytes, gpus.driver, len(gpus.found), reason), []
+    if kind == "cuda" and (why := cuda_builds.none_fits(gpus.driver, capability)):
+        return None, [f"{seen}, but no build of torch runs on it: {why}"]
+    best, reason = gpus.found[0], f"{seen}; torch is not installed yet, so it has not computed on it."
+    return Device(kind, best.name, best.memory_bytes, gpus.driver, len(gpus.found), reason, capability), []
 
 
 def _look(kind: str, ask: Probes) -> tuple[Gpus, list[str]]:
@@ -130,6 +139,19 @@ def _look(kind: str, ask: Probes) -> tuple[Gpus, list[str]]:
             return gpus, []
         reasons += [gpus.says] if gpus.says else []
     return Gpus((), None, ""), reasons
+
+
+def best_capability(found: tuple[probes.Gpu, ...]) -> str | None:
+    """The newest compute capability among GPUs: CUDA puts the fastest first. None where none is known."""
+    known = [gpu.capability for gpu in found if gpu.capability]
+    return max(known, key=lambda text: [int(part) for part in text.split(".")], default=None)
+
+
+def _remedy(driver: str | None, capability: str | None) -> str:
+    """What to do where the installed build of torch does not run: another build, or the CPU."""
+    builds = cuda_builds.fitting(driver, capability)
+    other = f"pip uninstall torch torchvision, and run again for the build {builds[0]}" if builds else ""
+    return other or cuda_builds.none_fits(driver, capability)
 
 
 def _describe(gpus: Gpus) -> str:

@@ -1,29 +1,22 @@
 """The questions that `device` asks of a machine. Each returns facts, or none and one phrase that says why; none raises.
 
-NVML comes through nvidia-ml-py if it is there, else through ctypes; then nvidia-smi, the kernel's ROCm topology, macOS,
-and torch itself in a child process that really computes something.
+The kernel's ROCm topology, macOS, and torch itself in a child process that really computes something; nvidia.py asks
+NVIDIA's driver.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
 import json
 import os
 import platform
-import queue
 import re
-import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-NVML_SECONDS = 10.0  # a wedged GPU can hold NVML for ever
-SMI_SECONDS = 20.0  # a GPU without persistence mode takes seconds to wake up
 TORCH_SECONDS = 120.0  # its import from a cold network disk, and a CUDA context
 CPU_BUILD = "it is a build for the CPU only"
 NODES = ("nvidia*", "dxg", "kfd", "nvhost*", "nvmap")  # in /dev: NVIDIA, Windows' Linux subsystem, AMD, Jetson
@@ -35,6 +28,7 @@ class Gpu(NamedTuple):
     name: str | None
     memory_bytes: int | None = None
     uuid: str | None = None
+    capability: str | None = None  # NVIDIA's compute capability, "9.0"
 
 
 class Gpus(NamedTuple):
@@ -54,6 +48,7 @@ class Torch(NamedTuple):
     name: str | None = None
     memory_bytes: int | None = None
     usable: int = 0
+    cuda: str | None = None  # the version of CUDA that it was built with
 
 
 def clean(text: str | bytes | None) -> str | None:
@@ -67,112 +62,6 @@ def clean(text: str | bytes | None) -> str | None:
 def _no_paths(text: str) -> str | None:
     """`clean` without the folders of this machine: a reason travels with the results."""
     return clean(re.sub(r"(?:[A-Za-z]:)?[/\\][^\s'\"]*[/\\](?=[^\s'\"/])", "", text))
-
-
-# NVIDIA
-
-
-def nvml() -> Gpus:
-    """The GPUs that NVIDIA's management library reports."""
-    try:
-        found, driver = _bounded(_nvml, NVML_SECONDS)
-    except Exception as error:  # pynvml raises classes of its own, made at run time
-        return Gpus((), None, f"NVML: {clean(str(error)) or type(error).__name__}")
-    return Gpus(found, driver, "NVML reports" if found else "NVML reports no GPU")
-
-
-def _nvml() -> tuple[tuple[Gpu, ...], str | None]:
-    try:
-        import pynvml
-    except ImportError:
-        name = "nvml.dll" if platform.system() == "Windows" else "libnvidia-ml.so.1"
-        try:
-            library = ctypes.CDLL(name)
-        except OSError:
-            raise OSError(f"{name} is not there") from None
-        return nvml_by_ctypes(library)
-    return nvml_by_pynvml(pynvml)
-
-
-def nvml_by_pynvml(nvml: Any) -> tuple[tuple[Gpu, ...], str | None]:
-    """GPUs and driver from the module `pynvml`; raises what it raises when there is no driver."""
-    nvml.nvmlInit()
-    try:
-        driver = clean(nvml.nvmlSystemGetDriverVersion())
-        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-        return tuple(
-            Gpu(
-                clean(_or_none(lambda: nvml.nvmlDeviceGetName(handle))),  # noqa: B023 (called at once)
-                _or_none(lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).total)),  # noqa: B023
-                clean(_or_none(lambda: nvml.nvmlDeviceGetUUID(handle))),  # noqa: B023
-            )
-            for handle in handles
-        ), driver
-    finally:
-        nvml.nvmlShutdown()
-
-
-class _Memory(ctypes.Structure):  # nvmlMemory_t
-    _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
-
-
-def nvml_by_ctypes(library: Any) -> tuple[tuple[Gpu, ...], str | None]:
-    """GPUs and driver from the loaded library itself; OSError with its error code when it will not start."""
-
-    def text(function: str, *arguments: Any) -> str | None:
-        buffer = ctypes.create_string_buffer(96)
-        code = getattr(library, function)(*arguments, buffer, ctypes.c_uint(len(buffer)))
-        return clean(buffer.value) if code == 0 else None
-
-    if code := library.nvmlInit_v2():
-        raise OSError(f"error code {code} at its start")
-    try:
-        count = ctypes.c_uint(0)
-        if code := library.nvmlDeviceGetCount_v2(ctypes.byref(count)):
-            raise OSError(f"error code {code} for the number of GPUs")
-        found = []
-        for index in range(count.value):
-            handle, memory = ctypes.c_void_p(), _Memory()
-            if library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle)):
-                continue
-            known = library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) == 0
-            name, uuid = text("nvmlDeviceGetName", handle), text("nvmlDeviceGetUUID", handle)
-            found.append(Gpu(name, int(memory.total) if known else None, uuid))
-        return tuple(found), text("nvmlSystemGetDriverVersion")
-    finally:
-        library.nvmlShutdown()
-
-
-def nvidia_smi() -> Gpus:
-    """The GPUs that the program nvidia-smi reports."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return Gpus((), None, "nvidia-smi is not there")
-    query = [program, "--query-gpu=name,memory.total,uuid,driver_version", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, stdin=subprocess.DEVNULL, capture_output=True, timeout=SMI_SECONDS)
-    except subprocess.TimeoutExpired:
-        return Gpus((), None, f"nvidia-smi gave no answer within {SMI_SECONDS:.0f} s")
-    except OSError as error:
-        return Gpus((), None, f"nvidia-smi could not be started ({error.strerror})")
-    text = done.stdout.decode("utf-8", "replace")
-    if done.returncode != 0:
-        said = clean((text or done.stderr.decode("utf-8", "replace"))[:300])
-        return Gpus((), None, f"nvidia-smi ended with code {done.returncode} ({said or 'and said nothing'})")
-    return parse_nvidia_smi(text)
-
-
-def parse_nvidia_smi(text: str) -> Gpus:
-    """The GPUs in nvidia-smi's lines `name, MiB, uuid, driver`; lines of another form count as none."""
-    found, driver = [], None
-    for line in filter(None, map(str.strip, text.splitlines())):
-        fields = [field.strip() for field in line.rsplit(",", 3)]  # a name may hold a comma
-        if len(fields) != 4 or not fields[0] or not re.fullmatch(r"\d[\d.]*", fields[3]):
-            return Gpus((), None, f"nvidia-smi said something else than a list of GPUs ({clean(line)})")
-        memory = int(fields[1]) << 20 if re.fullmatch(r"[0-9]{1,9}", fields[1]) else None  # "[N/A]" where it is shared
-        found.append(Gpu(clean(fields[0]), memory, clean(fields[2])))
-        driver = clean(fields[3])
-    return Gpus(tuple(found), driver, "nvidia-smi reports" if found else "nvidia-smi reports no GPU")
 
 
 # AMD, Apple
@@ -266,7 +155,7 @@ def torch() -> Torch | None:
 
 def computes(torch: Any) -> Torch:
     """What the imported module `torch` computes on, by a small sum that really runs there: old GPUs fail only then."""
-    version = str(torch.__version__)
+    version, cuda = str(torch.__version__), clean(torch.version.cuda)
     try:
         if torch.cuda.is_available():
             kind = "rocm" if torch.version.hip else "cuda"
@@ -276,11 +165,14 @@ def computes(torch: Any) -> Torch:
             kind, name, memory, usable = "mps", None, None, 1
         else:
             built = torch.version.cuda or torch.version.hip or torch.backends.mps.is_built()
-            return Torch(version, None, "it finds no accelerator that its build supports" if built else CPU_BUILD)
+            problem = "it finds no accelerator that its build supports" if built else CPU_BUILD
+            return Torch(version, None, problem, cuda=cuda)
         total = (torch.ones(2, device="mps" if kind == "mps" else "cuda") * 3).sum().item()
     except Exception as error:  # a driver's own failures have many classes
-        return Torch(version, None, _no_paths(str(error)) or type(error).__name__)
-    return Torch(version, kind, "", name, memory, usable) if total == 6 else Torch(version, None, "it computes wrongly")
+        return Torch(version, None, _no_paths(str(error)) or type(error).__name__, cuda=cuda)
+    if total != 6:
+        return Torch(version, None, "it computes wrongly", cuda=cuda)
+    return Torch(version, kind, "", name, memory, usable, cuda)
 
 
 def torch_build(version_file: Path) -> tuple[str, bool]:
@@ -313,31 +205,3 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
             command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
             return clean(subprocess.run(command, capture_output=True, timeout=5).stdout)
     return clean(platform.processor())
-
-
-def _or_none(ask: Callable[[], Any]) -> Any:
-    """The answer, or None where this GPU does not say (virtual and shared-memory GPUs)."""
-    try:
-        return ask()
-    except Exception:
-        return None
-
-
-def _bounded(work: Callable[[], Any], seconds: float) -> Any:
-    """What `work` returns or raises, TimeoutError after `seconds`."""
-    answer: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            answer.put((work(), None))
-        except Exception as error:
-            answer.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        result, error = answer.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:.0f} s") from None
-    if error is not None:
-        raise error
-    return result

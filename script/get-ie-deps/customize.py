@@ -23,6 +23,7 @@ def preprocess(i):
             site=setup.switch(env, "CM_IE_DEPS_SITE"),
             allow_system_python=setup.switch(env, "CM_IE_ALLOW_SYSTEM_PYTHON"),
             quiet=setup.quiet(env),
+            gpu=install.Gpu(env.get("CM_IE_DEVICE_DRIVER") or None, env.get("CM_IE_DEVICE_CAPABILITY") or None),
         )
         if done.code == 0 and done.changed and kind != "cpu":
             asked = env.get("CM_IE_DEVICE_REQUEST") or "auto"

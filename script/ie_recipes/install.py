@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -25,7 +26,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ie_recipes import own_code, processes
 
@@ -50,6 +51,13 @@ class Outcome(NamedTuple):
 
     code: int
     changed: bool
+
+
+class Gpu(NamedTuple):
+    """What a CUDA build of torch must run with, if it is known: driver ("570.86.15"), compute capability ("8.0")."""
+
+    driver: str | None
+    capability: str | None
 
 
 def pins(path: Path = REQUIREMENTS, version: tuple[int, int] = sys.version_info[:2]) -> dict[str, str]:
@@ -86,11 +94,17 @@ def of_a_site() -> dict[str, str]:
 
 
 def ensure(
-    kind: str, *, site: bool = False, allow_system_python: bool = False, quiet: bool = False, say: Say | None = None
+    kind: str,
+    *,
+    site: bool = False,
+    allow_system_python: bool = False,
+    quiet: bool = False,
+    say: Say | None = None,
+    gpu: Gpu = Gpu(None, None),  # noqa: B008 (cannot be changed)
 ) -> Outcome:
     """Installs what is missing for a device; ValueError with one line when it must not or cannot be done.
 
-    `site`: what serves results instead, for which no device matters.
+    `site`: what serves results instead, for which no device matters. `gpu`: what the build for CUDA must run with.
     `say` receives one line for each thing worth knowing (default: stderr). Takes milliseconds if nothing is missing.
     """
     say = _to_stderr if say is None else say
@@ -117,7 +131,7 @@ def ensure(
         heavy = [f"{name}=={pin}" for name, pin in lacking.items() if name in TORCH]
         if light and (code := _pip(light, quiet, say)):
             return _ended(code)
-        if heavy and (code := _torch(kind, heavy, quiet, say)):
+        if heavy and (code := _torch(kind, heavy, quiet, say, gpu)):
             return _ended(code)
     importlib.invalidate_caches()
     if left := missing(wanted):
@@ -145,12 +159,15 @@ def refuse_system_python(allowed: bool) -> None:
     )
 
 
-def _torch(kind: str, packages: list[str], quiet: bool, say: Say) -> int:
+def _torch(kind: str, packages: list[str], quiet: bool, say: Say, gpu: Gpu) -> int:
     """Installs torch's packages from the index that fits; returns pip's exit code."""
     own = own_index()
-    special = kind == "rocm" or (kind == "cuda" and platform.system() == "Windows")
-    if special:
-        return _pip(packages, quiet, say, index=_special_index(kind, own))
+    why = cuda_builds().unfit(cuda_builds().NORMAL, *gpu) if kind == "cuda" else ""
+    if kind == "rocm" or (kind == "cuda" and platform.system() == "Windows") or why:
+        index = _special_index(kind, own, gpu, why)
+        if kind == "cuda":
+            say(f"torch's build {index.rpartition('/')[2]}, the newest that fits{f': {why}' if why else ''}")
+        return _pip(packages, quiet, say, index=index)
     if kind == "cpu" and platform.system() != "Darwin":
         if own:
             say(f"pip has an index of its own ({own}): torch comes from there, whichever build it holds")
@@ -167,31 +184,46 @@ def _torch(kind: str, packages: list[str], quiet: bool, say: Say) -> int:
     return _pip(packages, quiet, say)
 
 
-def _special_index(kind: str, own: str) -> str:
-    """The folder of PyTorch's index with the pinned build for ROCm, or CUDA on Windows; ValueError if there is none."""
+def cuda_builds() -> Any:
+    """ie_model.device.cuda_builds, of this checkout or installed."""
+    own_code.load(own_code.checkout())
+    return importlib.import_module("ie_model.device.cuda_builds")
+
+
+def _special_index(kind: str, own: str, gpu: Gpu, unfit: str) -> str:
+    """The folder of PyTorch's index with the newest build that fits, where the normal index has none; else ValueError.
+
+    `unfit`: why the build for CUDA of the normal index does not run here, if that is the reason.
+    """
     build, pin = {"rocm": "rocm", "cuda": "cu"}[kind], pins()["torch"]
-    if own:
+    fits: Callable[[str], bool] = lambda label: kind != "cuda" or not cuda_builds().unfit(label, *gpu)  # noqa: E731
+    if kind == "cuda" and (none := cuda_builds().none_fits(*gpu)):
+        why = f"no other does: {none}"
+    elif own:
         why = f"pip has an index of its own ({own}), which is not overridden"
     elif (listing := fetch_listing(f"{PYTORCH_INDEX}/torch/")) is None:
         why = f"PyTorch's own index gave no answer within {INDEX_SECONDS:g} s"
-    elif found := newest_build(listing, pin, build):
+    elif found := newest_build(listing, pin, build, fits):
         return f"{PYTORCH_INDEX}/{found}"
     else:
         why = f"PyTorch's own index lists no such build of torch {pin} for this Python"
+    lacks = f"has no {kind} build of torch for {platform.system()}"
+    if unfit:
+        lacks = f"holds a build of torch that does not run here ({unfit})"
     raise ValueError(
-        f"the normal index has no {kind} build of torch for {platform.system()}, and {why}: install torch=={pin} and "
+        f"the normal index {lacks}, and {why}: install torch=={pin} and "
         f"torchvision=={pins()['torchvision']} for {kind} into this environment and run again, or use --device=cpu"
     )
 
 
-def newest_build(listing: str, pin: str, build: str) -> str | None:
-    """The newest build label ("rocm7.0", "cu130") with a wheel of torch `pin` for this Python in an index page."""
+def newest_build(listing: str, pin: str, build: str, fits: Callable[[str], bool] = lambda label: True) -> str | None:
+    """The newest build label ("rocm7.0", "cu130") that fits, with a wheel of torch `pin` for this Python in a page."""
     python = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     system = {"Windows": "win", "Linux": "linux", "Darwin": "macosx"}.get(platform.system(), "?")
     wheel = re.compile(
         rf"torch-{re.escape(pin)}(?:\+|%2B)({build}[0-9.]+)-{python}-{python}-[\w.]*{system}", re.IGNORECASE
     )
-    labels = {match[1] for match in wheel.finditer(listing)}
+    labels = {match[1] for match in wheel.finditer(listing) if fits(match[1].lower())}
     return max(labels, key=lambda label: [int(part) for part in re.findall(r"\d+", label)], default=None)
 
 
@@ -290,6 +322,15 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def this_gpu() -> Gpu:
+    """Driver and compute capability of this machine, as far as they are known."""
+    own_code.load(own_code.checkout())
+    with contextlib.suppress(ValueError):  # the device cannot be used: torch may know better
+        found = importlib.import_module("ie_model.device.detect").detect("cuda")
+        return Gpu(found.driver, found.capability)
+    return Gpu(None, None)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Install the pinned dependencies.", allow_abbrev=False)
@@ -300,7 +341,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         allowed = options.allow_system_python
-        return ensure(options.device, site=options.site, allow_system_python=allowed, quiet=options.quiet).code
+        gpu = this_gpu() if options.device == "cuda" and not options.site else Gpu(None, None)
+        return ensure(options.device, site=options.site, allow_system_python=allowed, quiet=options.quiet, gpu=gpu).code
     except ValueError as error:
         _to_stderr(f"install: error: {error}")
         return 1

@@ -110,6 +110,6 @@ def set_device(env: dict[str, Any], asked: str) -> None:
     """Finds the device and writes CM_IE_DEVICE and its facts into CM's env, "" for what is not known."""
     found = ie_model("device.detect").detect(asked)
     env["CM_IE_DEVICE"] = found.kind
-    for key in ("name", "memory_bytes", "driver", "count", "reason"):
+    for key in ("name", "memory_bytes", "driver", "capability", "count", "reason"):
         value = getattr(found, key)
         env[f"CM_IE_DEVICE_{key.upper()}"] = "" if value is None else str(value)

@@ -501,3 +501,65 @@ def test_a_site_needs_no_torch(pip):
     assert {"starlette", "uvicorn", "sqlalchemy", "jinja2"} <= names
     assert not names & {"torch", "torchvision", "matplotlib", "safetensors"}
     assert install.ensure("cpu", site=True, say=pip.said.append) == install.Outcome(0, False)
+
+
+# The build for CUDA that the driver and the GPU can run
+
+
+def wheels(*labels: str) -> str:
+    pin, py = install.pins()["torch"], f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    return listing(*(f"{one}/torch-{pin}%2B{one}-{py}-{py}-manylinux_2_28_x86_64.whl" for one in labels))
+
+
+@pytest.mark.parametrize(
+    ("driver", "capability", "build"),
+    [
+        ("535.104.05", "8.0", "cu128"),
+        ("535.104.05", "6.1", "cu126"),
+        ("580.95", "7.0", "cu128"),
+        ("580.95", "5.2", "cu126"),
+        (None, "6.0", "cu126"),
+        ("550.1", None, "cu128"),
+    ],
+)
+def test_the_newest_build_for_cuda_that_fits(pip, monkeypatch, driver, capability, build):
+    monkeypatch.setattr(install, "fetch_listing", lambda url: wheels("cu126", "cu128", "cu130"))
+    assert ensure(pip, "cuda", gpu=install.Gpu(driver, capability)) == (0, True)
+    assert pip.calls == [(TORCH, f"{install.PYTORCH_INDEX}/{build}")]
+    assert any(f"torch's build {build}, the newest that fits: " in line for line in pip.said)
+
+
+@pytest.mark.parametrize(
+    ("driver", "capability"), [("580.95", "7.5"), ("595.1", "12.0"), (None, None), ("580.95", None)]
+)
+def test_the_build_of_the_normal_index_where_it_fits(pip, monkeypatch, driver, capability):
+    assert ensure(pip, "cuda", gpu=install.Gpu(driver, capability)) == (0, True)
+    assert pip.calls == [(TORCH, NORMAL)]
+
+
+@pytest.mark.parametrize(
+    ("page", "own", "gpu", "says"),
+    [
+        (None, "", ("535.104.05", "8.0"), "driver 535.104.05 is older than 580.65.06.*gave no answer"),
+        (wheels("cu130"), "", ("535.104.05", "8.0"), "lists no such build"),
+        (None, "index-url", ("535.104.05", "8.0"), "not overridden"),
+        (wheels("cu126"), "", ("470.256.02", "3.7"), "driver 470.256.02.*no other does"),
+        (wheels("cu126"), "", ("580.95", "3.7"), "compute capability 3.7.*no other does"),
+    ],
+)
+def test_what_would_not_run_is_refused_before_it_is_fetched(pip, monkeypatch, page, own, gpu, says):
+    monkeypatch.setattr(install, "fetch_listing", lambda url: page)
+    monkeypatch.setattr(install, "own_index", lambda: own)
+    with pytest.raises(ValueError, match=says) as caught:
+        ensure(pip, "cuda", gpu=install.Gpu(*gpu))
+    assert "--device=cpu" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert pip.calls == []
+
+
+def test_windows_has_the_builds_too(pip, monkeypatch):
+    monkeypatch.setattr(install.platform, "system", lambda: "Windows")
+    page = wheels("cu126", "cu128", "cu130").replace("manylinux_2_28_x86_64", "win_amd64")
+    monkeypatch.setattr(install, "fetch_listing", lambda url: page)
+    assert ensure(pip, "cuda", gpu=install.Gpu("546.12", "8.6")) == (0, True)
+    assert pip.calls == [(TORCH, f"{install.PYTORCH_INDEX}/cu128")]

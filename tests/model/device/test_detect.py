@@ -9,10 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from nvidia_fakes import FakeLibrary, NVMLError, detect, fake_pynvml, machine, nothing
 from paths import ROOT
 
 from ie_model.device import detect as device_detect
-from ie_model.device import probes
+from ie_model.device import nvidia, probes
 from ie_model.device.probes import Gpu, Gpus, Torch
 
 H100 = Gpus((Gpu("NVIDIA H100 80GB HBM3", 85_520_809_984, "GPU-1a2b"),), "570.86.15", "NVML reports")
@@ -20,29 +21,6 @@ TWO = Gpus((Gpu("NVIDIA A", 10, "GPU-aaaa"), Gpu("NVIDIA B", 20, "GPU-bbbb")), "
 MI250 = Gpus((Gpu("AMD gfx90a", 64 << 30),), None, "the kernel's ROCm topology lists")
 M3 = Gpus((Gpu("Apple M3"),), "macOS 15.1", "macOS runs on")
 GRAPHICS = Gpus((Gpu("AMD gfx1036", 512 << 20),), None, "the kernel's ROCm topology lists")
-
-
-def nothing(says: str) -> Gpus:
-    return Gpus((), None, says)
-
-
-def machine(**facts) -> device_detect.Probes:
-    """A machine with device nodes and nothing else, but for `facts`: a probe's name -> what it answers."""
-    answers = {
-        "nvml": nothing("NVML: not there"),
-        "nvidia_smi": nothing("nvidia-smi is not there"),
-        "rocm": nothing("no AMD compute device"),
-        "mps": nothing("not a Mac"),
-        "torch": None,
-        "nodes": True,
-        "cpu_name": "Some CPU",
-        **facts,
-    }
-    return device_detect.Probes(**{name: lambda answer=answer: answer for name, answer in answers.items()})
-
-
-def detect(request="auto", environ=None, **facts) -> device_detect.Device:
-    return device_detect.detect(request, ask=machine(**facts), environ=environ or {})
 
 
 def test_nvml_with_a_gpu_before_torch_is_there():
@@ -192,14 +170,14 @@ def test_unknown_names_are_refused():
 
 
 def test_nvidia_smi_lines():
-    got = probes.parse_nvidia_smi(
+    got = nvidia.parse_nvidia_smi(
         "NVIDIA H100 80GB HBM3, 81559, GPU-1a2b, 570.86.15\nNVIDIA GB10, [N/A], GPU-3c, 580.95\n"
     )
     assert got.found[0] == Gpu("NVIDIA H100 80GB HBM3", 81559 << 20, "GPU-1a2b")
     assert got.found[1].memory_bytes is None
     assert got.driver == "580.95"
-    assert probes.parse_nvidia_smi("Odd, Name, 12, GPU-1, 1.0").found[0].name == "Odd, Name"
-    assert probes.parse_nvidia_smi("").says == "nvidia-smi reports no GPU"
+    assert nvidia.parse_nvidia_smi("Odd, Name, 12, GPU-1, 1.0").found[0].name == "Odd, Name"
+    assert nvidia.parse_nvidia_smi("").says == "nvidia-smi reports no GPU"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +185,7 @@ def test_nvidia_smi_lines():
     ["No devices were found", "a,b", "x, 1, y, not-a-version", ", 1, GPU-1, 570", "\x00\x1b[31m", "<html>, 1, 2, <p>"],
 )
 def test_nvidia_smi_that_says_something_else_finds_nothing(text):
-    got = probes.parse_nvidia_smi(text)
+    got = nvidia.parse_nvidia_smi(text)
     assert got.found == ()
     assert got.says.isprintable()
 
@@ -228,35 +206,16 @@ def test_nvidia_smi_program(tmp_path, monkeypatch, script, says):
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    monkeypatch.setattr(probes, "SMI_SECONDS", 1.0)
-    assert says in probes.nvidia_smi().says
+    monkeypatch.setattr(nvidia, "SMI_SECONDS", 1.0)
+    assert says in nvidia.nvidia_smi().says
 
 
 # NVML
 
 
-class NVMLError(Exception):
-    pass
-
-
-def fake_pynvml(**changes) -> SimpleNamespace:
-    facts = {
-        "nvmlInit": lambda: None,
-        "nvmlShutdown": lambda: None,
-        "nvmlSystemGetDriverVersion": lambda: b"570.86.15",
-        "nvmlDeviceGetCount": lambda: 2,
-        "nvmlDeviceGetHandleByIndex": lambda index: index,
-        "nvmlDeviceGetName": lambda handle: [b"NVIDIA\x00 T4", "NVIDIA A"][handle],
-        "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(total=100 + handle),
-        "nvmlDeviceGetUUID": lambda handle: f"GPU-{handle}",
-        **changes,
-    }
-    return SimpleNamespace(**facts)
-
-
 def test_pynvml(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml())
-    got = probes.nvml()
+    got = nvidia.nvml()
     assert got.found == (Gpu("NVIDIA T4", 100, "GPU-0"), Gpu("NVIDIA A", 101, "GPU-1"))
     assert got.driver == "570.86.15"
 
@@ -264,64 +223,26 @@ def test_pynvml(monkeypatch):
         raise NVMLError("Not Supported")
 
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml(nvmlDeviceGetMemoryInfo=fails))
-    assert [gpu.memory_bytes for gpu in probes.nvml().found] == [None, None]
+    assert [gpu.memory_bytes for gpu in nvidia.nvml().found] == [None, None]
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml(nvmlInit=fails))
-    assert probes.nvml() == Gpus((), None, "NVML: Not Supported")
+    assert nvidia.nvml() == Gpus((), None, "NVML: Not Supported")
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml(nvmlDeviceGetCount=lambda: 0))
-    assert probes.nvml().says == "NVML reports no GPU"
-    monkeypatch.setattr(probes, "NVML_SECONDS", 0.05)
+    assert nvidia.nvml().says == "NVML reports no GPU"
+    monkeypatch.setattr(nvidia, "NVML_SECONDS", 0.05)
     monkeypatch.setitem(sys.modules, "pynvml", fake_pynvml(nvmlInit=lambda: time.sleep(1)))
-    assert "no answer" in probes.nvml().says
-
-
-class FakeLibrary:
-    """libnvidia-ml.so.1 with one GPU: functions that fill the buffers they are given and return an error code."""
-
-    def __init__(self, start=0, memory=0):
-        self.start, self.memory, self.ended = start, memory, False
-
-    def nvmlInit_v2(self):
-        return self.start
-
-    def nvmlShutdown(self):
-        self.ended = True
-
-    def nvmlDeviceGetCount_v2(self, count):
-        count._obj.value = 1
-        return 0
-
-    def nvmlDeviceGetHandleByIndex_v2(self, index, handle):
-        handle._obj.value = 7
-        return 0
-
-    def nvmlDeviceGetMemoryInfo(self, handle, memory):
-        assert handle.value == 7
-        memory._obj.total = 123
-        return self.memory
-
-    def nvmlDeviceGetName(self, handle, buffer, length):
-        assert length.value == len(buffer)
-        buffer.value = b"NVIDIA T4"
-        return 0
-
-    def nvmlDeviceGetUUID(self, handle, buffer, length):
-        return 3  # not supported
-
-    def nvmlSystemGetDriverVersion(self, buffer, length):
-        buffer.value = b"535.1"
-        return 0
+    assert "no answer" in nvidia.nvml().says
 
 
 def test_nvml_by_ctypes(monkeypatch):
     library = FakeLibrary()
-    assert probes.nvml_by_ctypes(library) == ((Gpu("NVIDIA T4", 123, None),), "535.1")
+    assert nvidia.nvml_by_ctypes(library) == ((Gpu("NVIDIA T4", 123, None),), "535.1", [])
     assert library.ended
-    assert probes.nvml_by_ctypes(FakeLibrary(memory=3))[0][0].memory_bytes is None
+    assert nvidia.nvml_by_ctypes(FakeLibrary(memory=3))[0][0].memory_bytes is None
     with pytest.raises(OSError, match="error code 18"):
-        probes.nvml_by_ctypes(FakeLibrary(start=18))
+        nvidia.nvml_by_ctypes(FakeLibrary(start=18))
     monkeypatch.setitem(sys.modules, "pynvml", None)  # import fails
-    monkeypatch.setattr(probes.ctypes, "CDLL", lambda name: FakeLibrary(start=9))
-    assert probes.nvml() == Gpus((), None, "NVML: error code 9 at its start")
+    monkeypatch.setattr(nvidia.ctypes, "CDLL", lambda name: FakeLibrary(start=9))
+    assert nvidia.nvml() == Gpus((), None, "NVML: error code 9 at its start")
 
 
 # ROCm, Apple
@@ -396,7 +317,7 @@ def fake_torch(cuda=False, mps=False, built=None, hip=None, total=6.0, fails=Fal
 
 
 def test_what_torch_computes_on():
-    assert probes.computes(fake_torch(cuda=True, built="13.0")) == Torch("2.14.1", "cuda", "", "GPU", 5, 2)
+    assert probes.computes(fake_torch(cuda=True, built="13.0")) == Torch("2.14.1", "cuda", "", "GPU", 5, 2, "13.0")
     assert probes.computes(fake_torch(cuda=True, hip="7.0")).kind == "rocm"
     assert probes.computes(fake_torch(mps=True)) == Torch("2.14.1", "mps", "", None, None, 1)
     assert probes.computes(fake_torch()).problem == probes.CPU_BUILD
@@ -439,7 +360,7 @@ def test_torch_in_a_child_process(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    assert probes.torch() == Torch("9", None, "it finds no accelerator that its build supports")
+    assert probes.torch() == Torch("9", None, "it finds no accelerator that its build supports", cuda="13.0")
     monkeypatch.setattr(probes, "TORCH_SECONDS", 0.01)
     assert "no answer" in probes.torch().problem
 
@@ -476,7 +397,7 @@ def test_command_line_in_a_process_of_its_own_is_fast_and_needs_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=child_environment())
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
-    assert list(facts) == ["kind", "name", "memory_bytes", "driver", "count", "reason"]
+    assert list(facts) == ["kind", "name", "memory_bytes", "driver", "count", "reason", "capability"]
     if facts["kind"] == "cpu":
         assert float(done.stderr) < 1.0  # 0.05 s on an idle machine; the tests may share theirs
 
