@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ie_model.data import download, hashed_files, registries
+from ie_model.data import download, given, hashed_files, registries
 
 # data set -> file (uncompressed) -> SHA-256 of its bytes, or its MD5 where no other hash is published. Images and
 # labels both: a wrong label file would change every number of this project without an error anywhere.
@@ -198,30 +198,59 @@ def _nothing(dataset: str, tried: list[str]) -> str:
 
 
 def _from_data(dataset: str, data: Path, report: Report) -> Fetched:
-    """Verifies a user's folder: raw files are used where they lie, .gz files are unpacked into the cache."""
+    """Verifies a user's folder: published raw files are used where they lie, others are written into the cache."""
     files = _files(dataset)
-    if not data.is_dir():
-        raise ValueError(f"--data={data}: {'not a folder' if data.exists() else 'no such folder'}")
-    layouts = [data, data / "raw", data / SOURCES[dataset].torchvision]
-    folder = next((f for f in layouts if _holds(f, [*files, *(f"{n}.gz" for n in files)])), None)
-    if folder is None:
-        raise ValueError(
-            f"--data={data}: holds none of {', '.join(files)} (raw or .gz, here or in {SOURCES[dataset].torchvision})"
-        )
-    found = {name: folder / name if _lies(folder / name) else folder / f"{name}.gz" for name in files}
-    if lacking := [name for name, path in found.items() if not _lies(path)]:
-        raise ValueError(f"--data={data}: {', '.join(lacking)} is missing in {folder} (raw or .gz)")
-    facts = [_fact(name, files[name], path) for name, path in found.items()]
-    if all(path.suffix != ".gz" for path in found.values()):
+    if not data.exists():
+        raise ValueError(f"--data={data}: no such folder")
+    found = given.search(data, files, FILES)
+    pieces = found.pieces[dataset]
+    if lacking := [name for name in files if name not in pieces]:
+        raise ValueError(f"--data={data}: {_lacks(dataset, data, lacking, found)}")
+    facts: list[FileFact] = [
+        {"name": name, "sha256": pieces[name].sha256, "bytes": pieces[name].size} for name in files
+    ]
+    folder = pieces[next(iter(files))].path.parent
+    if all(piece.path == folder / name and not hashed_files.is_gzip(piece.path) for name, piece in pieces.items()):
         return Fetched(folder, "data", 0, facts)
     cache = cache_folder() / "data" / dataset
     if _survey(dataset, cache)[1]:
-        report(f"unpacking {dataset} from {folder} into {cache}")
+        report(f"unpacking {dataset} from {data} into {cache}")
         with hashed_files.writing(cache, report):
             for name in _survey(dataset, cache)[1]:
-                with hashed_files.opened(found[name]) as stream:
-                    hashed_files.store(cache / name, hashed_files.blocks(stream, str(found[name])), files[name])
+                hashed_files.store(cache / name, given.content(pieces[name]), files[name])
     return Fetched(cache, "data", 0, facts)
+
+
+def _lacks(dataset: str, data: Path, lacking: list[str], found: given.Found) -> str:
+    """What a user's folder has instead of the files that it lacks, and what is needed, in one line."""
+    files = FILES[dataset]
+    for other, pieces in found.pieces.items():
+        if other != dataset and pieces:
+            name, piece = next(iter(pieces.items()))
+            asked = f"asked for is {dataset}: name the folder of {dataset}, or ask for {other}"
+            return f"{piece.where} is {name} of {other}, and {asked}"
+    if not data.is_dir():
+        there = _other_packaging(found)
+        needed = f"{', '.join(files)} (raw or .gz, under any name{', or mnist.npz' if 'mnist' in dataset else ''})"
+        return f"not a folder{f' ({there})' if there else ''}; expected one that holds {needed}"
+    layouts = [data, data / "raw", data / SOURCES[dataset].torchvision]
+    named = [(folder / f"{name}{end}", name) for name in lacking for folder in layouts for end in ("", ".gz")]
+    for path, name in named:
+        if _lies(path):  # it has the right name, and is not the file
+            try:
+                hashed_files.check(path, files[name], by_content=True)
+            except ValueError as error:
+                kind = given.what(path) if path.is_file() else ""
+                return f"{path} is {kind}" if kind else str(error)
+    if len(lacking) < len(files):
+        return f"{', '.join(lacking)} is missing in {data} (raw or .gz, under any name)"
+    there = _other_packaging(found)
+    return f"holds none of {', '.join(files)} (raw or .gz, under any name){f'; {there}' if there else ''}"
+
+
+def _other_packaging(found: given.Found) -> str:
+    kinds = ((path, given.what(path)) for path in found.seen[:50])
+    return next((f"{path.name} is {kind}" for path, kind in kinds if kind), "")
 
 
 def _files(dataset: str) -> dict[str, str]:

@@ -54,19 +54,29 @@ def reason(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """A regular file (or a link to one), unzipped if its name ends in .gz; ValueError for anything else."""
+def opened(path: Path, by_content: bool = False) -> Iterator[Any]:
+    """A regular file (or a link to one); ValueError for anything else.
+
+    It is unzipped if its name ends in .gz or, by content, if it is gzipped, whatever its name is.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a folder, or a pipe that would block for ever
             raise ValueError(f"{path}: not a file")
         if status.st_size > FILE_LIMIT:
             raise ValueError(f"{path}: {status.st_size:,} bytes, too large to be this file")
-        stream: Any = gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115 (closed below)
+        zipped = is_gzip(path) if by_content else path.suffix == ".gz"
+        stream: Any = gzip.open(path) if zipped else path.open("rb")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise ValueError(f"{path}: {reason(error)}") from None
     with stream:
         yield stream
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file starts as gzipped data does."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 class Proof:
@@ -93,16 +103,21 @@ class Proof:
         return self._sha256.hexdigest()
 
     @property
+    def digest(self) -> str:
+        """The hash of the expected kind of what has passed, in hex."""
+        return self.sha256 if self._md5 is None else self._md5.hexdigest()
+
+    @property
     def wrong(self) -> str | None:
         """None when the hash is the expected one, else what it is and what it should be."""
-        got = self.sha256 if self._md5 is None else self._md5.hexdigest()
+        got = self.digest
         return None if got == self.expected else f"{self.kind} {got}, expected {self.expected}"
 
 
-def check(path: Path, expected: str) -> tuple[str, int]:
+def check(path: Path, expected: str, by_content: bool = False) -> tuple[str, int]:
     """SHA-256 and number of (uncompressed) bytes of a file with the `expected` hash; ValueError says what is wrong."""
     proof, count = Proof(expected), 0
-    with opened(path) as stream:
+    with opened(path, by_content) as stream:
         for block in blocks(stream, str(path)):
             proof.update(block)
             count += len(block)
