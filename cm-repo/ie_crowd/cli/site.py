@@ -111,7 +111,7 @@ def _site(arguments: argparse.Namespace) -> int:
     try:
         from ie_crowd.site import static_export
     except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is missing: pip install 'ie-repr[site]'") from None
+        raise ValueError(f"{error.name} is missing: pip install '.[site]' in a checkout") from None
     with _Bar("pages") as bar:
         try:
             written = static_export.export(engine, arguments.out, _settings(arguments), bar)
@@ -146,41 +146,16 @@ def _server(arguments: argparse.Namespace) -> tuple[Any, socket.socket, Any]:
     try:
         import uvicorn
     except ModuleNotFoundError:
-        raise ValueError("uvicorn is missing: pip install 'ie-repr[site]'") from None
+        raise ValueError("uvicorn is missing: pip install '.[site]' in a checkout") from None
     engine = take_in(arguments)
     from ie_crowd.site.app import create_app
+    from ie_crowd.site.middleware import connections
 
     settings = _settings(arguments)
     app = create_app(settings, engine)
-    listening = _listen(arguments.host, arguments.port)
+    listening = connections.listen(arguments.host, arguments.port)
     shown = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     if not arguments.quiet:
         print(f"http://{shown}:{listening.getsockname()[1]}{settings.base_path}/  (Ctrl-C ends it)", flush=True)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(arguments.base_url),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_keep_alive=20,
-        timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=16 * 1024,
-        limit_concurrency=200,
-    )
+    config = connections.config(app, proxies=settings.trusted_proxies if arguments.base_url else ())
     return uvicorn.Server(config), listening, engine
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or one line that says why not."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(256)  # who comes before the server is ready waits
-    except OSError as error:
-        listening.close()
-        reason = (error.strerror or "unknown reason").lower()
-        raise ValueError(f"--port={port}: cannot listen on {host} ({reason}); choose another with --port") from None
-    return listening

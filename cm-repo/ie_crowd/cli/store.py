@@ -94,7 +94,7 @@ def _open(arguments: argparse.Namespace, *, create: bool) -> Engine:
     try:
         from ie_crowd.store import database
     except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is missing: pip install 'ie-repr[site]'") from None
+        raise ValueError(f"{error.name} is missing: pip install '.[site]' in a checkout") from None
     return database.connect(arguments.store, create=create)
 
 

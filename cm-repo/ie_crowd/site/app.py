@@ -6,12 +6,14 @@ import contextlib
 import http
 import secrets
 import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio.to_thread
 from sqlalchemy import Engine
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -19,10 +21,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from ie_crowd.ranking.rank import welch
+from ie_crowd.site.api import endpoint
 from ie_crowd.site.api import routes as api_routes
 from ie_crowd.site.cache import Cached
 from ie_crowd.site.content import load as load_content
-from ie_crowd.site.middleware import guard, problem_details, session
+from ie_crowd.site.middleware import guard, problem_details, session, writers
 from ie_crowd.site.pages import (
     account,
     admin,
@@ -62,6 +65,7 @@ MODULES = (
     moderation,
     admin,
 )
+PROBE_SECONDS = 5.0  # between two tries of whether the store can be written to
 WARM_SECONDS = 1.0  # after the start: the first page has been asked for by then, and need not share the processor
 # From the outermost to the innermost; pages that become files have none.
 MIDDLEWARE: tuple[Any, ...] = (guard.Guard, session.Visitor)
@@ -91,14 +95,17 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.state.by_address = {one.name: one for one in app.state.assets.values()}
     app.state.link = links.live(settings.base_path)
     app.state.asked = lambda path, query: None
+    app.state.writers = writers.limiter()
+    app.state.wrong_tokens = guard.Counter(*endpoint.WRONG_TOKENS)
+    app.state.probed = 0.0
     if engine is not None:
         _open(app, engine)
     return app
 
 
 def _open(app: Starlette, engine: Engine) -> None:
-    app.state.store = engine
-    app.state.cached = Cached(engine)
+    app.state.store = engine.execution_options(ie_busy_seconds=writers.BUSY_SECONDS)
+    app.state.cached = Cached(app.state.store)
 
 
 def _lifespan(owns: bool) -> Any:
@@ -125,9 +132,16 @@ def _warm() -> None:
     welch([[1.0, 2.0]], [[1.0, 3.0]])
 
 
-def healthz(request: Request) -> Response:
-    """Whether the store answers: for the programs that watch over a server."""
-    audit.revision(request.app.state.store)
+async def healthz(request: Request) -> Response:
+    """Whether the store answers and can be written to: for the programs that watch over a server.
+
+    What is wrong with it becomes 503 or 507 with one line (see ``guard``). Writing is tried every few seconds at most.
+    """
+    state = request.app.state
+    await run_in_threadpool(audit.revision, state.store)
+    if time.monotonic() - state.probed > PROBE_SECONDS and state.writers.available_tokens:
+        await writers.write(request, database.probe, state.store)
+        state.probed = time.monotonic()
     return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
 
 

@@ -12,16 +12,17 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ie_crowd.store import user_data
 
 VERSION = "0004"  # the newest migration in migrations/versions
-BUSY_SECONDS = 60
+BUSY_SECONDS = 60  # that a writer waits for the lock, but where the engine's option ie_busy_seconds says otherwise
 LOCK = 0x1EC0  # PostgreSQL's advisory lock of a writer
 CACHE_KIB = 32 * 1024
 
@@ -69,7 +70,7 @@ def connect(store: str | Path | None, *, create: bool = True) -> Engine:
     except NoSuchModuleError:
         raise ValueError("PostgreSQL needs psycopg: pip install 'psycopg[binary]'") from None
     except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is missing: pip install 'ie-repr[site,postgresql]'") from None
+        raise ValueError(f"{error.name} is missing: pip install '.[site,postgresql]' in a checkout") from None
     except SQLAlchemyError as error:
         raise ValueError(f"{shown}: cannot be opened as a store ({one_line(error)})") from None
     return engine
@@ -81,11 +82,75 @@ def one_line(error: BaseException) -> str:
     return " ".join(said.split())[:200]
 
 
+class Trouble(NamedTuple):
+    """Why a store cannot be used for now: ``kind`` is "busy", "full", "read-only" or "unreachable"; one line."""
+
+    kind: str
+    text: str
+
+
+# What the databases say, in small letters, of what somebody has to mend outside of this program.
+_SAID = {
+    "busy": ("database is locked", "database table is locked", "lock timeout", "deadlock detected"),
+    "full": ("disk is full", "no space left", "disk full"),
+    "read-only": ("readonly database", "read-only transaction", "read-only file system"),
+}
+TROUBLES = {
+    "busy": "the store is busy with other changes",
+    "full": "the disk of the store is full: nothing can be added until its operator makes room",
+    "read-only": "the store cannot be written to for now",
+    "unreachable": "the store cannot be reached for now",
+}
+
+
+def trouble(error: BaseException) -> Trouble | None:
+    """What is wrong with the store, where that is what an exception tells; None for a mistake of ours."""
+    if isinstance(error, PoolTimeout):
+        return Trouble("busy", TROUBLES["busy"])
+    if not isinstance(error, DBAPIError):
+        return None
+    said = one_line(error).lower()
+    kind = next((kind for kind, words in _SAID.items() if any(word in said for word in words)), None)
+    if kind is None and (error.connection_invalidated or _outside(error)):
+        kind = "unreachable"
+    return None if kind is None else Trouble(kind, TROUBLES[kind])
+
+
+def _outside(error: DBAPIError) -> bool:
+    """Whether the database or its file failed: not a statement that it does not understand."""
+    if isinstance(error.orig, sqlite3.OperationalError):
+        name = getattr(error.orig, "sqlite_errorname", "")
+        return name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL", "SQLITE_BUSY", "SQLITE_NOMEM"))
+    return type(error.orig).__module__.startswith("psycopg") and type(error).__name__ in (
+        "OperationalError",
+        "InterfaceError",
+    )
+
+
+def probe(engine: Engine) -> None:
+    """Write and commit a row of no meaning, without waiting for others; raises what any writer would get.
+
+    A store that somebody else writes to at this moment can be written to.
+    """
+    from ie_crowd.store.tables import attempt
+
+    try:
+        with writing(engine.execution_options(ie_busy_seconds=0)) as connection:
+            connection.execute(attempt.delete().where(attempt.c.bucket == "probe"))
+            connection.execute(attempt.insert(), {"bucket": "probe", "since": int(time.time()), "count": 0})
+    except DBAPIError as error:
+        found = trouble(error)
+        if found is None or found.kind != "busy":
+            raise
+
+
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that holds the write lock from its start; committed at the end, rolled back on an exception."""
     with engine.connect().execution_options(ie_writes=True) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
+            seconds = connection.get_execution_options().get("ie_busy_seconds", BUSY_SECONDS)
+            connection.execute(text(f"SET LOCAL lock_timeout = {max(1, int(seconds * 1000))}"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         yield connection
 
@@ -135,8 +200,10 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("ie_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        seconds = options.get("ie_busy_seconds", BUSY_SECONDS)
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("ie_writes") else "BEGIN")
 
     return engine
 

@@ -410,15 +410,18 @@ def test_only_a_few_tables_go_out_at_once(site):  # noqa: F811
         get(site, "/exports/results.csv")
         problem(site.get("/api/v1/exports/points.csv?x=no.such&y=labels"), 404, "")
         site.head("/api/v1/exports/results.csv")
-    for _ in range(exports.AT_ONCE):
-        assert exports._going.acquire(blocking=False)
+    others = [f"10.0.0.{number}" for number in range(exports.AT_ONCE)]
+    assert [exports._places.take(who) for who in others] == [True] * exports.AT_ONCE
     try:
         answer = site.get("/api/v1/exports/results.csv")
         problem(answer, 503, "try again")
         assert answer.headers["retry-after"] == "5"
     finally:
-        for _ in range(exports.AT_ONCE):
-            exports._going.release()
+        for who in others:
+            exports._places.give(who)
+    assert [exports._places.take("10.0.0.1") for _ in range(3)] == [True, True, False]  # one address
+    for _ in range(exports.OF_ONE):
+        exports._places.give("10.0.0.1")
     get(site, "/exports/results.csv")
 
 

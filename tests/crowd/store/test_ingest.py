@@ -381,7 +381,7 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path):
     argv = [sys.executable, "-m", "ie_crowd", "ingest", str(tmp_path), f"--store={tmp_path / 's'}"]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.strip() == "ie_crowd: error: sqlalchemy is missing: pip install 'ie-repr[site]'"
+    assert done.stderr.strip() == "ie_crowd: error: sqlalchemy is missing: pip install '.[site]' in a checkout"
 
 
 def test_the_identity_of_a_toy_is_its_content():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -22,16 +21,15 @@ from starlette.routing import Route
 
 from ie_crowd.formats import strict
 from ie_crowd.site.api.operations import JSON, PREFIX, Call, Operation, read_parameters
-from ie_crowd.site.middleware import problem_details
+from ie_crowd.site.middleware import guard, problem_details, writers
 from ie_crowd.site.middleware.problem_details import Problem
 from ie_crowd.store import audit, rate_limit, rejected_uploads
 from ie_crowd.store.people import accounts
 
 BODY_SECONDS = 30  # for all of a body
-WRONG_TOKENS = (20, 900)  # of one address: so many, in so many seconds
+WRONG_TOKENS = (20, 900)  # of one address: so many, in so many seconds; counted in memory, for reading writes nothing
 UPLOADS = (240, 3600)  # of one account
 WORDS = (60, 3600)  # comments, objections and withdrawals of one account
-SALT = secrets.token_bytes(32)  # addresses are counted, not kept
 OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, Link"}
 
 
@@ -73,14 +71,16 @@ async def _answer(operation: Operation, request: Request) -> Response:
             _allowed(operation, account)
         if operation.method != "GET":
             assert account is not None
-            await run_in_threadpool(_not_too_often, operation, request, account)
+            await writers.write(request, _not_too_often, operation, request, account)
         values = read_parameters(operation, request)
         content = await _body(operation, request) if operation.body else b""
         call = Call(request, values, account, content, _parsed(operation, content))
+        if operation.method != "GET":
+            return await writers.write(request, _run, operation, call)
         return await run_in_threadpool(_run, operation, call)
     except Problem as problem:
         if operation.kept and account is not None:
-            await run_in_threadpool(_keep, request, account["name"], problem, content)
+            await writers.write(request, _keep, request, account["name"], problem, content)
         raise
 
 
@@ -153,9 +153,7 @@ def _account(operation: Operation, request: Request) -> dict[str, Any] | None:
     found = accounts.by_token(request.app.state.store, token.strip()) if scheme.lower() == "bearer" else None
     if found is not None:
         return found
-    most, seconds = WRONG_TOKENS
-    who = request.client.host if request.client else "unknown"
-    wait = rate_limit.allow(request.app.state.store, "token", who, most=most, seconds=seconds, salt=SALT)
+    wait = request.app.state.wrong_tokens.wait(guard.client(request.scope))
     if wait:
         raise Problem(429, f"too many wrong tokens; try again in {wait} s", {"Retry-After": str(wait)})
     raise Problem(401, "the token is not, or no longer, good; ask the operator for one", CHALLENGE)

@@ -23,15 +23,15 @@ from ie_crowd.check import checklists
 from ie_crowd.site.api import challenge, results
 from ie_crowd.site.api.challenge import AXES, METRIC
 from ie_crowd.site.api.operations import FILTERS, ID, PREFIX, Answer, Call, Operation, Parameter, array, exactly
+from ie_crowd.site.middleware import guard
 from ie_crowd.site.middleware.problem_details import Problem
 from ie_crowd.store import chart_data, export, standings, tables
 from ie_crowd.store.people import comments
 
-AT_ONCE = 2
-LONGEST_SECONDS = 300
+AT_ONCE, OF_ONE = 3, 2  # tables that are being sent, in all and to one address
+SLOWEST, GRACE_SECONDS = 16 * 1024, 15  # bytes a second that are taken at least, after so long
 PIECE = 64 * 1024  # characters sent at a time
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-_going = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Table(NamedTuple):
@@ -176,9 +176,10 @@ def download(call: Call) -> Response:
     for needed in table.needs:
         if needed not in call.values:
             raise Problem(400, f"the parameter {needed} is missing: the table {name} needs {' and '.join(table.needs)}")
-    if not _going.acquire(blocking=False):
-        raise Problem(503, f"{AT_ONCE} tables are being sent already; try again in a moment", {"Retry-After": "5"})
-    body = _sent(table, form, call)
+    who = guard.client(call.request.scope)
+    if not _places.take(who):
+        raise Problem(503, "several tables are being sent already; try again in a moment", {"Retry-After": "5"})
+    body = _sent(table, form, call, who)
     next(body)  # from here on the place is the generator's, which gives it free however it ends
     media = "text/csv; charset=utf-8; header=present" if form == "csv" else "application/json"
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
@@ -187,15 +188,55 @@ def download(call: Call) -> Response:
         response = Response(b"", media_type=media, headers=headers)
         del response.headers["Content-Length"]  # nobody knows it before all of it is made
         return response
-    return StreamingResponse(body, media_type=media, headers=headers)
+    return _Download(body, media_type=media, headers=headers)
 
 
-def _sent(table: Table, form: str, call: Call) -> Generator[bytes, None, None]:
+class _Download(StreamingResponse):
+    """Gives its place free as soon as it ends, however that is: all was sent, or whoever asked has gone."""
+
+    def __init__(self, body: Generator[bytes, None, None], **more: Any) -> None:
+        super().__init__(body, **more)
+        self.table = body
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.table.close()
+
+
+class _Places:
+    """Who is being sent a table: so many at once, and of one address fewer, so that others find a place."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: list[str] = []
+
+    def take(self, who: str) -> bool:
+        """Whether there was a place; it is taken then."""
+        with self._lock:
+            if len(self._taken) >= AT_ONCE or self._taken.count(who) >= OF_ONE:
+                return False
+            self._taken.append(who)
+            return True
+
+    def give(self, who: str) -> None:
+        """Give one back."""
+        with self._lock:
+            self._taken.remove(who)
+
+
+_places = _Places()
+
+
+def _sent(table: Table, form: str, call: Call, who: str) -> Generator[bytes, None, None]:
     """The pieces of a file, nothing before the first of them is there; gives the place free in the end.
 
-    Ends in an error where it takes too long, so that nobody takes a part for all.
+    Ends in an error where it is taken too slowly, so that nobody takes a part for all. (A connection that takes nothing
+    ends by itself: see ``connections``.)
     """
-    until = time.monotonic() + LONGEST_SECONDS
+    began, size = time.monotonic(), 0
     try:
         rows = iter(table.rows(call))
         pieces = _pieces(_csv(table.columns, rows) if form == "csv" else _json(table.columns, rows))
@@ -203,11 +244,13 @@ def _sent(table: Table, form: str, call: Call) -> Generator[bytes, None, None]:
         yield b""
         yield first
         for piece in pieces:
-            if time.monotonic() > until:
-                raise TimeoutError(f"a table was not read within {LONGEST_SECONDS} s")
+            seconds = time.monotonic() - began
+            if seconds > GRACE_SECONDS and size < SLOWEST * seconds:
+                raise TimeoutError(f"a table was read at less than {SLOWEST:,} bytes a second")
             yield piece
+            size += len(piece)
     finally:
-        _going.release()
+        _places.give(who)
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[bytes]:

@@ -1,5 +1,7 @@
 """What stands between a request and its handler.
 
+connections      the server's sockets and deadlines
+writers          threads that change the store, apart from those that answer
 guard            allowed hosts, origin checks (CSRF), body limits, rate limits, security headers
 session          cookies, sessions, form tokens
 flash            messages after a change

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ie_crowd.site.middleware import form_data, permissions, session
+from ie_crowd.site.middleware import form_data, permissions, session, writers
 from ie_crowd.store import rate_limit
 from ie_crowd.store.people.moderation import WrongState
 
@@ -35,7 +35,7 @@ def posted(path: str, name: str, handler: Callable[[Request, Typed], Response], 
         typed = await form_data.read(request, {"csrf": TOKEN, **longest})
         session.check_form(request, typed.pop("csrf"))
         try:
-            return await run_in_threadpool(handler, request, typed)
+            return await writers.write(request, handler, request, typed)
         except WrongState as error:
             raise HTTPException(409, f"{error}. Somebody else was faster: reload the page.") from None
 

@@ -1,28 +1,28 @@
 """What stands in front of every handler: which requests are let in, and what every answer says to browsers.
 
-Pure ASGI, so that a body is refused while it comes. Nothing here looks into the store but the count of changes that one
-client asks for; the others are counted in memory, for a write to the store with every page would make readers wait.
+Pure ASGI, so that a body is refused while it comes. Nothing here looks into the store: requests are counted in memory,
+for a write to the store with each of them would make readers wait. What the store says of itself when it cannot be used
+(busy, full, read-only, gone) becomes one line here, whoever met it.
 """
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import anyio
-from starlette.concurrency import run_in_threadpool
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 
-from ie_crowd.site.middleware import problem_details
+from ie_crowd.site.middleware import problem_details, writers
 from ie_crowd.site.settings import Settings
-from ie_crowd.store import rate_limit
+from ie_crowd.store import database
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -48,6 +48,7 @@ MOST_HEADERS, LONGEST_HEADER, LONGEST_PATH, LONGEST_QUERY = 64, 8192, 1024, 4096
 ONLY_ONCE = ("host", "origin", "content-length", "content-type", "transfer-encoding", "authorization", "sec-fetch-site")
 LARGEST_BODY = 64 * 1024
 BODY_SECONDS = 30
+BUSY_SECONDS = 5  # after which a busy store may be asked again
 MINUTE = 60
 READS, CHANGES = 900, 60  # requests of one client in a minute
 MOST_CLIENTS = 50_000
@@ -81,9 +82,7 @@ class Guard:
             parts = urlsplit(settings.base_url)
             self.hosts.add(f"[{parts.hostname}]" if ":" in (parts.hostname or "") else (parts.hostname or ""))
             self.origins.add(f"{parts.scheme}://{parts.netloc}".lower())
-        self.reads = Counter(reads)
-        self.changes = changes
-        self.salt = secrets.token_bytes(32)
+        self.reads, self.changes = Counter(reads), Counter(changes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -102,7 +101,7 @@ class Guard:
                 self._dress(message, scope, headers)
             await send(message)
 
-        refused = self._refuse(scope, headers) or await self._too_often(scope)
+        refused = self._refuse(scope, headers) or self._too_often(scope)
         if refused is not None:
             await refused(scope, receive, sending)
             return
@@ -113,6 +112,11 @@ class Guard:
             if not started:
                 status = 413 if isinstance(error, TooLarge) else 408
                 await refusal(scope, status, f"{error}")(scope, receive, sending)
+        except (DBAPIError, PoolTimeout, writers.Busy) as error:
+            answer = unavailable(scope, error)
+            if answer is None or started:
+                raise
+            await answer(scope, receive, sending)
 
     def _refuse(self, scope: Scope, headers: Headers) -> Response | None:
         """The answer to a request whose head is not in order; None for one that is."""
@@ -146,14 +150,9 @@ class Guard:
             return False
         return origin is not None or site is not None or "cookie" not in headers
 
-    async def _too_often(self, scope: Scope) -> Response | None:
-        who = client(scope)
-        if scope["method"] in SAFE_METHODS:
-            wait = self.reads.wait(who)
-        else:
-            store = scope["app"].state.store
-            counted = functools.partial(rate_limit.allow, most=self.changes, seconds=MINUTE, salt=self.salt)
-            wait = await run_in_threadpool(counted, store, "change", who)
+    def _too_often(self, scope: Scope) -> Response | None:
+        counter = self.reads if scope["method"] in SAFE_METHODS else self.changes
+        wait = counter.wait(client(scope))
         if not wait:
             return None
         return refusal(scope, 429, f"too many requests; try again in {wait} s", {"Retry-After": str(wait)})
@@ -196,6 +195,15 @@ def refusal(scope: Scope, status: int, text: str, headers: dict[str, str] | None
     return PlainTextResponse(f"{text}\n", status, headers=headers)
 
 
+def unavailable(scope: Scope, error: Exception) -> Response | None:
+    """One line for a store that cannot be used for now, with when to come again; None for a mistake of ours."""
+    found = database.Trouble("busy", f"{error}") if isinstance(error, writers.Busy) else database.trouble(error)
+    if found is None:
+        return None
+    status, seconds = (507, 600) if found.kind == "full" else (503, BUSY_SECONDS if found.kind == "busy" else MINUTE)
+    return refusal(scope, status, f"{found.text}; try again later", {"Retry-After": str(seconds)})
+
+
 def client(scope: Scope) -> str:
     """Who asks: an address, of IPv6 the network that one household has."""
     address = (scope.get("client") or ("unknown", 0))[0]
@@ -216,6 +224,8 @@ def _odd_head(scope: Scope) -> tuple[int, str] | None:
         return 431, f"at most {MOST_HEADERS} headers of {LONGEST_HEADER:,} bytes each are read"
     if any(names.count(name) > 1 for name in ONLY_ONCE):
         return 400, "a header came twice that says one thing"
+    if "content-length" in names and "transfer-encoding" in names:
+        return 400, "a body has Content-Length or Transfer-Encoding, not both"
     query = scope.get("query_string", b"")
     if len(scope["path"]) > LONGEST_PATH or len(query) > LONGEST_QUERY:
         return 414, "the address is too long"
@@ -262,17 +272,17 @@ def _has_cookie(headers: Headers, name: str) -> bool:
 
 
 class Counter:
-    """Requests of each client in this minute, in memory."""
+    """What each client did in this window of time, in memory: of each process that serves by itself."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, seconds: int = MINUTE) -> None:
+        self.most, self.seconds = most, seconds
         self._window = 0
         self._counts: dict[str, int] = {}
 
     def wait(self, who: str) -> int:
         """Count one request; 0, or the seconds to wait."""
         now = int(time.time())
-        if now // MINUTE != self._window or len(self._counts) > MOST_CLIENTS:
-            self._window, self._counts = now // MINUTE, {}
+        if now // self.seconds != self._window or len(self._counts) > MOST_CLIENTS:
+            self._window, self._counts = now // self.seconds, {}
         self._counts[who] = count = self._counts.get(who, 0) + 1
-        return 0 if count <= self.most else MINUTE - now % MINUTE
+        return 0 if count <= self.most else self.seconds - now % self.seconds
