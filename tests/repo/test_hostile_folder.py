@@ -190,7 +190,7 @@ def results(tmp_path):
         if names:
             fill(folder, names)
         else:  # as many more files than result.json names
-            (folder / "notes.txt").write_text("innocent")
+            (folder / "stranger.bin").write_text("innocent")
         return folder
 
     return make

@@ -2,6 +2,7 @@
 
 verdict           all of it: groups of findings
 finding           one line of a verdict
+opened            a results folder, its ZIP file, or a result.json alone
 integrity         schema, identity, hashes, aggregates, files
 rules             the rules of the challenge
 bands             reference bands

@@ -22,6 +22,7 @@ from ie_crowd.result import runs as run_documents
 from ie_crowd.result.aggregate import aggregate
 
 RELATIVE_TOLERANCE = 1e-9  # of aggregates: another machine's mathematics library may differ in the last digits
+CRATE = "ro-crate-metadata.json"
 MOST_BYTES = 64 * 2**30  # hashed for one folder; a folder can name files of any size
 
 
@@ -162,12 +163,22 @@ def _listed_files(folder: Path, found: dict[str, Any]) -> Item:
             return Item("files", "not evidenced", "/files", f"more than {MOST_BYTES:,} bytes are not hashed")
         published = not os.path.lexists(folder / "runs")  # results are published without their weights, too
         asked = {path: file for path, file in listed.items() if not published or not path.startswith("runs/")}
+        extra = [path for path in sorted(set(present) - set(asked)) if checksums.bystander(path)]
+        present = [path for path in present if path not in extra]
         problems = _compare(present, asked, lambda path: _differs(folder / path, listed[path]))
     except ValueError as error:
         return Item("files", "fail", "/files", str(error))
     if published and not problems and len(asked) < len(listed):
         return Item("files", "not evidenced", "/files", f"runs/ is not here; {len(asked)} other files by hash")
-    return judge("files", "/files", problems, f"{len(listed)} files by hash")
+    return judge("files", "/files", problems, f"{len(listed)} files by hash{_beside(extra)}")
+
+
+def _beside(extra: list[str]) -> str:
+    """The end of a message: files that are not listed, and so neither checked nor counted."""
+    if not extra:
+        return ""
+    more = f" and {len(extra) - 3} more" if len(extra) > 3 else ""
+    return f"; not listed, so not counted: {', '.join(map(repr, extra[:3]))[:200]}{more}"
 
 
 def _below(folder: Path, top: str) -> list[str]:
@@ -297,11 +308,30 @@ def _checksums(folder: Path) -> Item:
         present = checksums.summed(folder)
         if sum((folder / path).stat().st_size for path in present) > MOST_BYTES:
             return Item("checksums", "not evidenced", checksums.SUMS, f"more than {MOST_BYTES:,} bytes are not hashed")
+        extra = [path for path in present if path not in listed and checksums.bystander(path)]
+        anew = [path for path in listed if path == ro_crate_of(folder) and not _same(folder, path, listed)]
         problems = _compare(
-            present,
+            [path for path in present if path not in extra],
             listed,
-            lambda path: "" if checksums.sha256_file(folder / path)[0] == listed[path] else f"{path}: has another hash",
+            lambda path: "" if path in anew or _same(folder, path, listed) else f"{path}: has another hash",
         )
     except ValueError as error:
         return Item("checksums", "fail", checksums.SUMS, str(error))
-    return judge("checksums", checksums.SUMS, problems, f"{len(listed)} files by hash")
+    if anew and not problems:
+        line = f"{anew[0]} was written anew by another program and proves nothing; all other files by hash"
+        return Item("checksums", "not evidenced", anew[0], line + _beside(extra))
+    return judge("checksums", checksums.SUMS, problems, f"{len(listed)} files by hash{_beside(extra)}")
+
+
+def _same(folder: Path, path: str, listed: Mapping[str, str]) -> bool:
+    return path in listed and (folder / path).is_file() and checksums.sha256_file(folder / path)[0] == listed[path]
+
+
+def ro_crate_of(folder: Path) -> str:
+    """The name of the crate's metadata if another program has written it anew, as tools that open a crate do: still a
+    document of JSON-LD with a graph. "" where it is not there, or something else."""
+    try:
+        found = strict.read_json(folder / CRATE, within=folder)
+    except ValueError:
+        return ""
+    return CRATE if isinstance(found, dict) and {"@context", "@graph"} <= set(found) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
@@ -12,12 +13,13 @@ from typing import Any
 
 from ie_crowd.artifact import verdict_text
 from ie_crowd.challenge import load
-from ie_crowd.check import recompute, verdict
+from ie_crowd.check import opened, recompute, verdict
 from ie_crowd.check.finding import Item
 from ie_crowd.formats import strict
 
 EXAMPLES = """examples:
   ie-crowd check ie-repr-results/RUN           check a results folder by the rules of its challenge
+  ie-crowd check RUN.zip                       the same of its ZIP file; of a result.json alone, what it can show
   ie-crowd check RUN --json | jq .summary      the same, for a program
   ie-crowd check RUN --depth=metrics --data=D  compute every metric again from the weights
   ie-crowd check RUN --against OTHER           is it a copy of another result?
@@ -43,7 +45,7 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder that holds result.json")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder, its ZIP file, or a result.json alone")
     parser.add_argument(
         "--challenge", type=Path, metavar="FOLDER", help="folder of a rules.yaml (default: the result's own)"
     )
@@ -81,7 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
     _check_places(arguments)
     rules = load.challenge(arguments.challenge) if arguments.challenge else None
     request = recompute.Request(arguments.depth, arguments.data, arguments.device, arguments.runs, _say)
-    found = verdict.judge(arguments.folder, rules, request, arguments.against)
+    with contextlib.ExitStack() as stack:
+        places = [arguments.folder, *arguments.against]
+        folder, *others = [stack.enter_context(opened.results_folder(place)) for place in places]
+        found = verdict.judge(folder, rules, request, others)
     # What the schema refuses is always shown and always fails, whichever groups were asked for.
     if arguments.groups and found.about:
         found = found.only(arguments.groups)

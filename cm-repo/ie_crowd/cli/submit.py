@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 import os
 import re
@@ -211,7 +212,7 @@ def _received(arguments: argparse.Namespace, say: Any, url: str, answer: client.
 def _token(arguments: argparse.Namespace) -> str:
     """The token, from a file or the environment. Raises ValueError, which does not repeat it."""
     if arguments.token_file is not None:
-        given, where = strict.read_bytes(arguments.token_file, 1024).decode("utf-8", "replace"), "--token-file"
+        given, where = _text(strict.read_bytes(arguments.token_file, 1024)), "--token-file"
         if os.name == "posix" and arguments.token_file.stat().st_mode & 0o077:
             print(
                 f"ie_crowd: others on this machine can read {strict.name_of(arguments.token_file)}; chmod 600 it",
@@ -225,6 +226,15 @@ def _token(arguments: argparse.Namespace) -> str:
     if not _TOKEN.fullmatch(given):
         raise ValueError(f"{where}: holds no token; expected one line of 20 to 200 letters, digits and signs")
     return given
+
+
+def _text(content: bytes) -> str:
+    """A text file as editors and shells of any system write it: UTF-8 with or without its mark, or UTF-16."""
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return content.decode("utf-16", "replace")
+    if b"\0" in content[:4]:  # UTF-16 without a mark: every second byte of plain letters is zero
+        return content.decode("utf-16-be" if content[0] == 0 else "utf-16-le", "replace")
+    return content.decode("utf-8-sig", "replace")
 
 
 # Asking and saying

@@ -18,6 +18,11 @@ DEEPEST = 8
 LARGEST_SUMS = 8 * 2**20
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 LINE_ENDINGS = "its line endings were changed to CRLF, as git does: clone again with git clone -c core.autocrlf=false"
+_BYSTANDER = re.compile(
+    r"(eh)?thumbs(_vista)?\.db|desktop\.ini|folder\.jpg|~\$.*|ro-crate-preview\.html"
+    r"|(readme|notes?|licen[cs]e|citation)(\.(md|txt|rst|cff|html))?",
+    re.IGNORECASE,
+)
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
@@ -34,6 +39,13 @@ def listing(folder: Path) -> list[str]:
         if len(found) > MOST_FILES:
             raise ValueError(f"{strict.name_of(folder)}: holds more than {MOST_FILES:,} files")
     return sorted(found, key=lambda path: path.encode())
+
+
+def bystander(path: str) -> bool:
+    """Whether a file that nobody listed is what file browsers leave in any folder, a page that tools make of a crate,
+    or a note of somebody's. Any other could be taken for a part of the result."""
+    *folders, name = path.split("/")
+    return _BYSTANDER.fullmatch(name) is not None or "ro-crate-preview_files" in folders
 
 
 def _walk(folder: Path, prefix: str, depth: int) -> Iterator[str]:

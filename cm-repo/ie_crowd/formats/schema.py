@@ -48,6 +48,8 @@ def _whole(text: str) -> int | float:
 
 def problems(result: Any, most: int = 20) -> list[str]:
     """What the schema says against ``result``: at most ``most`` lines ``/pointer: message``; none if it is valid."""
+    if stranger := _no_result(result):
+        return [stranger]
     version = result.get("schema_version", SCHEMA_VERSION) if isinstance(result, dict) else SCHEMA_VERSION
     if isinstance(version, bool) or not isinstance(version, (int, float)) or version not in SCHEMAS:
         known = f"this program reads {', '.join(map(str, SCHEMAS))}"
@@ -62,6 +64,22 @@ def problems(result: Any, most: int = 20) -> list[str]:
         if len(found) == most:
             break
     return found
+
+
+# Keys that every version has had and will have; a document that lacks most of them was never meant to be a result.
+_OURS = ("schema_version", "id", "challenge", "task", "runs", "metrics")
+
+
+def _no_result(document: Any) -> str:
+    """One line that says what a document is that is no result of any version; "" for one that may be."""
+    if isinstance(document, dict) and sum(key in document for key in _OURS) > 1:
+        return ""
+    kind = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    what = kind.get(type(document), "a number")
+    if isinstance(document, dict):
+        keys = ", ".join(repr(key) for key in list(document)[:4])
+        what += f" with {_short(keys, 80)}" if keys else " without keys"
+    return f"/: this is no ie-repr result: it holds {what}; expected an object with {', '.join(_OURS)}"
 
 
 def _message(error: Any) -> str:

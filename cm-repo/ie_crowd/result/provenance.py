@@ -25,6 +25,15 @@ from urllib.parse import urlsplit
 _NOBODY = frozenset(
     "root user users admin administrator runner ubuntu debian localhost home build builder test cm".split()
 )
+# Words that commands and messages are made of. Somebody may be called so; hiding them would hide what was done.
+_ORDINARY = frozenset(
+    "run script reproduce evaluate submit serve get detect experiment challenge report cache result results repr ie "
+    "mnist fashion svhn glyphs smoke full paper closed open supervised semi device cpu cuda rocm mps auto gpu data "
+    "dataset labels label seeds seed epochs epoch python python3 pip torch model models train training valid "
+    "validation figures sample samples bench info curve quiet outdir threads error errors out of in on at to and or "
+    "the for is it no not yes none null true false nan inf loss file files folder path memory http https ssh git www "
+    "com org net local dev work project student guest demo docker node worker server main default base all".split()
+)
 _GIT_SECONDS = 10
 # What a wheel that was built from a checkout says of it: a file of its metadata, {repository, commit, dirty}.
 SOURCE = "extra_metadata/source.json"
@@ -69,7 +78,8 @@ class Names:
 def _telling(names: set[str]) -> list[str]:
     """The names that tell something, longest first."""
     return sorted(
-        (name for name in names if len(name) > 1 and name.lower() not in _NOBODY), key=lambda name: (-len(name), name)
+        (name for name in names if len(name) > 1 and name.lower() not in _NOBODY | _ORDINARY),
+        key=lambda name: (-len(name), name),
     )
 
 

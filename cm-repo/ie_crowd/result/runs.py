@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ie_crowd.challenge.model import same
-from ie_crowd.formats import strict
+from ie_crowd.formats import checksums, strict
 from ie_crowd.result import provenance
 
 RUN = "run.json"
@@ -23,7 +23,8 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
     """
     home = folder / "runs"
     try:
-        names = sorted(path.name for path in home.iterdir() if not path.name.startswith("."))
+        there = [path for path in home.iterdir() if not path.name.startswith(".")]
+        names = sorted(path.name for path in there if path.is_dir() or not checksums.bystander(path.name))
     except OSError:
         raise ValueError(f"{strict.name_of(folder)}: holds no folder runs/; nothing has been run here") from None
     expected = [str(number) for number in range(len(names))]

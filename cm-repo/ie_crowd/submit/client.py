@@ -11,6 +11,7 @@ import http.client
 import ipaddress
 import json
 import random
+import re
 import ssl
 import threading
 import time
@@ -61,7 +62,10 @@ class UnreachableError(Exception):
 
 
 def address(url: str) -> str:
-    """The server's address, checked. Raises ValueError for anything but https (or http to this machine itself)."""
+    """The server's address, checked. Raises ValueError for anything but https (or http to this machine itself).
+
+    The address of its API, or of a page below it, is as good: what stands behind it is taken off.
+    """
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname or "", parts.port
@@ -74,7 +78,8 @@ def address(url: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and _local(host)):
         raise ValueError(f"--server={url!r:.100}: expected https://… (http is for 127.0.0.1 and localhost only)")
     shown_host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown_host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+    path = re.sub(r"/api(/v[0-9]+(/results)?)?$", "", parts.path.rstrip("/"))
+    return f"{parts.scheme}://{shown_host}{f':{port}' if port else ''}{path.rstrip('/')}"
 
 
 def _local(host: str) -> bool:

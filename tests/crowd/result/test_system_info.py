@@ -156,6 +156,16 @@ def test_commands_keep_what_they_say_and_lose_where(argv, expected):
     assert scrub_command(argv, ADA) == expected
 
 
+@pytest.mark.parametrize("name", ["script", "mnist", "run", "data", "Train", "device", "error", "fashion"])
+def test_somebody_who_is_called_like_a_word_of_a_command_hides_none(monkeypatch, name):
+    for variable in ("USER", "LOGNAME", "USERNAME", "SUDO_USER"):
+        monkeypatch.setenv(variable, name)
+    monkeypatch.setattr(provenance.socket, "gethostname", lambda: name)
+    argv = ["cm", "run", "script", "reproduce ie-repr mnist", "--data=/home/mnist/x", "--device=cpu"]
+    assert scrub_command(argv) == "cm run script 'reproduce ie-repr mnist' --data=<path> --device=cpu"
+    assert scrub("error: train fashion data on the device") == "error: train fashion data on the device"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -1,5 +1,6 @@
 """`ie-crowd submit --server`: to a real server on this machine, and to servers that mean no good."""
 
+import argparse
 import contextlib
 import json
 import socket
@@ -13,6 +14,7 @@ import pytest
 
 pytest.importorskip("starlette")
 from ie_crowd import __main__ as command_line
+from ie_crowd.cli import submit as cli_submit
 from ie_crowd.store import database, query, rejected_uploads, user_data
 from ie_crowd.store.people import accounts
 from ie_crowd.submit import client
@@ -444,6 +446,17 @@ def test_a_proxy_of_the_environment_does_not_get_the_token_of_a_local_server(mon
         assert proxy.asked == []
 
 
+# The file of a token, as editors and shells of any system write it
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_token_file_of_any_editor(tmp_path, encoding, end):
+    token = "iec_" + "Ab3-" * 8
+    (tmp_path / "token").write_bytes((token + end).encode(encoding))
+    assert cli_submit._token(argparse.Namespace(token_file=tmp_path / "token")) == token
+
+
 # Addresses and certificates
 
 
@@ -455,6 +468,11 @@ def test_a_proxy_of_the_environment_does_not_get_the_token_of_a_local_server(mon
         ("http://127.0.0.1:8019", "http://127.0.0.1:8019"),
         ("http://localhost:8019/x", "http://localhost:8019/x"),
         ("http://[::1]:8019", "http://[::1]:8019"),
+        ("https://example.org/api/v1", "https://example.org"),
+        ("https://example.org/api/v1/", "https://example.org"),
+        ("https://example.org/crowd/api", "https://example.org/crowd"),
+        ("https://example.org/api/v1/results", "https://example.org"),
+        ("https://example.org/my-api", "https://example.org/my-api"),
     ],
 )
 def test_addresses(given, address):
