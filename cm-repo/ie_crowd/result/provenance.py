@@ -205,14 +205,16 @@ def read(
 
     ``root``: the checkout that the code runs from, or None for an installed copy; git is asked only about a
     repository whose root that is (an environment inside somebody's other repository says nothing about this code).
-    ``distribution``: name of the installed package, whose record of what it was built from is used when git has no
-    answer. ``command``: the argv. ``cm``: repo, script and version, each a string or None. Nothing raises: what
-    is not known is null.
+    ``distribution``: name of the installed package, whose record of what it was built from is used for an installed
+    copy alone: of a checkout that git says nothing about, the record of another copy would not be true.
+    ``command``: the argv. ``cm``: repo, script and version, each a string or None. Nothing raises: what is not known
+    is null.
     """
-    state = checkout(root) if root is not None else None
-    if state is None:
-        state = _from_install(distribution) if distribution else (None, None, None)
-    repository, commit, dirty = state
+    unknown = (None, None, None)
+    if root is not None:
+        repository, commit, dirty = checkout(root) or unknown
+    else:
+        repository, commit, dirty = _from_install(distribution) if distribution else unknown
     return {
         "repository": repository,
         "commit": commit,
@@ -223,24 +225,37 @@ def read(
 
 
 def checkout(root: Path) -> tuple[str | None, str | None, bool | None] | None:
-    """Address, commit and whether the files differ from it; None if ``root`` is not the root of a repository."""
-    top = _git(root, "rev-parse", "--show-toplevel")
+    """Address, commit and whether a tracked file differs from it; None if ``root`` is not the root of a repository.
+
+    Files that git does not know, such as an editor's, and permission bits are no difference of the code. In a checkout
+    of another owner (a container's volume, a shared disk) git is not asked for differences, since that can start
+    programs which the repository's configuration names: there it is not known (None).
+    """
+    top, others = _git(root, "rev-parse", "--show-toplevel"), False
+    if not top:
+        top, others = _git(root, "rev-parse", "--show-toplevel", foreign=True), True
     try:
         if not top or not Path(top.strip()).samefile(root):
             return None
     except OSError:
         return None
-    commit = (_git(root, "rev-parse", "HEAD") or "").strip()
+    commit = (_git(root, "rev-parse", "HEAD", foreign=others) or "").strip()
     if not _COMMIT.fullmatch(commit):
         return None
-    status = _git(root, "status", "--porcelain", "--ignore-submodules=all")
-    address = _git(root, "config", "--get", "remote.origin.url")
+    differences = ("status", "--porcelain", "--ignore-submodules=all", "--untracked-files=no")
+    status = None if others else _git(root, *differences)
+    address = _git(root, "config", "--get", "remote.origin.url", foreign=others)
     return public_address(address) if address else None, commit, None if status is None else bool(status.strip())
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints, or None. Hooks and the file-system monitor of the repository's configuration are not started."""
-    quiet = ["-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-optional-locks"]
+def _git(root: Path, *arguments: str, foreign: bool = False) -> str | None:
+    """What git prints, or None. Hooks and the file-system monitor of the repository's configuration are not started.
+
+    ``foreign``: also in a checkout of another owner; for commands that start nothing.
+    """
+    quiet = ["-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.fileMode=false"]
+    quiet += ["-c", f"safe.directory={root.resolve()}"] if foreign else []
+    quiet += ["--no-optional-locks"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:

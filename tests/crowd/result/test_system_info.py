@@ -277,6 +277,49 @@ def test_git_is_read(checkout):
     assert provenance.read(checkout, command=["x"], cm=NO_CM)["dirty"] is True
 
 
+def test_what_is_no_change_of_the_code_does_not_make_it_dirty(checkout):
+    (checkout / ".idea").mkdir()
+    (checkout / ".idea" / "workspace.xml").write_text("<x/>")
+    (checkout / "my notes.txt").write_text("x")
+    (checkout / "code.py").chmod(0o755)
+    (checkout / "code.py").touch()
+    assert provenance.read(checkout, command=["x"], cm=NO_CM)["dirty"] is False
+    (checkout / "code.py").unlink()
+    assert provenance.read(checkout, command=["x"], cm=NO_CM)["dirty"] is True
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_checkout_of_another_owner_says_its_commit_and_not_whether_it_was_changed(checkout, tmp_path):
+    mark = tmp_path / "executed"
+    git(checkout, "config", "filter.trap.clean", f"touch '{mark}'; cat")
+    (checkout / ".gitattributes").write_text("*.py filter=trap\n")
+    commit = provenance.read(checkout, command=["x"], cm=NO_CM)["commit"]
+    mark.unlink(missing_ok=True)
+    (checkout / "code.py").write_text("x = 3\n")
+    for path in (checkout, *checkout.rglob("*")):
+        os.chown(path, 54321, 54321)
+    refused = subprocess.run(["git", "status"], cwd=checkout, capture_output=True, text=True, check=False)
+    assert "dubious ownership" in refused.stderr, "this git does not refuse, so this test shows nothing"
+    facts = provenance.read(checkout, command=["x"], cm=NO_CM, distribution="pytest")
+    assert (facts["repository"], facts["commit"], facts["dirty"]) == ("https://example.org/a/b.git", commit, None)
+    assert commit is not None
+    assert not mark.exists()
+
+
+def test_an_installed_copy_says_nothing_of_a_checkout(tmp_path, monkeypatch):
+    """The checkout that runs is no repository: a ZIP download, or git is not there. Another copy has a record."""
+    (tmp_path / "site").mkdir()
+    info = fake_distribution(tmp_path / "site", "rivers-code", "1.0")
+    (info / "extra_metadata").mkdir()
+    source = {"repository": "https://example.org/a/b.git", "commit": "b" * 40, "dirty": False}
+    (info / "extra_metadata" / "source.json").write_text(json.dumps(source))
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert provenance.read(None, command=["x"], cm=NO_CM, distribution="rivers-code")["commit"] == "b" * 40
+    (tmp_path / "unpacked").mkdir()
+    facts = provenance.read(tmp_path / "unpacked", command=["x"], cm=NO_CM, distribution="rivers-code")
+    assert (facts["repository"], facts["commit"], facts["dirty"]) == (None, None, None)
+
+
 def test_another_repository_around_the_code_says_nothing(checkout):
     inside = checkout / "venv" / "site-packages"
     inside.mkdir(parents=True)
