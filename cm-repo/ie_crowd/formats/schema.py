@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ie_crowd.formats import moments
+
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
@@ -56,13 +58,16 @@ def problems(result: Any, most: int = 20) -> list[str]:
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         return [f"/schema_version: {_short(repr(version), 40)}, {known}{'; a newer one may read it' if newer else ''}"]
     if _accepts(version)(result):
-        return []
+        wrong = moments.problem(result["created"])
+        return [f"/created: {wrong}"] if wrong else []
     found: list[str] = []
     for error in validator(version).iter_errors(result):
         place = "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
         found.append(f"{_short(place, 120)}: {_message(error)}")
         if len(found) == most:
             break
+    if not found and (wrong := moments.problem(result["created"])):
+        found.append(f"/created: {wrong}")
     return found
 
 

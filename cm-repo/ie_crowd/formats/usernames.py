@@ -1,21 +1,27 @@
 """Names that people choose: which are refused, and what a name looks like to a reader.
 
-Two names with one skeleton are taken for the same at a glance: ``Ada`` with a Cyrillic А, in capitals, or with a zero
-for an o. After the idea of Unicode's UTS 39, with the letters that matter here instead of its full table.
+Two names with one skeleton are taken for the same at a glance: ``Ada`` with a Cyrillic А, in capitals, in small
+capitals, or with a zero for an o. Which characters look alike is Unicode's table (UTS 39), from confusable-homoglyphs;
+it comes with the extra `site`, for only a store compares names.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
+import re
 import unicodedata
+from collections.abc import Iterable
 
 LONGEST = 80
 LONGEST_SKELETON = 400
-# Letters of other scripts, in lower case, each before the Latin letter (or a part of one) that it looks like.
-_PAIRS = (
-    "аa вb еe іi кk мm нh оo рp сc тt уy хx ѕs јj ԁd һh ԛq ԝw ьb ӏl αa βb εe ηn ιi κk νv οo ρp τt υu χx ωw ϲc 0o 1l ıi"
+FURTHEST = (
+    3  # characters from one to the Latin letter that it looks like: a look-alike, or its other case, and that one's
 )
-_LOOKS_LIKE = str.maketrans({pair[0]: pair[1] for pair in _PAIRS.split()})
+# What is one shape in most typefaces, after everything is in small letters.
+_SHAPES = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l"})
+_PAIRS = (("rn", "m"), ("vv", "w"))
+_SMALL_CAPITAL = re.compile(r"LATIN LETTER SMALL CAPITAL ([A-Z])")
 _TOGETHER = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"))
 
 
@@ -23,7 +29,37 @@ def skeleton(name: str) -> str:
     """What ``name`` looks like: without case, accents, spaces and punctuation, look-alike letters made one."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     letters = "".join(character for character in folded if unicodedata.category(character)[0] in "LN")
-    return letters.translate(_LOOKS_LIKE)[:LONGEST_SKELETON] or folded[:LONGEST_SKELETON]
+    shape = "".join(map(_looks_like, letters)).translate(_SHAPES)
+    for two, one in _PAIRS:
+        shape = shape.replace(two, one)
+    return shape[:LONGEST_SKELETON] or folded[:LONGEST_SKELETON]
+
+
+@functools.lru_cache(maxsize=20_000)
+def _looks_like(character: str) -> str:
+    """The small Latin letter or the digit that a character is nearest to by Unicode's table, else the one of its group
+    that all the others of the group are told to look like."""
+    if character.isascii():
+        return character
+    near = [character]
+    for _ in range(FURTHEST):
+        for one in near:
+            capital = _SMALL_CAPITAL.fullmatch(unicodedata.name(one, ""))  # the table takes these for themselves
+            if capital or (one.isascii() and one.isalnum()):
+                return capital[1].lower() if capital else one.lower()
+        forms = [(*_alike(one), one.casefold(), one.upper()) for one in near]
+        near = list(dict.fromkeys(form for some in forms for form in some if len(form) == 1))
+    others = _alike(character)
+    return others[0] if len(others) == 1 else character
+
+
+@functools.lru_cache(maxsize=20_000)
+def _alike(character: str) -> tuple[str, ...]:
+    from confusable_homoglyphs import confusables
+
+    rows: Iterable[dict[str, str]] = confusables.confusables_data.get(character, ())
+    plain = ("".join(one for one in row["c"] if unicodedata.category(one) != "Cf") for row in rows)
+    return tuple(one for one in plain if len(one) == 1)
 
 
 def problem(name: str) -> str | None:

@@ -32,12 +32,25 @@ def record(connection: Connection, at: str, actor: str, rows: Iterable[tuple[str
 
 
 def read(
-    engine: Engine, *, subject: str | None = None, before: int | None = None, limit: int = 100
+    engine: Engine,
+    *,
+    subject: str | None = None,
+    actor: str | None = None,
+    until: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
 ) -> list[dict[str, Any]]:
-    """The newest rows first: pk, at, actor, action, subject, detail. ``before``: the pk where the last page ended."""
+    """The newest rows first: pk, at, actor, action, subject, detail; about a subject, of an actor, not after a day.
+
+    ``before``: the pk where the last page ended. ``until``: YYYY-MM-DD, with all of that day.
+    """
     query = select(audit).order_by(audit.c.pk.desc()).limit(min(limit, 1000))
     if subject is not None:
         query = query.where(audit.c.subject == subject)
+    if actor is not None:
+        query = query.where(audit.c.actor == actor)
+    if until is not None:
+        query = query.where(audit.c.at <= f"{until}T23:59:59Z")
     if before is not None:
         query = query.where(audit.c.pk < before)
     with database.reading(engine) as connection:

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Engine, Table, insert, select, tuple_
+from sqlalchemy import Column, Connection, Engine, Table, exists, insert, select, tuple_
 
 from ie_crowd.store import audit, database, tables
 from ie_crowd.store.records import Prepared, Reason, prepare
@@ -41,7 +41,16 @@ def submit(
     """
     prepared = prepare(content, rules)
     with database.writing(engine) as connection:
+        if account is not None:
+            _still(connection, account)
         return write(connection, [prepared], account=account, publish=publish)[0]
+
+
+def _still(connection: Connection, account: Mapping[str, Any]) -> None:
+    """Raise PermissionError for an account that was disabled since its request came."""
+    query = select(tables.account.c.disabled).where(tables.account.c.pk == account["pk"])
+    if connection.execute(query).scalar_one_or_none() is not None:
+        raise PermissionError(f"the account {account['name']} is disabled")
 
 
 def write(
@@ -89,7 +98,7 @@ def _judge(
     joined = tables.run.join(tables.result)
     models = _by(connection, run.model_sha256, result.id, weights, joined)
     skeletons = {one.skeleton for one in batch if one.submitter}
-    looks = _by(connection, tables.submitter.c.skeleton, tables.submitter.c.name, skeletons)
+    looks = _by(connection, tables.submitter.c.skeleton, tables.submitter.c.name, skeletons, condition=_shown())
     owners = _by(connection, tables.account.c.skeleton, tables.account.c.name, skeletons)
     reasons = {}
     for one in batch:
@@ -104,13 +113,15 @@ def _judge(
                 found.append(Reason("copy", f"/runs/{index}/model_sha256", detail))
                 break
         if one.submitter:
-            for like in (looks.setdefault(one.skeleton, one.submitter), owners.get(one.skeleton, one.submitter)):
-                if like != one.submitter:
-                    found.append(Reason("submitter", "/submitter/name", f"the name looks like {like!r}, another one"))
-                    break
+            # whose account it is, then whose results are shown: nobody gains a name by being refused under it first
+            like = owners.get(one.skeleton) or looks.get(one.skeleton, one.submitter)
+            if like != one.submitter:
+                found.append(Reason("submitter", "/submitter/name", f"the name looks like {like!r}, another one"))
             if account is not None and one.submitter != account["name"]:
                 detail = f"the name is not the account's, {account['name']!r}"
                 found.append(Reason("submitter", "/submitter/name", detail))
+            if not found:
+                looks.setdefault(one.skeleton, one.submitter)
         reasons[one.id] = found
     return reasons
 
@@ -243,15 +254,29 @@ def _numbers(
     return known
 
 
+def _shown() -> Any:
+    """Whether a submitter has a result that is published, or that waits to be."""
+    result = tables.result.c
+    states = result.state.in_((tables.VALID, tables.PUBLISHED))
+    return exists().where(result.submitter_pk == tables.submitter.c.pk, states)
+
+
 def _by(
-    connection: Connection, key: Column[Any], value: Column[Any], wanted: Iterable[str], source: Any = None
+    connection: Connection,
+    key: Column[Any],
+    value: Column[Any],
+    wanted: Iterable[str],
+    source: Any = None,
+    condition: Any = None,
 ) -> dict[str, str]:
-    """{key: value} of the rows whose key is wanted; of several, the oldest."""
+    """{key: value} of the rows whose key is wanted, under a condition; of several, the oldest."""
     found: dict[str, str] = {}
     for part in _parts(sorted(wanted), MOST_PARAMETERS):
         query = select(key, value).where(key.in_(part))
         if source is not None:
             query = query.select_from(source)
+        if condition is not None:
+            query = query.where(condition)
         for row in connection.execute(query):
             found.setdefault(row[0], row[1])
     return found

@@ -297,4 +297,5 @@ audit = Table(
     Column("subject", String(100), nullable=False),
     Column("detail", Text, nullable=False),
     Index("ix_audit_subject", "subject", "pk"),
+    Index("ix_audit_actor", "actor", "pk"),
 )

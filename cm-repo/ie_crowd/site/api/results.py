@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from ie_crowd.formats import strict, upgrade
 from ie_crowd.ranking import compare
 from ie_crowd.site.api.operations import (
     COUNT,
@@ -30,7 +29,8 @@ from ie_crowd.site.api.operations import (
 )
 from ie_crowd.site.middleware import permissions
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.store import query, records, tables
+from ie_crowd.site.rendering import result_files
+from ie_crowd.store import query, tables
 from ie_crowd.store.filters import MOST_ROWS, Filter
 from ie_crowd.store.people import comments as store_comments
 from ie_crowd.store.people import moderation
@@ -115,9 +115,7 @@ def compared(call: Call) -> list[compare.Row]:
     documents = []
     for name in "ab":
         found = _found(call, call.values[name])
-        content = query.original(call.engine, found["id"])
-        assert content is not None
-        documents.append(upgrade.accept(strict.parse_json(content, records.LIMITS)))
+        documents.append(result_files.parsed(call.engine, found["id"]))
     rows = compare.compare(*documents)
     return [row for row in rows if row.differs] if call.values.get("only") == "differences" else rows
 

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from ie_crowd.challenge.model import Challenge
+from ie_crowd.formats import moments
 from ie_crowd.site.charts import svg
 from ie_crowd.site.rendering import present
 from ie_crowd.store.chart_data import AXES, BYTES, DAY
@@ -76,7 +77,8 @@ def number(value: Any, axis: str) -> float | None:
         return None
     unit = AXES[axis].unit if axis in AXES else ""
     if unit == DAY:
-        return float(date.fromisoformat(str(value)[:10]).toordinal())
+        day = moments.day(value)
+        return None if day is None else float(day.toordinal())
     return float(value) / 2**30 if unit == BYTES else float(value)
 
 

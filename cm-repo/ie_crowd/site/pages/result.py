@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -89,7 +90,10 @@ def _judged(
     if by is None:
         return None, shown
     stated = state.content.claims if by is state.content.rules else None
-    return _ordered(verdict.judge(folder, by) if folder else verdict.of_document(document, by, stated)), shown
+    if folder:
+        with contextlib.suppress(ValueError):  # a folder whose document no program of today would take in
+            return _ordered(verdict.judge(folder, by)), shown
+    return _ordered(verdict.of_document(document, by, stated)), shown
 
 
 def _ordered(found: Verdict) -> Verdict:

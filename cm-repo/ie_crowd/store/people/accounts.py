@@ -43,7 +43,6 @@ def add(
     ``by``, here and below: the operator's account that asks; None where the command line does, for ``actor``.
     Raises ValueError for a name that is taken, looks like one that is taken, or is none, and for an unknown role.
     """
-    actor = _acting(by, actor)
     odd = usernames.problem(name)
     if odd:
         raise ValueError(f"the name {name[:80]!r} {odd}")
@@ -53,6 +52,7 @@ def add(
     if skeleton == usernames.skeleton(PROGRAM):
         raise ValueError(f"the name {name!r} is taken: the log calls this program so")
     with database.writing(engine) as connection:
+        actor = _acting(connection, by, actor)
         like = connection.execute(
             select(tables.account.c.name).where(tables.account.c.skeleton == skeleton)
         ).scalar_one_or_none()
@@ -78,8 +78,8 @@ def new_token(
     show: Show = lambda token: None,
 ) -> str:
     """Another token for an account; the old ones keep working until they are revoked. ``days=None``: for ever."""
-    actor = _acting(by, actor)
     with database.writing(engine) as connection:
+        actor = _acting(connection, by, actor)
         account, at = _named(connection, name), audit.now()
         if account["disabled"]:
             raise ValueError(f"the account {name!r} is disabled; enable it first")
@@ -91,8 +91,8 @@ def new_token(
 
 def renew(engine: Engine, account: Mapping[str, Any], secret: str) -> str:
     """A new token for one's own account; every older one ends, and every session but that of ``secret``."""
-    need(account, "contributor")
     with database.writing(engine) as connection:
+        need_now(connection, account, "contributor")
         at, session, token = audit.now(), tables.session.c, tables.token.c
         others = (session.account_pk == account["pk"]) & (session.sha256 != _hash(secret))
         connection.execute(delete(tables.session).where(others))
@@ -104,16 +104,16 @@ def renew(engine: Engine, account: Mapping[str, Any], secret: str) -> str:
 
 def revoke(engine: Engine, name: str, *, actor: str = PROGRAM, by: Mapping[str, Any] | None = None) -> int:
     """End every token and session of an account; returns how many tokens that were."""
-    actor = _acting(by, actor)
     with database.writing(engine) as connection:
+        actor = _acting(connection, by, actor)
         account, at = _named(connection, name), audit.now()
         return _end(connection, account, at, actor)
 
 
 def disable(engine: Engine, name: str, *, actor: str = PROGRAM, by: Mapping[str, Any] | None = None) -> None:
     """The account may do nothing any more; its tokens and sessions end, its contributions stay."""
-    actor = _acting(by, actor, not_on=name)
     with database.writing(engine) as connection:
+        actor = _acting(connection, by, actor, not_on=name)
         account, at = _named(connection, name), audit.now()
         connection.execute(update(tables.account).where(tables.account.c.pk == account["pk"]).values(disabled=at))
         audit.record(connection, at, actor, [("account disabled", name, "")])
@@ -122,8 +122,8 @@ def disable(engine: Engine, name: str, *, actor: str = PROGRAM, by: Mapping[str,
 
 def enable(engine: Engine, name: str, *, actor: str = PROGRAM, by: Mapping[str, Any] | None = None) -> None:
     """The account may be used again, with a new token."""
-    actor = _acting(by, actor)
     with database.writing(engine) as connection:
+        actor = _acting(connection, by, actor)
         account = _named(connection, name)
         connection.execute(update(tables.account).where(tables.account.c.pk == account["pk"]).values(disabled=None))
         audit.record(connection, audit.now(), actor, [("account enabled", name, "")])
@@ -133,10 +133,10 @@ def set_role(
     engine: Engine, name: str, role: str, *, actor: str = PROGRAM, by: Mapping[str, Any] | None = None
 ) -> None:
     """Give an account another role."""
-    actor = _acting(by, actor, not_on=name)
     if role not in tables.ROLES:
         raise ValueError(f"there is no role {role[:40]!r}; expected {', '.join(tables.ROLES)}")
     with database.writing(engine) as connection:
+        actor = _acting(connection, by, actor, not_on=name)
         account = _named(connection, name)
         connection.execute(update(tables.account).where(tables.account.c.pk == account["pk"]).values(role=role))
         audit.record(connection, audit.now(), actor, [("role changed", name, role)])
@@ -215,11 +215,27 @@ def need(account: Mapping[str, Any] | None, role: str) -> None:
         raise PermissionError(f"this needs the role {role}; {account['name']} is {account['role']}")
 
 
-def _acting(by: Mapping[str, Any] | None, actor: str, not_on: str | None = None) -> str:
+def need_now(connection: Connection, account: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """The account as it is inside this transaction. Raises PermissionError unless it may still act in that role.
+
+    What somebody was when their request came is no longer true once another operator was faster.
+    """
+    table = tables.account.c
+    query = select(table.pk, table.name, table.role, table.disabled).where(table.pk == account["pk"])
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None or row["disabled"]:
+        raise PermissionError(f"the account {account['name']} is disabled")
+    need(dict(row), role)
+    return dict(row)
+
+
+def _acting(
+    connection: Connection, by: Mapping[str, Any] | None, actor: str = PROGRAM, not_on: str | None = None
+) -> str:
     """Whom the log names; an account must be an operator's, and leaves one never without an operator by a slip."""
     if by is None:
         return actor
-    need(by, "operator")
+    need_now(connection, by, "operator")
     if by["name"] == not_on:
         raise PermissionError("another operator changes the role of your own account, or disables it")
     return str(by["name"])

@@ -45,10 +45,9 @@ def comment(engine: Engine, account: Mapping[str, Any], text: str, result_id: st
 
     The same text by the same account in the same place is one comment, however often it is sent.
     """
-    accounts.need(account, "contributor")
     kept, at, table = clean(text), audit.now(), tables.comment
-    trusted = accounts.has_role(account, "reviewer")
     with database.writing(engine) as connection:
+        trusted = accounts.has_role(accounts.need_now(connection, account, "contributor"), "reviewer")
         key = None if result_id is None else _result(connection, result_id, tables.PUBLISHED)["pk"]
         same = (table.c.account_pk == account["pk"]) & (table.c.text == kept)
         same &= table.c.result_pk.is_not_distinct_from(key)
@@ -72,9 +71,9 @@ def comment(engine: Engine, account: Mapping[str, Any], text: str, result_id: st
 
 def judge_comment(engine: Engine, number: int, account: Mapping[str, Any], *, visible: bool) -> None:
     """Let a comment through, or hide it. For reviewers."""
-    accounts.need(account, "reviewer")
     state = "visible" if visible else "hidden"
     with database.writing(engine) as connection:
+        accounts.need_now(connection, account, "reviewer")
         done = connection.execute(update(tables.comment).where(tables.comment.c.pk == number).values(state=state))
         if not done.rowcount:
             raise LookupError(f"there is no comment {number}")
@@ -84,6 +83,7 @@ def judge_comment(engine: Engine, number: int, account: Mapping[str, Any], *, vi
 def delete_comment(engine: Engine, number: int, account: Mapping[str, Any]) -> None:
     """Remove a comment of one's own, text and all."""
     with database.writing(engine) as connection:
+        accounts.need_now(connection, account, "contributor")
         mine = (tables.comment.c.pk == number) & (tables.comment.c.account_pk == account["pk"])
         if not connection.execute(delete(tables.comment).where(mine)).rowcount:
             raise LookupError(f"there is no comment {number} of yours")
@@ -151,7 +151,6 @@ def sign(
 
     Nobody signs a result that they uploaded or that carries their name.
     """
-    accounts.need(account, "reviewer")
     if state not in ("pass", "fail", "not applicable"):
         raise ValueError(f"a signature is pass, fail or not applicable; got {state[:40]!r}")
     for word in (checklist, item):
@@ -159,6 +158,7 @@ def sign(
             raise ValueError(f"{word[:64]!r} names no checklist or item")
     note, table = _text(note, "a note", optional=True), tables.signature
     with database.writing(engine) as connection:
+        accounts.need_now(connection, account, "reviewer")
         row = _result(connection, result_id, tables.VALID, tables.PUBLISHED, tables.QUARANTINED)
         named = select(tables.submitter.c.name).where(tables.submitter.c.pk == row["submitter_pk"])
         if row["account_pk"] == account["pk"] or connection.execute(named).scalar() == account["name"]:

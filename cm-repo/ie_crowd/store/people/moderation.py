@@ -30,8 +30,8 @@ def publish(engine: Engine, result_id: str, account: Mapping[str, Any], note: st
 
     Nobody but an operator publishes what they uploaded themselves.
     """
-    accounts.need(account, "reviewer")
     with database.writing(engine) as connection:
+        account = accounts.need_now(connection, account, "reviewer")
         row = _result(connection, result_id, tables.VALID, tables.QUARANTINED)
         if row["account_pk"] == account["pk"] and account["role"] != "operator":
             raise PermissionError("somebody else publishes a result of your own")
@@ -44,9 +44,9 @@ def publish(engine: Engine, result_id: str, account: Mapping[str, Any], note: st
 
 def quarantine(engine: Engine, result_id: str, account: Mapping[str, Any], why: str) -> None:
     """Take a result out of what is shown until somebody has looked at it. For reviewers."""
-    accounts.need(account, "reviewer")
     why = _text(why, "a reason")
     with database.writing(engine) as connection:
+        accounts.need_now(connection, account, "reviewer")
         row = _result(connection, result_id, tables.VALID, tables.PUBLISHED)
         _hide(connection, row, account["name"], why)
 
@@ -60,8 +60,8 @@ def withdraw(engine: Engine, result_id: str, account: Mapping[str, Any], why: st
     why = _text(why, "a reason")
     with database.writing(engine) as connection:
         row = _result(connection, result_id, *tables.STATES[:3])
-        if row["account_pk"] is None or row["account_pk"] != account["pk"]:
-            accounts.need(account, "operator")
+        mine = row["account_pk"] is not None and row["account_pk"] == account["pk"]
+        accounts.need_now(connection, account, "contributor" if mine else "operator")
         _bury(connection, row, "withdrawn", why, account["name"], account_pk=None)
 
 
@@ -70,9 +70,9 @@ def refuse(engine: Engine, result_id: str, account: Mapping[str, Any], why: str)
 
     Whoever uploaded it still sees that it was refused, and why.
     """
-    accounts.need(account, "reviewer")
     why = _text(why, "a reason")
     with database.writing(engine) as connection:
+        accounts.need_now(connection, account, "reviewer")
         row = _result(connection, result_id, tables.VALID, tables.QUARANTINED)
         shown = (tables.audit.c.subject == result_id) & (tables.audit.c.action == "published")
         if connection.execute(select(tables.audit.c.pk).where(shown).limit(1)).first() is not None:
@@ -82,10 +82,10 @@ def refuse(engine: Engine, result_id: str, account: Mapping[str, Any], why: str)
 
 def object_to(engine: Engine, result_id: str, account: Mapping[str, Any], why: str) -> int:
     """An objection against a published result, by anybody with an account; returns its number."""
-    accounts.need(account, "contributor")
     why = _text(why, "a reason")
     objection = tables.objection
     with database.writing(engine) as connection:
+        accounts.need_now(connection, account, "contributor")
         row = _result(connection, result_id, tables.PUBLISHED)
         mine = select(objection.c.pk).where(
             objection.c.result_pk == row["pk"],
@@ -106,10 +106,10 @@ def object_to(engine: Engine, result_id: str, account: Mapping[str, Any], why: s
 
 def decide(engine: Engine, number: int, account: Mapping[str, Any], *, upheld: bool, decision: str) -> None:
     """Decide an open objection; one that is upheld quarantines the result. For reviewers, not about their own."""
-    accounts.need(account, "reviewer")
     decision = _text(decision, "the grounds of the decision")
     objection = tables.objection
     with database.writing(engine) as connection:
+        accounts.need_now(connection, account, "reviewer")
         query = select(objection, tables.result.c.id).join(tables.result).where(objection.c.pk == number)
         found = connection.execute(query).mappings().one_or_none()
         if found is None or found["state"] != "open":
