@@ -7,9 +7,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    from ie_recipes import setup
+    from ie_recipes import own_code, setup
 
-    return setup.check(i)
+    return own_code.refuse_another() or setup.check(i)
 
 
 def preprocess(i):

@@ -13,7 +13,7 @@ processes       child processes, ended with their parent
 progress        what a person sees of several runs at once
 cost            time, memory and energy of the steps
 label_curve     error against the number of labels
-own_code        find ie_model and ie_crowd, and nothing else, on the path
+own_code        find ie_model and ie_crowd, and nothing else, on the path; refuse the recipe of another copy
 minimum_python  refuse a Python that is too old
 """
 

@@ -10,6 +10,7 @@ import sys
 from _collections_abc import Mapping  # what collections.abc is made of
 
 PACKAGES = ("ie_model", "ie_crowd")
+RECIPES_PACKAGE, DISTRIBUTION, ANY_COPY = "cm_ie_repr", "ie-repr", "CM_IE_ANY_COPY"
 HERE = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120 pathlib is not loaded yet
 
 
@@ -72,3 +73,59 @@ def start() -> None:
     own = checkout()
     load(own)
     sys.path[:] = [*(folder for folder in sys.path if folder not in own), *own]
+
+
+# Is the recipe that CM has started of the same copy of this project as the package that is installed here?
+
+
+def refuse_another(here: str = os.path.dirname(os.path.dirname(HERE))) -> dict[str, object]:  # noqa: PTH120
+    """For `predeps(i)`: CM's error where the recipe and the installed package are of different copies, else nothing.
+
+    CM keeps one list of repositories for all environments: with two clones and two environments, a recipe of the older
+    clone is started by the Python of the newer, whose user would get results of code that is not looked at.
+    """
+    if os.environ.get(ANY_COPY, "").lower() in ("yes", "1", "true"):
+        return {}
+    packaged = os.path.basename(here) == RECIPES_PACKAGE  # noqa: PTH119
+    other = _installed_package() if packaged else _installed_checkout()
+    try:
+        if not other or os.path.samefile(other, here):  # noqa: PTH121
+            return {}
+    except OSError:
+        return {}
+    if packaged:
+        mend = "give this environment a list of its own: export CM_REPOS=FOLDER"
+    else:
+        import shlex
+
+        mend = f"to run that: cm rm repo ie-repr, then cd {shlex.quote(other)} && cm import repo"
+    return {
+        "return": 1,
+        "error": f"CM knows the copy of ie-repr in {here}, and the one that is installed here is of {other}: {mend}; "
+        f"{ANY_COPY}=yes runs the first",
+    }
+
+
+def _installed_checkout() -> str:
+    """The checkout that the installed package came from, if pip knows it and it is still one; else ""."""
+    import importlib.metadata
+    import json
+    from urllib.parse import unquote, urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        record = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+        url = urlsplit(json.loads(record or "{}").get("url", ""))
+    except (importlib.metadata.PackageNotFoundError, ValueError, AttributeError, OSError):
+        return ""
+    source = url2pathname(url.path) if os.name == "nt" else unquote(url.path)
+    there = url.scheme == "file" and os.path.isdir(os.path.join(source, "script", "ie_recipes"))  # noqa: PTH112, PTH118
+    return source if there else ""
+
+
+def _installed_package() -> str:
+    """The folder of the package of recipes that this Python would import, else ""."""
+    import importlib.util
+
+    spec = importlib.util.find_spec(RECIPES_PACKAGE)
+    return os.path.dirname(spec.origin) if spec is not None and spec.origin else ""  # noqa: PTH120

@@ -9,9 +9,9 @@ sys.path.insert(0, str(HERE))
 
 
 def predeps(i):
-    from ie_recipes import flags
+    from ie_recipes import flags, own_code
 
-    return flags.check(i)
+    return own_code.refuse_another() or flags.check(i)
 
 
 def preprocess(i):

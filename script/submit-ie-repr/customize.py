@@ -7,9 +7,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    from ie_recipes import crowd_commands
+    from ie_recipes import crowd_commands, own_code
 
-    return crowd_commands.check(i, crowd_commands.SUBMIT, crowd_commands.submit)
+    return own_code.refuse_another() or crowd_commands.check(i, crowd_commands.SUBMIT, crowd_commands.submit)
 
 
 def preprocess(i):
