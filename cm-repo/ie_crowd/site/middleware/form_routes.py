@@ -7,6 +7,7 @@ page again, with the words at the field and what was typed; a change that came t
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +24,8 @@ from ie_crowd.store.people.moderation import WrongState
 
 Typed = Mapping[str, str]
 TOKEN = 200  # characters of a form's token that are read
+# A page of this site: no scheme, no host (//, /\), nothing that a header or an attribute reads otherwise.
+_HERE = re.compile(r"/(?![/\\])[A-Za-z0-9/_.-]{0,200}")
 
 
 def posted(path: str, name: str, handler: Callable[[Request, Typed], Response], /, **longest: int) -> Route:
@@ -90,6 +93,11 @@ def too_often(request: Request, what: str, *, most: int, seconds: int, who: str 
     state = request.app.state
     by = str(request.state.account["pk"]) if who is None else who
     return rate_limit.allow(state.store, what, by, most=most, seconds=seconds, salt=state.salt)
+
+
+def here(path: str) -> str:
+    """A page of this site that a form asks to go back to; "" for anything else."""
+    return path if _HERE.fullmatch(path) else ""
 
 
 def before(request: Request) -> int | None:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ie_crowd.formats import moments
 from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.pages.account import show_token
@@ -83,15 +84,14 @@ def _change(request: Request, change: Callable[..., Any], message: str, *values:
 
 def log(request: Request) -> Response:
     """Who did what and when, newest first."""
-    before, subject = form_routes.before(request), request.query_params.get("subject", "").strip()[:100]
-    lines = audit.read(
-        request.app.state.store,
-        subject=subject or None,
-        before=before,
-        limit=LINES + 1,
-    )
+    before, given = form_routes.before(request), request.query_params
+    chosen = {name: given.get(name, "").strip()[:100] for name in ("subject", "actor", "until")}
+    if chosen["until"] and moments.day(chosen["until"]) is None:
+        raise HTTPException(400, "until is a day: YYYY-MM-DD.")
+    asked = {name: value or None for name, value in chosen.items()}
+    lines = audit.read(request.app.state.store, **asked, before=before, limit=LINES + 1)
     older = lines[LINES - 1]["pk"] if len(lines) > LINES else None
-    return render(request, "log.html.j2", lines=lines[:LINES], older=older, subject=subject, first=before is None)
+    return render(request, "log.html.j2", lines=lines[:LINES], older=older, chosen=chosen, first=before is None)
 
 
 routes = [

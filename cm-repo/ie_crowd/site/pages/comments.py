@@ -116,7 +116,9 @@ def _page(
         status,
         row=row,
         about=about,
-        comments=comments.comments(store, about, viewer=getattr(request.state, "account", None), limit=1000),
+        comments=comments.comments(
+            store, about, viewer=getattr(request.state, "account", None), judged=True, limit=1000
+        ),
         objections=moderation.objections(store, about) if about else [],
         typed=shown,
         errors=defaultdict(str, errors or {}),

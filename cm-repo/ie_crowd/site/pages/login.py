@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 import unicodedata
 
 from starlette.requests import Request
@@ -18,8 +17,6 @@ from ie_crowd.store.people import accounts
 
 TRIES, TRY_SECONDS = 10, 300  # of one address; nobody can lock out another by his name
 WRONG = "Name and token do not belong together, or the token has ended."
-# A page of this site: no scheme, no host (//, /\), nothing that a header or an attribute reads otherwise.
-_HERE = re.compile(r"/(?![/\\])[A-Za-z0-9/_.-]{0,200}")
 
 
 def page(request: Request) -> Response:
@@ -61,7 +58,7 @@ def log_out(request: Request, typed: Typed) -> Response:
 
 def here(path: str) -> str:
     """Where to go after the log-in: a page of this site; the account's for anything else."""
-    return path if _HERE.fullmatch(path) and not path.startswith(("/login", "/logout")) else "/account"
+    return "/account" if path.startswith(("/login", "/logout")) else form_routes.here(path) or "/account"
 
 
 def _form(

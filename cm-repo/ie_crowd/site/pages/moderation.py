@@ -157,7 +157,8 @@ def judge(request: Request, typed: Typed) -> Response:
     """Show or hide a comment."""
     if typed["do"] not in ("show", "hide"):
         raise HTTPException(400, "do is show or hide.")
-    visible, back = typed["do"] == "show", _back(request, "comments")
+    # from the queue, or from the page on which the comment stands
+    visible, back = typed["do"] == "show", form_routes.here(typed["back"]) or _back(request, "comments")
     comments.judge_comment(request.app.state.store, number(request), request.state.account, visible=visible)
     return session.done(request, back, "comment-visible" if visible else "comment-hidden")
 
@@ -194,6 +195,6 @@ routes = [
     form_routes.posted(f"{_RESULT}/quarantine", "quarantine", quarantine, why=TYPED),
     form_routes.posted(f"{_RESULT}/refuse", "refuse", refuse, refuse=TYPED),
     form_routes.posted(f"{_RESULT}/sign", "sign", sign, item=140, state=20, sign=TYPED),
-    form_routes.posted("/moderation/comments/{number}", "judge comment", judge, do=10),
+    form_routes.posted("/moderation/comments/{number}", "judge comment", judge, do=10, back=200),
     form_routes.posted("/moderation/objections/{number}", "decide objection", decide, decision=TYPED, do=10),
 ]

@@ -95,14 +95,18 @@ def comments(
     result_id: str | None = None,
     *,
     viewer: Mapping[str, Any] | None = None,
+    judged: bool = False,
     limit: int = 200,
 ) -> list[dict[str, Any]]:
     """Comments on a result (None: on the paper), oldest first: visible ones, and the viewer's own. See ``listed``.
 
-    Those that wait for a reviewer are in ``desk.comments``.
+    ``judged``: for a reviewer all of them, to let through or to hide where they stand. All that wait are in
+    ``review_queue.comments``.
     """
     table = tables.comment.c
     shown = table.state == "visible"
+    if judged and accounts.has_role(viewer, "reviewer"):
+        shown = table.state.is_not(None)
     query = (
         listed()
         .where(shown | (table.account_pk == viewer["pk"]) if viewer else shown)

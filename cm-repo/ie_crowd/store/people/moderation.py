@@ -42,6 +42,16 @@ def publish(engine: Engine, result_id: str, account: Mapping[str, Any], note: st
         audit.record(connection, at, account["name"], [("published", result_id, note)])
 
 
+def note_of(engine: Engine, result_id: str) -> dict[str, Any] | None:
+    """What the reviewer said who published a result: by, at, note. None where nothing was said."""
+    line = tables.audit.c
+    query = select(line.actor.label("by"), line.at, line.detail.label("note"))
+    query = query.where(line.subject == result_id, line.action == "published").order_by(line.pk.desc()).limit(1)
+    with database.reading(engine) as connection:
+        row = connection.execute(query).mappings().one_or_none()
+    return dict(row) if row is not None and row["note"] else None
+
+
 def quarantine(engine: Engine, result_id: str, account: Mapping[str, Any], why: str) -> None:
     """Take a result out of what is shown until somebody has looked at it. For reviewers."""
     why = _text(why, "a reason")
