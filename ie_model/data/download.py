@@ -24,6 +24,7 @@ Store = Callable[[str, Iterable[bytes]], None]
 OPEN_SECONDS = 4.0  # from the name look-up to the answer's first line: two dead mirrors cost 8 s
 STALL_SECONDS = 15.0  # a connection that is silent, or slower than SLOW_BYTES, for so long is given up
 SLOW_BYTES = 64 << 10
+SAY_SECONDS = 10.0  # whoever waits longer is told what for
 
 
 @contextlib.contextmanager
@@ -45,16 +46,20 @@ def terminable() -> Iterator[None]:
 
 
 class Meter:
-    """Counts what was downloaded and, if `show`, redraws one line on stderr."""
+    """Counts what was downloaded and, if `show`, redraws one line on stderr; else `say` gets a line now and then."""
 
-    def __init__(self, show: bool = False) -> None:
+    def __init__(self, show: bool = False, say: Callable[[str], None] = lambda line: None) -> None:
         self.total = 0
         self.show = show
-        self._drawn = 0.0
+        self.say = say
+        self._drawn, self._said = 0.0, time.monotonic()
 
     def add(self, count: int, label: str) -> None:
         """Counts `count` bytes of what `label` names."""
         self.total += count
+        if not self.show and time.monotonic() - self._said > SAY_SECONDS:
+            self._said = time.monotonic()
+            self.say(f"  {label}: {self.total / 1e6:.1f} MB so far")
         if self.show and time.monotonic() - self._drawn > 0.2:
             self._drawn = time.monotonic()
             sys.stderr.write(f"\r{label}: {self.total / 1e6:.1f} MB\x1b[K")

@@ -127,8 +127,9 @@ def obtain(dataset: str, data: Path | None = None, *, offline: bool = False, rep
     `data`: a folder of the user's, the only source if given; `offline`: never touch the network; `report`: receives one
     line for each event (default: stderr, with a progress line if it is a terminal). Raises ValueError with one line.
     """
-    meter = download.Meter(show=report is None and sys.stderr.isatty())
+    show = report is None and sys.stderr.isatty()
     report = _to_stderr if report is None else report
+    meter = download.Meter(show, report)
     _files(dataset)
     if data is not None:
         return _from_data(dataset, _absolute(data), report)

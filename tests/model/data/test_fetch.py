@@ -626,6 +626,46 @@ def wait_for(condition) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture
+def silent_server():
+    """An address whose server accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:  # the system accepts them
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not here")
+def test_a_registry_that_accepts_and_never_answers_costs_seconds(cache, monkeypatch, python_env, silent_server):
+    """The real npm, which by itself waits for a quarter of an hour."""
+    monkeypatch.setenv("PATH", python_env["PATH"])
+    monkeypatch.setenv("npm_config_registry", silent_server)
+    monkeypatch.setattr(registries, "IDLE_SECONDS", 2.0)
+    monkeypatch.setattr(registries, "SAY_SECONDS", 1.0)
+    began, said = time.monotonic(), []
+    with pytest.raises(ValueError, match="npm: "):
+        fetch.ensure("toy", report=said.append)
+    assert time.monotonic() - began < 30
+    assert any("npm: at work for" in line for line in said)
+
+
+@posix
+def test_a_tool_that_takes_long_is_said_to_be_at_work(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(registries, "SAY_SECONDS", 0.3)
+    fake_npm(tmp_path / "bin", monkeypatch, "time.sleep(1); sys.exit(3)")
+    said = []
+    with pytest.raises(ValueError, match="npm ended with code 3"):
+        fetch.ensure("toy", report=said.append)
+    assert len([line for line in said if line.startswith("  npm: at work for")]) >= 2
+
+
+def test_a_slow_download_says_how_far_it_is(monkeypatch):
+    monkeypatch.setattr(download, "SAY_SECONDS", 0.0)
+    said = []
+    meter = download.Meter(say=said.append)
+    meter.add(2_000_000, "train-images")
+    assert said == ["  train-images: 2.0 MB so far"]
+
+
 @posix
 def test_npm_keeps_the_users_configuration(cache, tmp_path, monkeypatch):
     seen = tmp_path / "seen"
@@ -650,7 +690,7 @@ def offer_debian(monkeypatch, *mirrors: str) -> None:
 def fake_debian(folder: Path, monkeypatch, tar: Path, apt: str = "") -> None:
     """apt-get leaves a .deb in the current folder; dpkg-deb tells its files as a tar stream, which is `tar`."""
     gives = (
-        "assert sys.argv[1:] == ['-q', 'download', 'toy-data'], sys.argv\nopen('toy-data_1_all.deb', 'w').write('x')"
+        "assert sys.argv[1:4] == ['-q', 'download', 'toy-data'], sys.argv\nopen('toy-data_1_all.deb', 'w').write('x')"
     )
     fake_npm(folder, monkeypatch, apt or gives, "apt-get")
     tells = f"assert sys.argv[1] == '--fsys-tarfile'\nshutil.copyfileobj(open({str(tar)!r}, 'rb'), sys.stdout.buffer)"
