@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -14,22 +16,48 @@ from ie_model.config import Config
 from ie_model.model import Classifier, EquiVAE
 from ie_model.run import run_folder
 
+PROOF = "content_sha256"  # a key of a file's metadata
+UNPROVED = (run_folder.MODEL, run_folder.CHECKPOINT)  # an older version's may be without
 REPRESENTATIONS = "class_representations"  # r_y of every class from the labelled images, (C, R)
 
 
-def write(path: Path, tensors: dict[str, Tensor], about: dict[str, str] | None = None) -> None:
-    """Writes named tensors, on the CPU and contiguous, by rename."""
+def write(path: Path, tensors: dict[str, Tensor], about: dict[str, str] | None = None, *, proved: bool = True) -> None:
+    """Writes named tensors, on the CPU and contiguous, by rename.
+
+    ``proved``: with their hash in the metadata; a finished run's weights have theirs in run.json instead.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    run_folder.replace(path, save(plain, about))
+    proof = {PROOF: _sha256(plain)} if proved else {}
+    run_folder.replace(path, save(plain, {**(about or {}), **proof} or None))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a file and its metadata. Raises ValueError when it is missing or not a safetensors file."""
+    """The tensors of a file and its metadata. Raises ValueError when it is missing, not a safetensors file, or damaged:
+    one flipped bit makes other weights, which go on to other numbers and say nothing.
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+            about = dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: not a weights file ({error}); expected the safetensors file of a run") from error
+    proof = about.pop(PROOF, None)
+    if proof is None and path.name not in UNPROVED:
+        raise ValueError(f"{path}: was written without a hash, by an older version; delete it, and it is made anew")
+    if proof is not None and proof != _sha256(tensors):
+        raise ValueError(
+            f"{path}: is damaged (its tensors have another SHA-256 than when they were written); delete it"
+        )
+    return tensors, about
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
 
 
 def module_tensors(prefix: str, module: nn.Module | None) -> dict[str, Tensor]:
@@ -60,13 +88,19 @@ def load_optimiser(optimiser: Adam, tensors: dict[str, Tensor]) -> None:
 def write_model(path: Path, model: EquiVAE, control: Classifier | None, representations: Tensor) -> None:
     """The finished run's weights: everything that an evaluation needs to recompute every metric."""
     tensors = module_tensors("model", model) | module_tensors("control", control)
-    write(path, tensors | {REPRESENTATIONS: representations})
+    write(path, tensors | {REPRESENTATIONS: representations}, proved=False)
 
 
 def read_model(folder: Path, config: Config) -> tuple[EquiVAE, Classifier | None, Tensor]:
     """The model, the control (semi-supervised runs have one) and r_y of every class (C, R), in evaluation mode."""
     if not os.path.lexists(folder / run_folder.MODEL):
         raise ValueError(f"{folder}: holds no {run_folder.MODEL}; expected a finished run of `ie_model train`")
+    expected_hash = run_folder.stated_weights(folder)
+    if expected_hash is not None and (got := run_folder.sha256_of(folder / run_folder.MODEL)) != expected_hash:
+        raise ValueError(
+            f"{folder / run_folder.MODEL}: is damaged or another run's: SHA-256 {got[:12]}…, and {run_folder.RUN} "
+            f"says {expected_hash[:12]}…; train again into an empty folder"
+        )
     tensors, _ = read(folder / run_folder.MODEL)
     model = EquiVAE(config)
     load_module("model", model, tensors)

@@ -56,6 +56,16 @@ def read_run(folder: Path) -> dict[str, Any]:
     return run
 
 
+def stated_weights(folder: Path) -> str | None:
+    """The SHA-256 that run.json gives for the weights; None where it gives none, or cannot be read."""
+    try:
+        run = json.loads((folder / RUN).read_bytes())
+    except (OSError, ValueError):
+        return None
+    stated = run.get("model_sha256") if isinstance(run, dict) else None
+    return stated if isinstance(stated, str) else None
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
@@ -102,8 +112,17 @@ def cut_metrics(folder: Path, epochs: int) -> list[dict[str, Any]]:
     """Keeps the metrics of the first ``epochs`` epochs, those a checkpoint stands for, and returns them."""
     path = folder / METRICS
     lines = path.read_bytes().splitlines(keepends=True)[:epochs] if path.exists() else []
+    try:
+        rows = [json.loads(line) for line in lines]
+    except ValueError:
+        rows = []
+    if len(rows) < epochs or any(row.get("epoch") != number for number, row in enumerate(rows, 1)):
+        raise ValueError(
+            f"{path}: is cut short or damaged: it has no {epochs} whole lines, one for each epoch of {CHECKPOINT}; "
+            f"delete {CHECKPOINT} and {METRICS} to train this run from its start, or choose another folder"
+        )
     replace(path, b"".join(lines))
-    return [json.loads(line) for line in lines]
+    return rows
 
 
 def append_metrics(folder: Path, row: dict[str, Any]) -> None:
