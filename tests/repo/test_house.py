@@ -13,7 +13,7 @@ ROOMS = {
     "ie_crowd": "entry run_module formats challenge result check ranking artifact store submit site cli __main__",
     "ie_crowd.site": "settings middleware rendering charts api pages content cache app asgi_client static_export",
     "ie_crowd.store": "user_data tables migrations database audit rate_limit rejected_uploads records insert ingest "
-    "standings filters query chart_data export people",
+    "standings filters query best chart_data export people",
     "ie_model": "entry config device adam cuda_graphs pose data model objective run metrics consistency "
     "train evaluate figures ablation bench __main__",
 }

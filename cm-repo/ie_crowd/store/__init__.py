@@ -11,6 +11,7 @@ filters           the conditions of a list, answered by an index
 query             lists, sorting, facets; one result with its runs and its original
 chart_data        points of two axes; a metric against the number of labels
 export            every row of a table, for CSV and JSON
+best              the results that say most about a contest, and the best of a task
 standings         contests and their ranks, from the raw values, by ``ie_crowd.ranking.rank``
 audit             the log that only grows
 rate_limit        how often somebody may try

@@ -363,7 +363,7 @@ def test_the_paper_of_this_project(site_store):
         page = site.get("/").text
         for symbol in ("r<sub>y</sub>", "q(v | r<sub>y</sub>, x)", "p(x | r<sub>y</sub>, v)", "q(y | x)"):
             assert symbol in page
-        pictures = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', page.split('id="figures"')[1])
+        pictures = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', page.split("<main")[1])
         assert len(pictures) == len(found.words.figures)
         for address, alt in pictures:
             assert site.get(address).status_code == 200

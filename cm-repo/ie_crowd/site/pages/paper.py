@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+import ie_crowd
+from ie_crowd.result import provenance
+from ie_crowd.site.rendering import holds, result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query
+from ie_crowd.store.filters import Filter
 
 
 def paper(request: Request) -> Response:
     """The front page: the paper in own words, and what is known here about it."""
     state = request.app.state
+    content = state.content
+    found = state.cached.get(
+        "findings", lambda: holds.findings(state.store, content.rules, content.claims), patient=True
+    )
+    lines = state.cached.get(
+        "best",
+        lambda: holds.leaderboard(state.store, content.rules, content.published, content.words.published_metric),
+        patient=True,
+    )
     return render(
         request,
         "paper.html.j2",
+        findings=found,
+        verdict=holds.verdict(found),
+        best=lines,
+        code=state.cached.get("code", lambda: _code(state), 0),
         totals=state.cached.get("totals", lambda: query.totals(state.store)),
         newest=state.cached.get("newest", lambda: _newest(request)),
         sizes={name: size_of(one.content) for name, one in state.assets.items() if name.startswith("figure-")},
@@ -25,9 +45,19 @@ def paper(request: Request) -> Response:
 def _newest(request: Request) -> list[dict[str, object]]:
     state = request.app.state
     rules = state.content.rules
-    from ie_crowd.store.filters import Filter
-
     return query.results(state.store, Filter(challenge=rules.id), size=5, metrics=list(rules.metrics)).rows
+
+
+def _code(state: Any) -> tuple[str, str] | None:
+    """Where the code is to be had: (address, commit), of this checkout, else of the newest result that says so."""
+    found = provenance.checkout(Path(ie_crowd.__file__).parents[2])
+    if found is not None and found[0] and found[1]:
+        return found[0], found[1]
+    for row in query.results(state.store, Filter(challenge=state.content.rules.id), size=5).rows:
+        said = result_files.parsed(state.store, row["id"])["provenance"]
+        if said["repository"] and said["commit"]:
+            return said["repository"], said["commit"]
+    return None
 
 
 def size_of(content: bytes) -> tuple[int, int] | None:

@@ -5,5 +5,6 @@ present       filters: numbers, units, dates, ids
 links         addresses, on a server and in static files
 assets        style sheet and pictures
 visible_text  people's texts with invisible characters spelled out
+holds         whether the paper holds, by what results
 result_files  curves and figures from a results folder
 """

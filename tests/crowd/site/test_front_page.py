@@ -1,0 +1,150 @@
+"""The first page says whether the paper holds, by whose numbers, and how to see for oneself."""
+
+import html
+import re
+
+import pytest
+
+pytest.importorskip("starlette")
+pytest.importorskip("sqlalchemy")
+from ie_crowd.challenge.claims import Claim
+from ie_crowd.check.finding import Item
+from ie_crowd.site.content import load as load_content
+from ie_crowd.site.rendering import holds
+from ie_crowd.store import best, database, ingest, insert
+from ie_crowd.store.filters import Filter
+from paths import ROOT
+from sites import client
+from toy_challenge.documents import text, toy
+from toy_challenge.make import RULES
+
+CLAIM = Claim("c", "It is small.", ("a/b",), None, "m", "at-most", 1.0, 0.0, None, "", "abstract")
+
+
+def finding(*found):
+    """The finding over (state, runs) of a task each."""
+    said = "m 1 ± 2 %, asked: at most 1; n=9"
+    return holds._finding(CLAIM, [({"completed": runs}, Item("claim.c", state, "", said)) for state, runs in found])
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        ([], holds.OPEN),
+        ([("pass", 1)], holds.OPEN),  # a single run supports nothing
+        ([("fail", 1), ("pass", 3)], holds.HOLDS),
+        ([("pass", 5), ("pass", 2)], holds.HOLDS),
+        ([("fail", 2)], holds.FAILS),
+        ([("pass", 2), ("fail", 2)], holds.PARTLY),
+        ([("not evidenced", 9)], holds.OPEN),
+        ([("not evidenced", 9), ("pass", 2)], holds.HOLDS),
+    ],
+)
+def test_how_a_claim_stands(found, state):
+    one = finding(*found)
+    assert one.state == state
+    assert one.sign == holds.SIGNS[state]
+    if found:
+        assert (one.measured, one.asked) == ("m 1 ± 2 %", "at most 1")
+        assert one.single == sum(runs == 1 for _, runs in found)
+    several = [runs for _, runs in found if runs > 1]
+    assert one.row is None if not found else one.row["completed"] == max(several or [1])
+
+
+@pytest.mark.parametrize(
+    ("states", "says"),
+    [
+        ([], "Its rules name no claim that a number can decide."),
+        ([[("pass", 2)]], "Of the paper's one claim, 1 holds."),
+        (
+            [[("pass", 2)]] * 2 + [[("fail", 2)]],
+            "3 claims that a number can decide, 2 hold and 1 does not.",
+        ),
+        ([[("pass", 2)], [("pass", 2), ("fail", 2)], []], "…, 1 holds, 1 holds in part and 1 is open."),
+        ([[], []], "…, none is decided here yet: there are no results of its method."),
+        ([[("pass", 1)], []], "…, none is decided here yet: a single run supports nothing."),
+    ],
+)
+def test_the_answer_in_a_sentence(states, says):
+    assert holds.verdict([finding(*one) for one in states]).endswith(says.removeprefix("…"))
+
+
+def test_the_best_and_the_most_evidenced(engine):
+    by = {RULES.id: RULES}
+    made = {
+        "one run": toy((0.5,), submitter="Ada"),
+        "best": toy((1.0, 1.2), submitter="Bob"),
+        "most": toy((2.0, 2.2, 2.4, 2.6), submitter="Cyd"),
+        "failed": toy((0.1, None, None, None, None), submitter="Dan"),
+    }
+    for document in made.values():
+        insert.submit(engine, text(document), publish=True, rules=by)
+    rows = best.most_evidenced(engine, RULES.id)
+    assert [row["id"] for row in rows] == [made["most"]["id"], made["best"]["id"]]
+    asked = Filter(RULES.id, "gauges", "supervised", "all")
+    assert best.best(engine, asked, "forecast.mae", "lower")["id"] == made["best"]["id"]
+    assert best.best(engine, asked, "forecast.mae", "higher")["id"] == made["most"]["id"]
+    assert best.best(engine, asked, "no.such", "lower") is None
+    assert best.most_evidenced(engine, "another") == []
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory):
+    """The store of the results that come along."""
+    engine = database.connect(tmp_path_factory.mktemp("references") / "store.sqlite3")
+    ingest.ingest(engine, ROOT / "cm-repo" / "experiment", jobs=1)
+    yield engine
+    engine.dispose()
+
+
+def test_the_page_of_this_paper(references):
+    content = load_content()
+    found = holds.findings(references, content.rules, content.claims)
+    assert len(found) >= 4
+    with client(references) as other:  # the toy's own rules name no claim
+        assert other.get("/").status_code == 200
+    from ie_crowd.site.app import create_app
+    from ie_crowd.site.settings import Settings
+    from starlette.testclient import TestClient
+
+    with TestClient(create_app(Settings(), references), base_url="http://localhost") as site:
+        page = site.get("/").text
+        text = html.unescape(" ".join(re.sub(r"<[^>]*>", " ", page).split()))
+        assert text.index("Does the paper hold?") < 700  # before anything else
+        assert holds.verdict(found) in text
+        for one in found:
+            assert one.claim.text in text
+            assert one.measured.split()[-2] in text if one.row else True
+            if one.row:
+                assert f'href="/results/{one.row["id"]}"' in page
+        assert "The best of each task" in text
+        assert "Ladder network, Rasmus et al. 2015" in text  # the best that others published with 1,000 labels
+        command = re.search(r"<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)[1]
+        assert "pip install ." in command
+        assert 'cm run script "reproduce ie-repr mnist"' in html.unescape(re.sub("<[^>]*>", "", command))
+        for placeholder in ("&lt;", "CHECKOUT", "RUN ", "URL"):
+            assert placeholder not in command
+
+
+def test_a_slow_value_is_shown_for_a_while_after_results_changed(references, monkeypatch):
+    from ie_crowd.site import cache
+
+    now, revision, made = [100.0], [1], []
+    monkeypatch.setattr(cache.time, "monotonic", lambda: now[0])
+    kept = cache.Cached(references)
+
+    def make():
+        now[0] += 0.5
+        made.append(revision[0])
+        return revision[0]
+
+    def get(**more):
+        return kept.get("slow", make, revision[0], **more)
+
+    assert get(patient=True) == 1
+    revision[0] = 2
+    assert get(patient=True) == 1
+    now[0] += cache.PATIENCE * 0.5
+    assert get(patient=True) == 2
+    revision[0] = 3
+    assert get() == 3  # who is not patient gets what is there
