@@ -253,6 +253,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     run_folder.read_run(options.run)
     config = _trained_config(options)
+    run_folder.refuse_unwritable(options.run, f"what is measured ({run_folder.RUN})")
     _measure(config, options.run, _data_folder(config, options), options.quiet)
 
 

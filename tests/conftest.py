@@ -40,6 +40,7 @@ def own_places(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("CM_REPOS", str(tmp_path / "CM repos"))
     monkeypatch.setenv("IE_REPR_CACHE", str(tmp_path / "cache of the test"))
+    monkeypatch.setenv("CM_IE_ANY_COPY", "yes")  # tests start copies of this checkout, whichever one pip has installed
     return tmp_path
 
 

@@ -56,6 +56,18 @@ def read_run(folder: Path) -> dict[str, Any]:
     return run
 
 
+def refuse_unwritable(folder: Path, what: str) -> None:
+    """Raises ValueError unless a file can be made in the folder, before work that would be lost begins."""
+    probe = folder / f".probe.{os.getpid()}.part"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{folder}: cannot be written ({error.strerror}), and {what} goes there; copy it to a folder of yours first"
+        ) from None
+
+
 def stated_weights(folder: Path) -> str | None:
     """The SHA-256 that run.json gives for the weights; None where it gives none, or cannot be read."""
     try:
@@ -100,6 +112,8 @@ def opened(folder: Path, config: Config) -> Iterator[bool]:
         raise ValueError(f"outdir: cannot write in {folder} ({error.strerror}); choose another folder") from error
     try:
         check_contents(folder, config)  # again: somebody may have come between the first look and the lock
+        for left in folder.glob(".*.part"):  # of a process that was killed while it wrote; nobody else is at work here
+            left.unlink(missing_ok=True)
         if not (folder / CONFIG).exists():
             write_json(folder / CONFIG, config.to_dict())
         yield (folder / RUN).exists()

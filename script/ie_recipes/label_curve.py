@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,14 +87,16 @@ def published() -> list[dict[str, Any]]:
 
 def draw(results: Iterable[tuple[str, Mapping[str, Any]]], out: Sequence[Path]) -> int:
     """Draws into the files `out` (PNG or SVG) and returns ie_model's exit code. ValueError as `series`."""
+    from ie_crowd.formats import scratch
+
     described = series(results, published())
-    with tempfile.TemporaryDirectory(prefix="ie-repr-") as scratch:
-        file = Path(scratch) / "series.json"
+    with scratch.folder("curve") as place:
+        file = place / "series.json"
         file.write_text(json.dumps(described), encoding="utf-8")
         argv = own_code.command(
             "ie_model", os.environ, "curve", str(file), *(f"--out={path.absolute()}" for path in out)
         )
-        return processes.run(argv, cwd=Path(scratch), env=os.environ)
+        return processes.run(argv, cwd=place, env=os.environ)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ From the first moment until the last the folder holds `incomplete.json`: task, c
 the command to go on. A folder that holds it, for the same config, is resumed; any other that is not empty is refused.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Collection, Mapping
@@ -26,6 +27,29 @@ def default(parent: Path, task: str) -> Path:
         count += 1
         folder = parent / DEFAULT_PARENT / f"{name}-{count}"
     return folder
+
+
+def claimed(parent: Path, task: str) -> Path:
+    """As `default`, but made, so that two commands of the same second never get the same one. Where it cannot be made,
+    only named: `check` says why."""
+    while True:
+        folder = default(parent, task)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileExistsError:
+            if not folder.parent.is_dir():
+                return folder
+        except OSError:
+            return folder
+        else:
+            return folder
+
+
+def forget_empty(folder: Path) -> None:
+    """Remove a folder that was claimed and in which nothing was begun."""
+    with contextlib.suppress(OSError):  # it holds something
+        folder.rmdir()
 
 
 def check(folder: Path, identity: Mapping[str, Any], parts: Collection[str] = ()) -> str:
@@ -73,7 +97,9 @@ def read_marker(folder: Path) -> dict[str, Any]:
 
 
 def write_marker(folder: Path, marker: Mapping[str, Any]) -> None:
-    """Write the marker by rename, so that it is never seen half written."""
+    """Write the marker by rename, so that it is never seen half written. Whoever writes it holds the folder's lock, so
+    what lies here of another process is left over."""
+    _sweep(folder, f".{MARKER}.*")
     temporary = folder / f".{MARKER}.{os.getpid()}"
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(marker, file, indent=2)
@@ -90,8 +116,15 @@ def unfinished(folder: Path) -> bool:
 
 def finish(folder: Path) -> None:
     """Remove marker and lock: the folder is complete."""
+    _sweep(folder, ".*.tmp")  # of a process that was killed while it wrote report or sums
     (folder / MARKER).unlink(missing_ok=True)
     (folder / LOCK).unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, pattern: str) -> None:
+    for left in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 def _check_writable(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """Checks the flags, then runs workflow.py or tasks.py as one child process and hands its end on to CM."""
 
 import sys
-import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
@@ -21,11 +20,14 @@ def preprocess(i):
     here = Path(env["CM_TMP_CURRENT_PATH"])
     try:
         request = flags.from_env(env)
-        folder = Path(request.outdir) if request.outdir else results_folder.default(here, request.task())
+        folder = Path(request.outdir) if request.outdir else results_folder.claimed(here, request.task())
     except ValueError as error:
         return {"return": 2, "error": str(error)}
-    with tempfile.TemporaryDirectory(prefix="ie-repr-") as scratch:
-        last_words = Path(scratch) / "error.txt"
+    own_code.load(flags.paths())
+    from ie_crowd.formats import scratch
+
+    with scratch.folder("run") as place:
+        last_words = place / "error.txt"
         key = "CM_IE_DATA_" + request.dataset.upper().replace("-", "_")
         data = env.get(key)
         downloaded = env.get(key + "_DOWNLOADED", "") if data else "0"  # what is drawn is not downloaded
@@ -39,6 +41,8 @@ def preprocess(i):
     if code in (74, 141) and (folder / "result.json").exists() and not results_folder.unfinished(folder):
         return {"return": code, "error": f"standard output could not be written, but the run is complete: {folder}"}
     if code:
+        if not request.outdir:
+            results_folder.forget_empty(folder)
         return {
             "return": code,
             "error": error or f"the run was ended (exit code {code}); what there is lies in {folder}",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -380,6 +381,36 @@ def test_default_folders_never_meet(tmp_path):
     second = results_folder.default(tmp_path, "mnist-supervised-all")
     assert first != second
     assert first.parent == second.parent == tmp_path / "ie-repr-results"
+
+
+def test_two_commands_of_the_same_second_get_two_folders(tmp_path):
+    with ThreadPoolExecutor(20) as pool:
+        folders = list(pool.map(lambda _: results_folder.claimed(tmp_path, "mnist-supervised-all"), range(20)))
+    assert len(set(folders)) == 20
+    assert all(folder.is_dir() for folder in folders)
+    results_folder.forget_empty(folders[0])
+    assert not folders[0].exists()
+    (folders[1] / "x").touch()
+    results_folder.forget_empty(folders[1])
+    assert folders[1].exists()
+
+
+def test_where_no_folder_can_be_claimed_its_name_is_told_all_the_same(tmp_path):
+    (tmp_path / "ie-repr-results").write_text("a file")
+    folder = results_folder.claimed(tmp_path, "x")
+    with pytest.raises(ValueError, match="is not one: choose another --outdir"):
+        results_folder.check(folder, {})
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".incomplete.json.4711").write_text("{")
+    (out / ".report.html.4711.tmp").write_text("<")
+    results_folder.write_marker(out, {"done": []})
+    assert not (out / ".incomplete.json.4711").exists()
+    results_folder.finish(out)
+    assert list(out.iterdir()) == []
 
 
 def test_customize_hands_the_end_of_the_workflow_on(checkout, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ie_crowd.formats import checksums, strict
+from ie_crowd.formats import checksums, scratch, strict
 from ie_crowd.formats.upgrade import RESULT
 
 MOST_BYTES = 4 * 2**30  # of a ZIP file's members together
@@ -31,9 +31,7 @@ def results_folder(place: Path) -> Iterator[Path]:
     if not place.is_file():
         yield place  # whoever reads it says what is wrong with it
         return
-    with tempfile.TemporaryDirectory(prefix="ie-repr-check-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch) / "result"
-        folder.mkdir()
+    with scratch.folder("check") as folder:
         with strict.open_regular(place) as file:
             start = file.read(4)
         if start in (ZIP, EMPTY_ZIP):

@@ -7,7 +7,6 @@ been checked: the configuration by the types of the rules, seeds by the schema, 
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from ie_crowd.challenge.model import Challenge
 from ie_crowd.challenge.verification import Recipe
 from ie_crowd.check import integrity, same_platform, timeboxed
 from ie_crowd.check.finding import Item, grouped
-from ie_crowd.formats import checksums, safetensors_header, strict
+from ie_crowd.formats import checksums, safetensors_header, scratch, strict
 from ie_crowd.result.aggregate import mean_sd_ci95
 
 DEPTHS = ("hashes", "metrics", "rerun")
@@ -94,8 +93,8 @@ def _one(
     """The metrics that the local program gives for one run. Raises ValueError if it gives none."""
     run = result["runs"][index]
     config = {**rules.whole_config(result), "seed": run["seed"], "label_seed": run["label_seed"]}
-    with tempfile.TemporaryDirectory(prefix="ie-crowd-") as scratch:
-        place = Path(scratch).resolve()
+    with scratch.folder("recompute") as place:
+        place = place.resolve()
         home, work = place / "run", place / "work"
         work.mkdir()
         if kind == "recompute":

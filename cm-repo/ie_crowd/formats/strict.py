@@ -61,13 +61,16 @@ def read_bytes(path: Path, limit: int, *, within: Path | None = None) -> bytes:
     """
     if within is not None:
         refuse_links(path, within)
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limit:
-            raise ValueError(f"{name_of(path)}: holds {size:,} bytes, at most {limit:,} are read")
-        content = file.read(size + 1)
-        if len(content) > size:  # it grows while it is read
-            content += file.read(limit + 1 - len(content))
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise ValueError(f"{name_of(path)}: holds {size:,} bytes, at most {limit:,} are read")
+            content = file.read(size + 1)
+            if len(content) > size:  # it grows while it is read
+                content += file.read(limit + 1 - len(content))
+    except OSError as error:  # of a disk that fails, or a network that is gone
+        raise ValueError(f"{name_of(path)}: cannot be read ({(error.strerror or 'unknown reason').lower()})") from None
     if len(content) > limit:
         raise ValueError(f"{name_of(path)}: grew beyond {limit:,} bytes while it was read")
     return content
@@ -196,6 +199,16 @@ def write_text(path: Path, text: str) -> None:
         raise ValueError(
             f"{name_of(path)}: cannot be written ({(error.strerror or 'unknown reason').lower()})"
         ) from None
+
+
+def sync_folder(path: Path) -> None:
+    """Let what was made or renamed in a folder outlive a power cut, where the system can do that for folders."""
+    with contextlib.suppress(OSError, AttributeError):  # Windows opens no folder
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _decode(content: bytes, limits: Limits, name: str) -> str:

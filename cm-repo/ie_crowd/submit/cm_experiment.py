@@ -21,6 +21,8 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 from ie_crowd.artifact import cm_output
 from ie_crowd.formats import checksums, strict
 from ie_crowd.formats.upgrade import RESULT
@@ -99,15 +101,30 @@ def write(made: Publication, at: Place) -> tuple[Path, bool]:
         _meta(made, at, final.parent)
         if not os.path.lexists(final.parent / ATTRIBUTES):
             strict.write_text(final.parent / ATTRIBUTES, "* -text\n")  # else git may change line endings, and so hashes
+        _sweep(final.parent)
         temporary.mkdir()
         _fill(made, temporary)
+        for folder in (*(path for path in temporary.rglob("*") if path.is_dir()), temporary):
+            strict.sync_folder(folder)
         os.rename(temporary, final)  # noqa: PTH104 the name that the documentation of atomic renames uses
+        strict.sync_folder(final.parent)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise ValueError(f"{strict.name_of(final)}: cannot be written ({reason})") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final, True
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left in an artifact, which `git add` would take along."""
+    for left in folder.glob(".*.tmp"):
+        number = left.name.split(".")[-2]
+        if number.isdigit() and not psutil.pid_exists(int(number)) and not left.is_symlink():
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _meta(made: Publication, at: Place, folder: Path) -> None:
@@ -147,6 +164,8 @@ def _fill(made: Publication, folder: Path) -> None:
             while piece := source.read(2**20):
                 digest.update(piece)
                 copy.write(piece)
+            copy.flush()
+            os.fsync(copy.fileno())
         if digest.hexdigest() != file["sha256"]:
             raise ValueError(f"{file['path']}: has changed since it was checked; try again")
     columns = cm_output.flat(made.result, made.rules.metrics)

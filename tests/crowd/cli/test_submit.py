@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_the_same_twice_is_one(run, capsys):
     assert submit("a result", "--to=out", "--yes") == 0
     assert "This very result is there already" in capsys.readouterr().out
     assert files("out") == before
+
+
+def test_what_a_killed_submit_left_is_swept_and_what_a_live_one_writes_is_not(run, monkeypatch):
+    assert submit(run, "--to=out", "--yes") == 0
+    (artifact,) = Path("out/cm-repo/experiment").iterdir()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for number in (gone.pid, os.getpid()):
+        (artifact / f".2026-01-01.{number}.tmp").mkdir()
+        (artifact / f".2026-01-01.{number}.tmp" / "x").touch()
+    [shutil.rmtree(folder) for folder in artifact.iterdir() if not folder.name.startswith(".") and folder.is_dir()]
+    assert submit(run, "--to=out", "--yes") == 0
+    assert [path.name for path in artifact.glob(".*.tmp")] == [f".2026-01-01.{os.getpid()}.tmp"]
 
 
 def test_two_of_one_task_share_an_artifact(run, tmp_path):

@@ -110,3 +110,23 @@ def test_reading_says_what_the_folder_holds_instead(tmp_path):
     (tmp_path / "run" / run_folder.RUN).write_text("{")
     with pytest.raises(ValueError, match="cannot be read"):
         run_folder.read_run(tmp_path / "run")
+
+
+def test_half_written_files_of_a_killed_process_are_swept(tmp_path):
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / ".checkpoint.safetensors.4711.part").write_bytes(b"half")
+    with run_folder.opened(place, Config.resolve()):
+        assert not list(place.glob(".*.part"))
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
+    run_folder.refuse_unwritable(tmp_path, "x")
+    assert not list(tmp_path.glob(".probe*"))
+
+    def read_only(self):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(run_folder.Path, "touch", read_only)
+    with pytest.raises(ValueError, match=r"cannot be written \(Read-only file system\), and x goes there; copy"):
+        run_folder.refuse_unwritable(tmp_path, "x")
