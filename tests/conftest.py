@@ -12,7 +12,7 @@ from databases import empty_url, engine, postgresql, postgresql_template, store_
 from flow_place import checkout, place  # noqa: F401 fixtures
 from paths import ROOT
 from site_people import copied_site, either_site, filled, filled_postgresql, people_site  # noqa: F401 fixtures
-from sites import site, site_store  # noqa: F401 fixtures
+from sites import references, site, site_store  # noqa: F401 fixtures
 
 # A shell starts its background jobs with Ctrl-C ignored, and their children inherit that: tests that interrupt a child
 # would then wait in vain. A handler of our own is not inherited; a child starts with the default.

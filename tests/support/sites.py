@@ -57,3 +57,17 @@ def site(site_store):
     with client(site_store) as one:
         one.ids = site_store.ids
         yield one
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory):
+    """An engine on a store of the results that come along with the library; ``engine.folder``: where they lie."""
+    pytest.importorskip("sqlalchemy")
+    from ie_crowd.store import database, ingest
+    from paths import ROOT
+
+    engine = database.connect(tmp_path_factory.mktemp("references") / "store.sqlite3")
+    engine.folder = ROOT / "cm-repo" / "experiment"
+    ingest.ingest(engine, engine.folder, jobs=1)
+    yield engine
+    engine.dispose()

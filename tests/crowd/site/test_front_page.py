@@ -11,9 +11,8 @@ from ie_crowd.challenge.claims import Claim
 from ie_crowd.check.finding import Item
 from ie_crowd.site.content import load as load_content
 from ie_crowd.site.rendering import holds
-from ie_crowd.store import best, database, ingest, insert
+from ie_crowd.store import best, insert
 from ie_crowd.store.filters import Filter
-from paths import ROOT
 from sites import client
 from toy_challenge.documents import text, toy
 from toy_challenge.make import RULES
@@ -86,15 +85,6 @@ def test_the_best_and_the_most_evidenced(engine):
     assert best.best(engine, asked, "forecast.mae", "higher")["id"] == made["most"]["id"]
     assert best.best(engine, asked, "no.such", "lower") is None
     assert best.most_evidenced(engine, "another") == []
-
-
-@pytest.fixture(scope="module")
-def references(tmp_path_factory):
-    """The store of the results that come along."""
-    engine = database.connect(tmp_path_factory.mktemp("references") / "store.sqlite3")
-    ingest.ingest(engine, ROOT / "cm-repo" / "experiment", jobs=1)
-    yield engine
-    engine.dispose()
 
 
 def test_the_page_of_this_paper(references):

@@ -59,6 +59,7 @@ def result(request: Request) -> Response:
     by = state.content.challenges.get(found["challenge"]) or records.known(found["challenge"])
     judged, shown = state.cached.get(("verdict", result_id), lambda: _judged(found, document, by, state), 0)
     runs = query.runs(state.store, result_id)
+    signatures = comments.signatures(state.store, result_id)
     return render(
         request,
         "result.html.j2",
@@ -69,10 +70,12 @@ def result(request: Request) -> Response:
         runs=runs[:MOST_RUNS],
         more_runs=len(runs) - MOST_RUNS,
         judged=judged,
+        said=sentence(found, judged),
+        signed=len({(one["checklist"], one["item"]) for one in signatures}),
         tallies=[(group, group.counts) for group in judged.groups] if judged else [],
         checklists={one.id for one in checklists.load()},
         evidence=shown,
-        signatures=_signed(comments.signatures(state.store, result_id)),
+        signatures=_signed(signatures),
         note=moderation.note_of(state.store, result_id) if found["state"] == tables.PUBLISHED else None,
         objections=moderation.objections(state.store, result_id),
         comments=comments.comments(state.store, result_id, viewer=account, judged=True),
@@ -80,6 +83,31 @@ def result(request: Request) -> Response:
         beside=_beside(state, found) if state.settings.static else [],
         total_bytes=sum(file["bytes"] for file in document["files"]),
     )
+
+
+def sentence(row: Mapping[str, Any], judged: Verdict | None) -> str:
+    """What the program's verdict comes to, in one or two sentences."""
+    runs = f"{row['completed']} run{'' if row['completed'] == 1 else 's'}"
+    if judged is None:
+        return f"The numbers of {runs}; the rules of its challenge are not here, so nothing is judged."
+    failed = sum(
+        item.state == "fail" for group in judged.groups if group.id in ("integrity", "validity") for item in group.items
+    )
+    checked = "No check of integrity or validity fails"
+    if failed:
+        checked = (
+            f"{failed} check{'' if failed == 1 else 's'} of integrity or validity {'fails' if failed == 1 else 'fail'}"
+        )
+    claims = next((group.counts for group in judged.groups if group.id == "claims"), {})
+    told = [
+        f"{claims[state]} {words[claims[state] > 1]}"
+        for state, words in (("pass", ("holds", "hold")), ("fail", ("does not hold", "do not hold")))
+        if claims.get(state)
+    ]
+    if not told:
+        return f"{checked}; it decides no claim of the paper."
+    alone = " A single run supports nothing by itself." if row["completed"] == 1 else ""
+    return f"{checked}; of the paper's claims {' and '.join(told)}, by {runs}.{alone}"
 
 
 def _judged(

@@ -28,14 +28,17 @@ class Picture(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """``curves``: (name, words, drawing); ``legend``: (run, class, dashes)."""
+    """``curves``: (name, words, drawing); ``legend``: (run, class, dashes); ``drawn``: the curves as the run drew them,
+    where their numbers did not come along."""
 
     curves: list[tuple[str, str, Markup]]
     legend: list[tuple[int, str, str]]
     pictures: list[Picture]
+    drawn: Picture | None = None
 
 
 NAME = re.compile(r"figures/[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.png")
+CURVES = "learning_curves.png"
 NONE = Evidence([], [], [])
 
 
@@ -76,7 +79,16 @@ def read(folder: Path, result: Mapping[str, Any], words: captions.Captions) -> E
         for one, what in found.pictures
         if NAME.fullmatch(one.path)
     ]
-    return Evidence([(one.name, one.what, one.svg) for one in found.curves], found.legend, named)
+    curves = [(one.name, one.what, one.svg) for one in found.curves]
+    return Evidence(curves, found.legend, named, None if curves else _drawn(folder, result))
+
+
+def _drawn(folder: Path, result: Mapping[str, Any]) -> Picture | None:
+    content = picture(folder, result, CURVES)
+    if content is None:
+        return None
+    width, height, _ = png.clean(content, CURVES)
+    return Picture(CURVES, width, height, "Learning curves: what the runs measured after each epoch.")
 
 
 def picture(folder: Path, result: Mapping[str, Any], name: str) -> bytes | None:
