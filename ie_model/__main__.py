@@ -46,7 +46,7 @@ from ie_model import __version__
 from ie_model.bench import command as bench
 from ie_model.config import Config
 from ie_model.data import fetch
-from ie_model.device import detect
+from ie_model.device import detect, threads
 
 ABLATE_EXAMPLES = """It reads validation images, never test images. Draw i has seed and label draw i. Stopped, the same
 command goes on; with more draws or parts it trains what is missing. Means lie in OUTDIR/ablation.json.
@@ -206,17 +206,19 @@ def _settings(options: argparse.Namespace) -> tuple[Config, detect.Device]:
     if getattr(options, "config", None):
         stored = Config.read(options.config).to_dict()
         given = {name: stored[name] if value is None else value for name, value in given.items()}
-    Config.resolve(**given)
+    checked = Config.resolve(**given)
+    if options.name != "info":
+        threads.make_room(checked.threads)
     found = detect.detect(options.device)
     return Config.resolve(**given, device=found.kind), found
 
 
 def _trained_config(options: argparse.Namespace) -> Config:
     """The configuration of a finished run, on the device that the command line asks for if it does."""
-    from ie_model.run import run_folder
-
-    config = Config.read(options.run / run_folder.CONFIG)
-    return dataclasses.replace(config, device=detect.detect(options.device).kind) if options.device else config
+    config = Config.read(options.run / "config.json")
+    threads.make_room(config.threads)
+    asked = vars(options).get("device")  # `sample` takes none
+    return dataclasses.replace(config, device=detect.detect(asked).kind) if asked else config
 
 
 def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
@@ -293,7 +295,7 @@ def _sample(options: argparse.Namespace) -> None:
     if options.rows < 1:
         raise ValueError(f"rows: got {options.rows}, expected at least 1")
     run_folder.read_run(options.run)
-    config = Config.read(options.run / run_folder.CONFIG)
+    config = _trained_config(options)
     from ie_model.figures import draw, mosaics
     from ie_model.run import checkpoint
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ie_model.config import DATASETS, Config
 from ie_model.data import fetch
-from ie_model.device import detect, limits
+from ie_model.device import detect, limits, threads
 
 PARTS = ("step", "matmul", "startup", "grid", "time-to-error")
 DEFAULT = ("step", "matmul", "startup")
@@ -81,6 +81,7 @@ def run(options: argparse.Namespace) -> None:
     folder = None
     if options.dataset != "glyphs" and set(parts) - {"matmul"}:
         folder = fetch.ensure(options.dataset, options.data)
+    threads.make_room(max([config.threads, *(options.threads or [limits.cores()])]))
     from ie_model.bench import table
     from ie_model.run.progress import steps
 

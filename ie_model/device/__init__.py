@@ -5,5 +5,6 @@ cuda_builds  which builds of torch a driver and a GPU can run
 limits   cores and memory of the control group, and of the CPU affinity
 nvidia   what NVIDIA's driver says
 probes   the questions asked of a machine, and of torch
+threads  settings of OpenMP's under which torch waits for ever
 runtime  threads, deterministic kernels, memory of this process
 """

@@ -12,6 +12,7 @@ import sys
 import torch
 
 from ie_model.config import Config
+from ie_model.device import threads
 from ie_model.device.detect import torch_device
 
 # glibc's mallopt: parameters by number (malloc.h), and what they are set to, in bytes.
@@ -22,6 +23,7 @@ KEPT = 512 << 20  # of which it gives nothing back before so much of it is free
 
 def prepare(config: Config) -> torch.device:
     """Sets up this process for a run and returns its device. Raises ValueError when this torch cannot use that."""
+    threads.refuse_hindered(config.threads)
     torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)  # Adam's moments of unused weights decay into denormals, which are 10 times slower
     # As use_deterministic_algorithms(True, warn_only=True), which imports the compiler and so takes a second more.

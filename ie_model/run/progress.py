@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 REFRESH_SECONDS = 0.2
+SILENT_SECONDS = 180.0  # before the first step of the first epoch: the control's training and the warm-up take a minute
+
+Update = Callable[[int, float, dict[str, Any] | None], None]
 
 
 def _watched(quiet: bool) -> bool:
@@ -16,8 +20,14 @@ def _watched(quiet: bool) -> bool:
 
 
 @contextmanager
-def bar(epochs: int, quiet: bool) -> Iterator[Callable[[int, float, dict[str, Any] | None], None]]:
+def bar(epochs: int, quiet: bool) -> Iterator[Update]:
     """A progress bar over epochs on stderr. Yields what `ie_model.train` calls as its `Progress`."""
+    with _drawn(epochs, quiet) as update, watched(update, "if it goes on so: --threads=1, or --device=cpu") as told:
+        yield told
+
+
+@contextmanager
+def _drawn(epochs: int, quiet: bool) -> Iterator[Update]:
     if not _watched(quiet):
         yield lambda epoch, share, row: None
         return
@@ -46,6 +56,28 @@ def bar(epochs: int, quiet: bool) -> Iterator[Callable[[int, float, dict[str, An
                 shown.update(task, completed=epoch + share, epoch=min(epoch + 1, epochs), refresh=True)
 
         yield update
+
+
+@contextmanager
+def watched(update: Update, hint: str) -> Iterator[Update]:
+    """The same function, and a line on stderr each time that long has passed without its first call: a first step that
+    does not end (threads that wait for each other, a driver that hangs) is silent by itself."""
+    heard, began = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        while not heard.wait(SILENT_SECONDS):
+            waited = time.monotonic() - began
+            print(f"ie_model: no step has ended for {waited:.0f} s; {hint}", file=sys.stderr, flush=True)
+
+    def told(epoch: int, share: float, row: dict[str, Any] | None) -> None:
+        heard.set()
+        update(epoch, share, row)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield told
+    finally:
+        heard.set()
 
 
 @contextmanager
