@@ -6,7 +6,6 @@ the phrase says so.
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import queue
 import re
@@ -18,6 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ie_model.device.probes import Gpu, Gpus, clean
+
+try:
+    import ctypes
+except ImportError:  # a Python that was built without libffi
+    ctypes = None  # type: ignore[assignment]
 
 NVML_SECONDS = 10.0  # a wedged GPU can hold NVML for ever
 SMI_SECONDS = 20.0  # a GPU without persistence mode takes seconds to wake up
@@ -42,6 +46,8 @@ def _nvml() -> Answer:
         import pynvml
     except ImportError:
         name = "nvml.dll" if platform.system() == "Windows" else "libnvidia-ml.so.1"
+        if ctypes is None:
+            raise OSError("this Python was built without ctypes") from None
         try:
             library = ctypes.CDLL(name)
         except OSError:
@@ -81,10 +87,6 @@ def _gpu_by_pynvml(nvml: Any, handle: Any) -> Gpu:
     )
 
 
-class _Memory(ctypes.Structure):  # nvmlMemory_t
-    _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
-
-
 def nvml_by_ctypes(library: Any) -> Answer:
     """GPUs and driver from the loaded library itself; OSError with its error code when it will not start."""
 
@@ -109,13 +111,13 @@ def nvml_by_ctypes(library: Any) -> Answer:
             raise OSError(f"error code {code} for the number of GPUs")
         found, lost = [], []
         for index in range(count.value):
-            handle, memory = ctypes.c_void_p(), _Memory()
+            handle, memory = ctypes.c_void_p(), (ctypes.c_ulonglong * 3)()  # nvmlMemory_t: total, free, used
             if code := library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle)):
                 lost.append(f"GPU {index}: error code {code}")
                 continue
             known = library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) == 0
             name, uuid = text("nvmlDeviceGetName", handle), text("nvmlDeviceGetUUID", handle)
-            found.append(Gpu(name, int(memory.total) if known else None, uuid, capability(handle)))
+            found.append(Gpu(name, int(memory[0]) if known else None, uuid, capability(handle)))
         return tuple(found), text("nvmlSystemGetDriverVersion"), lost
     finally:
         library.nvmlShutdown()

@@ -16,7 +16,6 @@ import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import queue
 import re
@@ -121,6 +120,11 @@ def ensure(
             f"this Python ({sys.executable}) has no pip: run 'python -m ensurepip', or install "
             f"{', '.join(missing(wanted))} another way (uv pip install -r {REQUIREMENTS})"
         )
+    if not site and importlib.util.find_spec("_ctypes") is None:
+        raise ValueError(
+            f"this Python ({sys.executable}) was built without _ctypes, which torch needs: install libffi's headers "
+            "(libffi-dev, libffi-devel) and build it again, or make the environment with another Python"
+        )
     with _one_at_a_time(say):
         importlib.invalidate_caches()
         lacking = missing(wanted)  # another run may have installed it while this one waited
@@ -141,16 +145,10 @@ def ensure(
     return Outcome(0, True)
 
 
-def same_folder(one: str, other: str) -> bool:
-    """Whether two paths lead to one folder."""
-    return Path(one).resolve() == Path(other).resolve()
-
-
 def refuse_system_python(allowed: bool) -> None:
     """Raises ValueError outside a virtual environment unless `allowed`."""
-    conda = os.environ.get("CONDA_PREFIX")
-    in_conda = conda is not None and (Path(sys.prefix) / "conda-meta").is_dir() and same_folder(conda, sys.prefix)
-    if allowed or sys.prefix != sys.base_prefix or in_conda:
+    # A conda environment is one whether or not it is activated: pip of this very Python installs into it.
+    if allowed or sys.prefix != sys.base_prefix or (Path(sys.prefix) / "conda-meta").is_dir():
         return
     raise ValueError(
         f"{sys.executable} is not in a virtual environment, and nothing is installed into a system's Python: make one "

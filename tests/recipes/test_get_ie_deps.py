@@ -283,17 +283,27 @@ def test_outside_a_virtual_environment_nothing_is_installed(pip, monkeypatch, tm
     assert "\n" not in str(caught.value)
     assert pip.calls == []
     install.refuse_system_python(True)
-    # conda: the environment that is active must be the one that runs
+    # conda: whether or not it is activated
     monkeypatch.setattr(install.sys, "prefix", str(tmp_path))
     monkeypatch.setattr(install.sys, "base_prefix", str(tmp_path))
-    monkeypatch.setenv("CONDA_PREFIX", str(tmp_path))
-    with pytest.raises(ValueError, match="virtual environment"):
+    for active in (None, str(tmp_path), str(tmp_path / "other")):
+        monkeypatch.delenv("CONDA_PREFIX", raising=False)
+        if active is not None:
+            monkeypatch.setenv("CONDA_PREFIX", active)
+        with pytest.raises(ValueError, match="virtual environment"):
+            install.refuse_system_python(False)
+        (tmp_path / "conda-meta").mkdir()
         install.refuse_system_python(False)
-    (tmp_path / "conda-meta").mkdir()
-    install.refuse_system_python(False)
-    monkeypatch.setenv("CONDA_PREFIX", str(tmp_path / "other"))
-    with pytest.raises(ValueError, match="virtual environment"):
-        install.refuse_system_python(False)
+        (tmp_path / "conda-meta").rmdir()
+
+
+def test_a_python_without_ctypes_is_told_before_torch_is_fetched(pip, monkeypatch):
+    real = install.importlib.util.find_spec
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None if name == "_ctypes" else real(name))
+    with pytest.raises(ValueError, match=r"without _ctypes.*libffi-dev") as caught:
+        ensure(pip)
+    assert "\n" not in str(caught.value)
+    assert pip.calls == []
 
 
 def test_without_pip_the_message_says_what_to_do(pip, monkeypatch):

@@ -71,7 +71,7 @@ class FakeLibrary:
 
     def nvmlDeviceGetMemoryInfo(self, handle, memory):
         assert handle.value == 7
-        memory._obj.total = 123
+        memory._obj[0] = 123
         return self.memory
 
     def nvmlDeviceGetName(self, handle, buffer, length):

@@ -1,10 +1,12 @@
 """Machines with NVIDIA GPUs that are old, lost, or only pretended: what is used, and what is said of the rest."""
 
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 from nvidia_fakes import FakeLibrary, NVMLError, detect, fake_pynvml, nothing
+from paths import ROOT
 
 from ie_model.device import cuda_builds, nvidia
 from ie_model.device.probes import Gpu, Gpus, Torch
@@ -219,3 +221,13 @@ def test_nothing_at_all_is_as_before():
     assert nothing("x").found == ()
     assert cuda_builds.none_fits(None, None) == ""
     assert [cuda_builds.of_cuda(version) for version in ("13.0", "12.8", None, "")] == ["cu130", "cu128", "", ""]
+
+
+def test_a_python_without_ctypes_still_finds_a_device():
+    code = (
+        "import sys; sys.modules['_ctypes'] = None; sys.modules['pynvml'] = None\n"
+        "from ie_model.device import detect; raise SystemExit(detect.main([]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "this Python was built without ctypes" in done.stdout
