@@ -226,4 +226,7 @@ def _start(config: Config, place: Path, data: Path | None, log: Path) -> subproc
     argv = entry.arguments("train", *settings, f"--outdir={place}", "--quiet")
     argv += [f"--data={data}"] if data else []
     with log.open("wb") as messages:
-        return subprocess.Popen(argv, env=entry.environment(), stdin=subprocess.DEVNULL, stderr=messages)
+        bound = processes.bound_to_parent()
+        return subprocess.Popen(
+            argv, env=entry.environment(), stdin=subprocess.DEVNULL, stderr=messages, preexec_fn=bound
+        )

@@ -91,7 +91,8 @@ def _start(
             *([f"--data={data}"] if data else []),
         ],
     ]
-    return subprocess.Popen(argv, env=entry.environment(), stdin=subprocess.DEVNULL)
+    bound = run_processes.bound_to_parent()
+    return subprocess.Popen(argv, env=entry.environment(), stdin=subprocess.DEVNULL, preexec_fn=bound)
 
 
 def _memory(process: subprocess.Popen[bytes]) -> int:

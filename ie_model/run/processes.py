@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 
@@ -11,6 +14,8 @@ import psutil
 from ie_model.device import limits
 
 POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 20.0  # between SIGTERM and SIGKILL
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 PROGRAM_BYTES = 800_000_000  # of a process that has loaded torch and nothing else
 IMAGES_COPIES = 3  # the images of a run, and what its evaluation makes of them
 
@@ -53,5 +58,30 @@ def together(
     finally:
         for process in running.values():
             process.terminate()
+        until = time.monotonic() + PATIENCE_SECONDS
         for process in running.values():
-            process.wait()
+            try:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:  # every file appears by rename, so nothing breaks
+                process.kill()
+                process.wait()
+
+
+def bound_to_parent() -> Callable[[], None] | None:
+    """For `preexec_fn` of Popen: the child is killed with this process however that ends. None where it cannot be."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        import ctypes
+
+        control = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return None
+    parent = os.getpid()
+
+    def bind() -> None:  # in the child, before it becomes another program
+        control(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != parent:  # it has died already
+            os._exit(1)
+
+    return bind

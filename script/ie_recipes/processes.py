@@ -13,15 +13,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
 STOP = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 POLL_SECONDS = 0.05
 OWN_END_SECONDS = 3.0  # for children that got the terminal's Ctrl-C themselves: they are writing their last lines
 PATIENCE_SECONDS = 20.0  # between the signal and SIGKILL; every file appears by rename, so nothing breaks
+OUTER_SECONDS = PATIENCE_SECONDS + 10.0  # of cm, whose child needs the time above to end its own children
+CRASHES = {
+    "SIGKILL": "was killed from outside", "SIGSEGV": "crashed (segmentation fault)", "SIGBUS": "crashed (bus error)",
+    "SIGABRT": "aborted itself", "SIGILL": "crashed (a processor instruction that this machine lacks)",
+    "SIGHUP": "was ended by a hang-up (its terminal was closed; nohup keeps it)",
+}  # fmt: skip
 
 
 class Ended(NamedTuple):
@@ -37,7 +44,7 @@ class Ended(NamedTuple):
 Job = Generator[Sequence[str] | None, Ended | None, None]
 
 
-def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], patience: float = PATIENCE_SECONDS) -> int:
+def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], patience: float = OUTER_SECONDS) -> int:
     """Exit code of one command, as in `Ended`."""
     codes = []
 
@@ -67,6 +74,7 @@ def together(
     waiting = deque(jobs)
     working: dict[subprocess.Popen[bytes], Job] = {}
     later: list[Job] = []  # what said "not yet"
+    kills = _memory_kills()
     with _noted() as received:
         try:
             while (waiting or working or later) and not received:
@@ -75,6 +83,8 @@ def together(
                     continue
                 ended = {process: end for process in working if (end := _look(process)) is not None}
                 for process, end in ended.items():
+                    if not received and (line := _last_words(end, kills)):
+                        print(f"run-ie-repr: {line}", file=sys.stderr, flush=True)
                     _advance(working.pop(process), end, working, later, cwd, env)
                 for job in [later.pop(0) for _ in later[:]] if len(working) < at_once else []:
                     _advance(job, None, working, later, cwd, env)
@@ -105,7 +115,60 @@ def _advance(
     if argv is None:
         later.append(job)
         return
-    working[subprocess.Popen(argv, cwd=cwd, env=dict(env))] = job
+    working[subprocess.Popen(argv, cwd=cwd, env=dict(env), preexec_fn=_bound_to_parent())] = job
+
+
+def _bound_to_parent() -> Callable[[], None] | None:
+    """What lets a child be killed with this process however it ends, SIGKILL too; None where the system cannot."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        import ctypes
+
+        control = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return None
+    parent = os.getpid()
+
+    def bind() -> None:  # in the child, before it becomes another program
+        control(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != parent:  # it has died already
+            os._exit(1)
+
+    return bind
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
+    """Send a signal. Not by Popen, which may reap the child while it is at it: then nobody knows how it ended."""
+    if hasattr(os, "wait4"):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+    else:
+        process.terminate() if number != signal.SIGTERM else process.kill()
+
+
+def _last_words(ended: Ended, kills: int | None) -> str:
+    """What became of a child that could not say it itself; "" for one that could. ``kills``: count before it began."""
+    name = next((one.name for one in signal.Signals if one == ended.code - 128), "")
+    if name not in CRASHES:
+        return ""
+    line = f"a process {CRASHES[name]} ({name})"
+    if name in ("SIGKILL", "SIGABRT"):
+        now = _memory_kills()
+        if kills is not None and now is not None and now > kills:
+            line += (
+                ": the system had no memory left for it. Each run at once needs about a gigabyte; the same command "
+                "goes on with as many at once as there is memory for: end other programs, or give the container more"
+            )
+    return line
+
+
+def _memory_kills() -> int | None:
+    try:
+        from ie_model.device import limits
+    except ImportError:
+        return None
+    return limits.memory_kills()
 
 
 def _end_all(working: dict["subprocess.Popen[bytes]", Job], number: int, patience: float, *, raising: bool) -> None:
@@ -115,11 +178,11 @@ def _end_all(working: dict["subprocess.Popen[bytes]", Job], number: int, patienc
         _wait(working, ended, OWN_END_SECONDS)
     for process in working:
         if process not in ended:
-            process.send_signal(number)
+            _signal(process, number)
     _wait(working, ended, patience)
     for process in working:
         if process not in ended:
-            process.kill()
+            _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
     _wait(working, ended, None)
     told = [_tell(job, ended[process]._replace(code=128 + number)) for process, job in working.items()]
     working.clear()
@@ -158,7 +221,10 @@ def _look(process: "subprocess.Popen[bytes]") -> Ended | None:
     if not hasattr(os, "wait4"):  # Windows tells no usage
         code = process.poll()
         return None if code is None else Ended(_shell_code(code), None, None)
-    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    try:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    except ChildProcessError:  # somebody else has waited for it
+        return Ended(_shell_code(process.returncode or 0), None, None)
     if pid == 0:
         return None
     process.returncode = os.waitstatus_to_exitcode(status)  # Popen itself must not wait for it again
@@ -180,7 +246,10 @@ def _noted() -> Iterator[list[int]]:
 
     # handlers, not SIG_IGN: a child would inherit that
     main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, note) for number in STOP} if main else {}
+    # nohup: a hang-up that this process was started to ignore is ignored on, and its children inherit that
+    hang_up = getattr(signal, "SIGHUP", None)
+    heeded = [one for one in STOP if one != hang_up or signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded} if main else {}
     try:
         yield received
     finally:

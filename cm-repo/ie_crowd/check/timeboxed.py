@@ -6,13 +6,15 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ie_crowd import entry
 
 LAST_WORDS = 4096  # bytes of its standard error that are read
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 OWN_GROUP = hasattr(os, "killpg")
 
 
@@ -31,6 +33,7 @@ def run(argv: Sequence[str], folder: Path, seconds: float) -> str:
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 start_new_session=OWN_GROUP,
+                preexec_fn=_bound_to_parent(),
             )
         except OSError as error:
             return f"{argv[0]!r:.80} could not be started ({(error.strerror or 'unknown reason').lower()})"
@@ -47,6 +50,26 @@ def run(argv: Sequence[str], folder: Path, seconds: float) -> str:
     said = "".join(character for character in (lines[-1] if lines else "") if character.isprintable())
     how = f"exit code {code}" if code > 0 else f"signal {-code}"
     return f"it ended with {how}" + (f": {said[:240]}" if said else "")
+
+
+def _bound_to_parent() -> Callable[[], None] | None:
+    """The child is killed with this process however that ends, where the system can do that (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        import ctypes
+
+        control = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return None
+    parent = os.getpid()
+
+    def bind() -> None:  # in the child, before it becomes another program
+        control(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != parent:  # it has died already
+            os._exit(1)
+
+    return bind
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
