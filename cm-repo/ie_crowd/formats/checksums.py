@@ -16,7 +16,6 @@ MARKER = "incomplete.json"  # lies in a results folder until its last step is do
 MOST_FILES = 20_000
 DEEPEST = 8
 LARGEST_SUMS = 8 * 2**20
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 LINE_ENDINGS = "its line endings were changed to CRLF, as git does: clone again with git clone -c core.autocrlf=false"
 _BYSTANDER = re.compile(
     r"(eh)?thumbs(_vista)?\.db|desktop\.ini|folder\.jpg|~\$.*|ro-crate-preview\.html"
@@ -104,7 +103,7 @@ def why_differs(path: Path, expected: str) -> str:
     if path.stat().st_size > LARGEST_SUMS:
         return ""
     content = strict.read_bytes(path, LARGEST_SUMS)
-    if content.startswith(LFS_POINTER):
+    if content.startswith(strict.LFS_POINTER):
         return "is a Git LFS pointer, not the file: run git lfs pull"
     if hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest() == expected:
         return LINE_ENDINGS

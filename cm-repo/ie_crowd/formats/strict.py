@@ -37,6 +37,7 @@ class Limits:
     prose: bool = False
 
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 RESULT = Limits()
 UPLOAD = Limits(size=2**20)  # of a result.json that a store takes, from an upload or a folder
 RUN = Limits(size=256 * 2**10, depth=8, values=5_000)
@@ -83,7 +84,9 @@ def open_regular(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a valid name"
-        raise ValueError(f"{name_of(path)}: cannot be read ({reason.lower()})") from None
+        if isinstance(error, FileNotFoundError) and path.with_name(f"{path.name}.dvc").is_file():
+            reason = f"only {path.name}.dvc is here, a link of DVC: run dvc pull"
+        raise ValueError(f"{name_of(path)}: cannot be read ({reason[:1].lower() + reason[1:]})") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError(f"{name_of(path)}: is not a regular file")
@@ -216,6 +219,8 @@ def _decode(content: bytes, limits: Limits, name: str) -> str:
         raise ValueError(f"{name}: holds {len(content):,} bytes, at most {limits.size:,} are read")
     if not content.strip():
         raise ValueError(f"{name}: is empty")
+    if content.startswith(LFS_POINTER):
+        raise ValueError(f"{name}: is a Git LFS pointer, not the file: run git lfs pull")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:

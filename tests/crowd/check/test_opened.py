@@ -1,6 +1,7 @@
 """What people send: folders with strangers in them, ZIP files, a bare result.json, and files that are no result."""
 
 import contextlib
+import errno
 import io
 import json
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from ie_crowd import __main__ as command_line
 from ie_crowd.check import integrity, opened
-from ie_crowd.formats import checksums
+from ie_crowd.formats import checksums, strict
 from paths import ROOT
 from toy_challenge.make import RULES, write_folder
 
@@ -251,3 +252,32 @@ def test_a_result_with_one_wrong_key_is_still_judged_in_detail(folder):
     found["extra"] = 1
     (folder / "result.json").write_text(json.dumps(found))
     assert "unknown key 'extra'" in items(folder)["schema"].detail
+
+
+def test_pointers_of_git_lfs_and_dvc_are_named(folder):
+    (folder / "result.json").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(ValueError, match=r"result\.json: is a Git LFS pointer, not the file: run git lfs pull"):
+        items(folder)
+    (folder / "result.json").unlink()
+    (folder / "result.json.dvc").write_text("outs:\n- md5: 0\n  path: result.json\n")
+    with pytest.raises(ValueError, match=r"only result\.json\.dvc is here, a link of DVC: run dvc pull"):
+        items(folder)
+    (folder / "result.json.dvc").unlink()
+    with pytest.raises(ValueError, match=r"cannot be read \(no such file or directory\)"):
+        items(folder)
+
+
+def test_a_disk_that_fails_is_one_line(folder, monkeypatch):
+    """EIO while result.json is read."""
+
+    class Failing(io.BytesIO):
+        def fileno(self):
+            return (folder / "result.json").open("rb").fileno()
+
+        def read(self, *_):
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(strict.os, "fstat", lambda number: (folder / "result.json").stat())
+    monkeypatch.setattr(strict, "open_regular", lambda path: Failing())
+    with pytest.raises(ValueError, match=r"result\.json: cannot be read \(input/output error\)"):
+        items(folder)
