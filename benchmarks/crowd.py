@@ -23,8 +23,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.crowd_pages import pages
+from benchmarks.crowd_pages import pages, questions
 from benchmarks.crowd_results import documents, text
+from benchmarks.crowd_served import served
 
 AT_ONCE = 20_000  # files
 REPEATS = 200
@@ -43,6 +44,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--results", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of asking a served site (default: 60)")
+    parser.add_argument("--beside", type=int, default=10_000, help="results taken in meanwhile (default: 10000)")
     parser.add_argument("--jobs", type=int, help="processes that validate (default: one a core)")
     parser.add_argument("--challenge", default="ie-repr")
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
@@ -77,6 +80,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         figures["bytes"] = (folder / "crowd.sqlite3").stat().st_size
     figures["queries"] = ask(engine, rules, arguments.repeats)
     figures["pages"] = pages(engine, rules, arguments.repeats)
+    figures["served"] = served(store, rules, questions(engine, rules), folder, arguments.seconds, arguments.beside)
     figures["serving"] = sorted(serving(store, rules) for _ in range(3))[1]
     names = rules.tasks[0].metrics[:3]
     opened = [
@@ -212,6 +216,12 @@ def show(figures: dict[str, Any]) -> None:
     if "bytes" in figures:
         print(f"size of the store: {figures['bytes'] / 2**20:,.0f} MiB")
     print(f"serve, from nothing to the first page: {figures['serving']:.2f} s")
+    site = figures["served"]
+    print(
+        f"served, {site['clients']} clients that keep their connections, {site['beside']:,} results taken in beside: "
+        f"median {site['p50_ms']:.1f} ms, p99 {site['p99_ms']:.1f} ms of {site['requests']:,} pages "
+        f"({site['failed']} failed), {site['rss_bytes'] / 2**20:,.0f} MiB"
+    )
     for what, rows in (("question", figures["queries"]), ("page", figures["pages"])):
         print(f"{what:<36}{'median':>10}{'p99':>10}")
         for name, row in rows.items():

@@ -19,10 +19,11 @@ def pages(engine: Any, rules: Any, repeats: int) -> dict[str, dict[str, float]]:
     from ie_crowd.site.settings import Settings
 
     app = create_app(Settings(challenges=(rules.folder,)), engine)
-    return asyncio.run(_ask(app, _questions(engine, rules), repeats))
+    return asyncio.run(_ask(app, questions(engine, rules), repeats))
 
 
-def _questions(engine: Any, rules: Any) -> dict[str, Question]:
+def questions(engine: Any, rules: Any) -> dict[str, Question]:
+    """The kinds of pages that are asked for, each a function that gives another path and query every time."""
     from ie_crowd.store import query
 
     chance = random.Random(2)  # noqa: S311 made-up questions
@@ -63,9 +64,9 @@ def _questions(engine: Any, rules: Any) -> dict[str, Question]:
     }
 
 
-async def _ask(app: Any, questions: dict[str, Question], repeats: int) -> dict[str, dict[str, float]]:
+async def _ask(app: Any, asked: dict[str, Question], repeats: int) -> dict[str, dict[str, float]]:
     figures = {}
-    for name, question in questions.items():
+    for name, question in asked.items():
         times = []
         for number in range(repeats + 2):
             path, query = question()

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from ie_crowd.store import audit
 
-PATIENCE = 20
-MOST = 256  # values; the least recently used goes first
+PATIENCE, SLOW = 20, 0.05  # times as long as it took to make; seconds from which on a value is slow to make
+MOST = 1024  # values; the least recently used goes first
 T = TypeVar("T")
+
+
+class Kept(NamedTuple):
+    """A value, of which revision it is, the seconds that it took, and until when it is good enough for the patient."""
+
+    revision: int
+    value: Any
+    seconds: float
+    until: float
 
 
 class Cached:
@@ -23,31 +34,53 @@ class Cached:
     def __init__(self, engine: Engine, most: int = MOST) -> None:
         self.engine = engine
         self.most = most
-        self._values: OrderedDict[Hashable, tuple[int, Any, float]] = OrderedDict()
+        self._values: OrderedDict[Hashable, Kept] = OrderedDict()
         self._locks: dict[Hashable, threading.Lock] = {}
         self._guard = threading.Lock()
 
     def get(self, name: Hashable, make: Callable[[], T], revision: int | None = None, *, patient: bool = False) -> T:
         """The value of ``name`` for the results as they are now; ``revision`` where the caller has just asked for it.
 
-        ``patient``: a value that took long to make is shown for PATIENCE times as long, even where results changed.
+        ``patient``: where a value took long to make and results have changed, the old one is shown for PATIENCE times
+        as long, and then until a thread has made the new one: nobody waits for it.
         """
         now = audit.results_revision(self.engine) if revision is None else revision
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
+            kept = self._values.get(name)
+        if patient and kept is not None and kept.seconds > SLOW and kept.revision < now:
+            if time.monotonic() > kept.until and lock.acquire(blocking=False):
+                threading.Thread(target=self._renew, args=(name, make, now, lock), daemon=True).start()
+            return kept.value
         with lock:
             with self._guard:
                 kept = self._values.get(name)
-                if kept is not None and (kept[0] >= now or (patient and time.monotonic() < kept[2])):
+                if kept is not None and kept.revision >= now:
                     self._values.move_to_end(name)
-                    return kept[1]
-            began = time.monotonic()
-            value = make()
-            ended = time.monotonic()
-            with self._guard:
-                self._values[name] = (now, value, ended + PATIENCE * (ended - began))
-                self._values.move_to_end(name)
-                while len(self._values) > self.most:
-                    gone, _ = self._values.popitem(last=False)
-                    self._locks.pop(gone, None)
-            return value
+                    return kept.value
+            return self._made(name, make, now)
+
+    def _renew(self, name: Hashable, make: Callable[[], Any], now: int, lock: threading.Lock) -> None:
+        with lock_released(lock), contextlib.suppress(SQLAlchemyError):
+            self._made(name, make, now)
+
+    def _made(self, name: Hashable, make: Callable[[], T], now: int) -> T:
+        began = time.monotonic()
+        value = make()
+        ended = time.monotonic()
+        with self._guard:
+            self._values[name] = Kept(now, value, ended - began, ended + PATIENCE * (ended - began))
+            self._values.move_to_end(name)
+            while len(self._values) > self.most:
+                gone, _ = self._values.popitem(last=False)
+                self._locks.pop(gone, None)
+        return value
+
+
+@contextlib.contextmanager
+def lock_released(lock: threading.Lock) -> Iterator[None]:
+    """Give a lock back that somebody else took, however this ends."""
+    try:
+        yield
+    finally:
+        lock.release()

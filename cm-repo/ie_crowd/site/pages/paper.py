@@ -21,8 +21,12 @@ def paper(request: Request) -> Response:
     """The front page: the paper in own words, and what is known here about it."""
     state = request.app.state
     content = state.content
+
+    def once(result_id: str, judge: Any) -> Any:
+        return state.cached.get(("claims", result_id), judge, 0)
+
     found = state.cached.get(
-        "findings", lambda: holds.findings(state.store, content.rules, content.claims), patient=True
+        "findings", lambda: holds.findings(state.store, content.rules, content.claims, once), patient=True
     )
     lines = state.cached.get(
         "best",
@@ -36,7 +40,7 @@ def paper(request: Request) -> Response:
         verdict=holds.verdict(found),
         best=lines,
         code=state.cached.get("code", lambda: _code(state), 0),
-        totals=state.cached.get("totals", lambda: query.totals(state.store)),
+        totals=state.cached.get("totals", lambda: query.totals(state.store), patient=True),
         newest=state.cached.get("newest", lambda: _newest(request)),
         sizes={name: size_of(one.content) for name, one in state.assets.items() if name.startswith("figure-")},
     )

@@ -56,7 +56,7 @@ def results(request: Request) -> Response:
         form_routes.need(request, "review")
     revision = audit.results_revision(state.store)
     facets = state.cached.get(
-        ("facets", wanted.status), lambda: query.facets(state.store, rules.id, wanted.status), revision
+        ("facets", wanted.status), lambda: query.facets(state.store, rules.id, wanted.status), revision, patient=True
     )
     kept = wanted.query(sort=None, view=None, x=None, y=None)
     values: dict[str, Any] = {

@@ -7,7 +7,8 @@ division that the claim is about. A single run supports nothing: it is counted, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
@@ -59,17 +60,29 @@ class Line(NamedTuple):
     published: Published | None
 
 
-def findings(engine: Engine, rules: Challenge, claims: Sequence[Claim]) -> list[Finding]:
-    """Every claim that a number can decide, in the order of the claims."""
+def findings(
+    engine: Engine,
+    rules: Challenge,
+    claims: Sequence[Claim],
+    once: Callable[[str, Callable[[], list[Item]]], list[Item]] = lambda result_id, judge: judge(),
+) -> list[Finding]:
+    """Every claim that a number can decide, in the order of the claims.
+
+    ``once``: gives what ``judge`` returns for a result, and may keep it, for a result never changes.
+    """
     asked = [claim for claim in claims if claim.value is not None or claim.other is not None]
     judged: dict[str, dict[Task, tuple[dict[str, Any], Item]]] = {claim.id: {} for claim in asked}
     for row in best.most_evidenced(engine, rules.id):
-        document = result_files.parsed(engine, row["id"])
         task = (row["dataset"], row["supervision"], row["labels"])
-        for claim, item in zip(asked, check_claims.check(document, asked, rules), strict=True):
+        items = once(row["id"], partial(_judge, engine, row["id"], asked, rules))
+        for claim, item in zip(asked, items, strict=True):
             if item.state != "not applicable" and not item.detail.startswith(("departs", "no ")):
                 judged[claim.id].setdefault(task, (row, item))
     return [_finding(claim, list(judged[claim.id].values())) for claim in asked]
+
+
+def _judge(engine: Engine, result_id: str, asked: Sequence[Claim], rules: Challenge) -> list[Item]:
+    return check_claims.check(result_files.parsed(engine, result_id), asked, rules)
 
 
 def _finding(claim: Claim, found: Sequence[tuple[dict[str, Any], Item]]) -> Finding:
