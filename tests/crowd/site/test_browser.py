@@ -65,6 +65,28 @@ def test_no_page_scrolls_sideways_on_a_phone(world, who):
     assert wide == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_list_of_results_fits_a_screen_and_is_cards_on_a_phone(world, scheme):
+    page = world.person(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page.goto("/results")
+    table = page.locator(".scroll:has(table.results)")
+    assert table.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    page.set_viewport_size({"width": 390, "height": 780})
+    card = page.locator("table.results tbody tr").first
+    metric, task = card.locator("td.first").bounding_box(), card.locator("th").bounding_box()
+    assert metric["y"] < task["y"], "the metric comes first"
+    assert card.locator("td.first").inner_text().strip() not in ("", "–")
+    assert card.bounding_box()["width"] <= 390
+
+
+def test_the_first_screen_answers_whether_the_paper_holds(world):
+    for width, height in ((1280, 900), (390, 780)):
+        page = world.person(viewport={"width": width, "height": height})
+        page.goto("/")
+        answer = page.locator(".verdict").bounding_box()
+        assert answer["y"] + answer["height"] < height, "without scrolling"
+
+
 # A visitor
 
 

@@ -150,6 +150,7 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         rows = _by_labels(request, chosen, wanted.y)
         beside = state.content.published if state.content.words.published_metric == wanted.y else ()
         found = by_labels.charts(rows, wanted.y, rules.metrics[wanted.y], _fitting(beside, wanted.chosen, rows))
+        found.sort(key=lambda one: -len(one.rows) - len(one.published))  # first what shows most
         drawn = [one._replace(svg=Markup(one.svg)) for one in found]  # noqa: S704 svg escapes
         unit = rules.metrics[wanted.y].unit
         offers = exports.offers(request, "labels", metric=wanted.y, **wanted.filters())

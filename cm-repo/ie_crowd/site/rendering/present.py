@@ -69,6 +69,11 @@ def formula(text: str) -> Markup:
     return Markup(marked)  # noqa: S704 escaped above
 
 
+def breakable(text: str) -> Markup:
+    """A name that may be broken after each point, for narrow columns. All of it is escaped first."""
+    return Markup(str(escape(text)).replace(".", ".<wbr>"))  # noqa: S704 escaped above
+
+
 def command(text: str) -> Markup:
     """A command whose options are not broken after their hyphens. All of it is escaped first."""
     marked = _OPTION.sub(r'<span class="nowrap">\g<0></span>', str(escape(text)))
@@ -146,5 +151,6 @@ FILTERS = {
     "axis_value": axis_value,
     "cell": cell,
     "command": command,
+    "breakable": breakable,
     "probability": probability,
 }
