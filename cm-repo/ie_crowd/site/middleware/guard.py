@@ -42,6 +42,7 @@ HEADERS = {
     "Permissions-Policy": ", ".join(f"{feature}=()" for feature in FEATURES.split()),
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+SHARED = "Cross-Origin-Resource-Policy"
 SESSION = "ie_session"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 MOST_HEADERS, LONGEST_HEADER, LONGEST_PATH, LONGEST_QUERY = 64, 8192, 1024, 4096
@@ -159,8 +160,10 @@ class Guard:
 
     def _dress(self, message: Any, scope: Scope, asked: Headers) -> None:
         headers = MutableHeaders(raw=message.setdefault("headers", []))
+        shared = headers.get(SHARED) == "cross-origin"  # a picture that is made for pages of others
         for name, value in answer_headers(scope, self.settings).items():
-            headers[name] = value
+            if not (shared and name == SHARED):
+                headers[name] = value
         kept = headers.get("cache-control")
         if kept is not None and "immutable" in kept:
             return

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 import ie_crowd
 from ie_crowd.result import provenance
-from ie_crowd.site.rendering import holds, result_files
+from ie_crowd.site.rendering import citations, holds, result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query
 from ie_crowd.store.filters import Filter
@@ -21,13 +22,7 @@ def paper(request: Request) -> Response:
     """The front page: the paper in own words, and what is known here about it."""
     state = request.app.state
     content = state.content
-
-    def once(result_id: str, judge: Any) -> Any:
-        return state.cached.get(("claims", result_id), judge, 0)
-
-    found = state.cached.get(
-        "findings", lambda: holds.findings(state.store, content.rules, content.claims, once), patient=True
-    )
+    found = _findings(state)
     lines = state.cached.get(
         "best",
         lambda: holds.leaderboard(state.store, content.rules, content.published, content.words.published_metric),
@@ -38,6 +33,7 @@ def paper(request: Request) -> Response:
         "paper.html.j2",
         findings=found,
         verdict=holds.verdict(found),
+        work=citations.paper(content.rules, content.words),
         best=lines,
         code=state.cached.get("code", lambda: _code(state), 0),
         totals=state.cached.get("totals", lambda: query.totals(state.store), patient=True),
@@ -52,6 +48,18 @@ def _newest(request: Request) -> list[dict[str, object]]:
     return query.results(state.store, Filter(challenge=rules.id), size=5, metrics=list(rules.metrics)).rows
 
 
+def _findings(state: Any) -> list[holds.Finding]:
+    content = state.content
+
+    def once(result_id: str, judge: Any) -> Any:
+        return state.cached.get(("claims", result_id), judge, 0)
+
+    found: list[holds.Finding] = state.cached.get(
+        "findings", lambda: holds.findings(state.store, content.rules, content.claims, once), patient=True
+    )
+    return found
+
+
 def _code(state: Any) -> tuple[str, str] | None:
     """Where the code is to be had: (address, commit), of this checkout, else of the newest result that says so."""
     found = provenance.checkout(Path(ie_crowd.__file__).parents[2])
@@ -62,6 +70,34 @@ def _code(state: Any) -> tuple[str, str] | None:
         if said["repository"] and said["commit"]:
             return said["repository"], said["commit"]
     return None
+
+
+def cite(request: Request) -> Response:
+    """The paper's citation, in a form that programs read."""
+    content, form = request.app.state.content, request.path_params["form"]
+    return cited(citations.paper(content.rules, content.words), form)
+
+
+def cited(work: citations.Work, form: str) -> Response:
+    """A citation as a file. 404 for a form that there is not."""
+    if form not in citations.FORMS:
+        raise HTTPException(404, f"There is no such form; there are {', '.join(citations.FORMS)}.")
+    return Response(citations.written(work, form), media_type=f"{citations.FORMS[form]}; charset=utf-8")
+
+
+def badge(request: Request) -> Response:
+    """Whether the paper holds, as a small picture for another page."""
+    found = _findings(request.app.state)
+    counts = [(sum(one.state == state for one in found), state) for state in holds.SIGNS]
+    text = ", ".join(f"{count} {state}" for count, state in counts if count) or "no claims"
+    good = all(one.state == holds.HOLDS for one in found) and bool(found)
+    return badge_of("claims", text, citations.GOOD if good else citations.NEUTRAL)
+
+
+def badge_of(label: str, text: str, colour: str) -> Response:
+    """A badge, which other sites may show."""
+    headers = {"Cache-Control": "max-age=3600", "Cross-Origin-Resource-Policy": "cross-origin"}
+    return Response(citations.badge(label, text, colour), media_type="image/svg+xml", headers=headers)
 
 
 def size_of(content: bytes) -> tuple[int, int] | None:
@@ -90,6 +126,8 @@ def server(request: Request) -> Response:
 
 routes = [
     Route("/", paper),
+    Route("/cite.{form}", cite),
+    Route("/badge.svg", badge),
     Route("/initiatives", initiatives),
     Route("/take-part", take_part),
     Route("/server.html", server),

@@ -17,7 +17,8 @@ from ie_crowd.check import checklists, verdict
 from ie_crowd.check.finding import STATES
 from ie_crowd.check.verdict import Group, Verdict
 from ie_crowd.site.middleware import permissions
-from ie_crowd.site.rendering import result_files
+from ie_crowd.site.pages.paper import badge_of, cited
+from ie_crowd.site.rendering import citations, present, result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import Filter
@@ -167,6 +168,36 @@ def _signed(signatures: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], li
     return found
 
 
+def cite(request: Request) -> Response:
+    """A published result's citation, in a form that programs read."""
+    found = _published(request)
+    settings = request.app.state.settings
+    url = f"{settings.base_url.rstrip('/')}/results/{found['id']}" if settings.base_url else ""
+    title = f"{found['dataset']}, {found['supervision']}, {present.labels(found['labels'])}"
+    work = citations.result(found, title, request.app.state.content.rules, url)
+    return cited(work, request.path_params["form"])
+
+
+def badge(request: Request) -> Response:
+    """A published result's first metric, as a small picture for another page."""
+    found = _published(request)
+    rules = request.app.state.content.rules
+    task = rules.task(found["dataset"], found["supervision"])
+    name = next((one for one in (task.metrics if task else ()) if one in found["metrics"]), "")
+    if not name:
+        return badge_of("reproduced", f"{found['completed']} runs", citations.NEUTRAL)
+    value, unit = found["metrics"][name], rules.metrics[name].unit
+    half = "" if value["ci95"] is None else f" ± {present.value(value['ci95'], unit)}"
+    return badge_of(name, f"{present.value(value['mean'], unit)}{half} {present.in_unit(unit)}".strip(), citations.GOOD)
+
+
+def _published(request: Request) -> dict[str, Any]:
+    found = query.one(request.app.state.store, identify(request))
+    if found is None or found["state"] != tables.PUBLISHED:
+        raise HTTPException(404, "There is no published result of that name.")
+    return found
+
+
 def original(request: Request) -> Response:
     """The result.json as it came, byte for byte."""
     state = request.app.state
@@ -197,5 +228,7 @@ def figure(request: Request) -> Response:
 routes = [
     Route("/results/{id}", result),
     Route("/results/{id}/result.json", original),
+    Route("/results/{id}/cite.{form}", cite),
+    Route("/results/{id}/badge.svg", badge),
     Route("/results/{id}/figures/{name}", figure),
 ]

@@ -2,6 +2,7 @@
 
 context       what every template gets
 present       filters: numbers, units, dates, ids
+citations     BibTeX, CFF, JSON-LD and badges
 links         addresses, on a server and in static files
 assets        style sheet and pictures
 visible_text  people's texts with invisible characters spelled out

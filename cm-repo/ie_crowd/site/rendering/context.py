@@ -60,8 +60,9 @@ def base(request: Request) -> dict[str, Any]:
     """What every template gets.
 
     settings, rules, words; link(path, **query) and asset(name); navigation: (text, address, whether one is there);
-    more: (text, path) for the foot; account {name, role} or None; csrf: the token of the session's forms, "" without
-    a session; flash: what the last form did, ""; may(name): whether this account may do that (see ``rights``); path.
+    more: (text, path) for the foot; feeds: the paths that there are; account {name, role} or None;
+    csrf: the token of the session's forms, "" without a session; flash: what the last form did, "";
+    may(name): whether this account may do that (see ``rights``); path.
     """
     state, path = request.app.state, request.url.path.removeprefix(request.app.state.settings.base_path) or "/"
     if state.settings.static:
@@ -77,6 +78,7 @@ def base(request: Request) -> dict[str, Any]:
         "asset": lambda name: link(f"/assets/{state.assets[name].name}"),
         "navigation": [(text, link(to), _within(path, to)) for text, to in NAVIGATION],
         "more": [(text, to) for text, to in MORE if to in state.paths],
+        "feeds": state.paths,
         "account": account,
         "csrf": getattr(request.state, "csrf", ""),
         "flash": getattr(request.state, "flash", ""),
