@@ -5,17 +5,21 @@ so that `data.fetch` and `device` work before torch is installed. From the botto
 one way):
 
 entry        start the command line: what is imported, and exit codes
+recipes      what each recipe fixes, and the settings that came later
 config       every setting of a run, with default, unit and range; the data sets' facts
+setting_flags  a command-line flag for each of them
 device       which accelerator there is, and how this process computes
 adam         the optimiser, as one fused kernel
 cuda_graphs  training steps recorded once and replayed by the GPU
+moments      running moments of v by class, and their distance from the prior's
 pose         the affine map, linear in v, of what is decoded
 data         data sets: fetched, verified, as tensors
 model        the networks: f(x), q(v|r,x), p(x|r,v), q(y|x)
-objective    the bounds of the paper, as pure functions
+objective    the bounds of the paper and what a step minimises, as pure functions
 run          one run on disk and as a process
 metrics      what a trained model is measured by
 consistency  smoothness (virtual adversarial training) and moved copies
+schedules    what changes from step to step: step size and weights
 train        the training loop
 evaluate     every metric of a finished run
 figures      every figure of a finished run

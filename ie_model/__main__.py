@@ -27,22 +27,20 @@ if __name__ == "__main__":
     raise SystemExit(entry.main(by_name=bool(__package__), by_file=not __package__))
 
 import argparse
-import contextlib
 import dataclasses
 import errno
 import json
 import math
 import os
-import re
 import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from ie_model import __version__
+from ie_model import __version__, setting_flags
 from ie_model.bench import command as bench
 from ie_model.config import Config
 from ie_model.data import fetch
@@ -110,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         return new
 
     training = command("train", _train, "Train one model. An interrupted training goes on when called again.")
-    _add_settings(training)
+    setting_flags.add(training)
     training.add_argument(
         "--config", type=Path, help="config.json of another run: its settings, where no flag says else"
     )
@@ -141,7 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     without = command("ablate", _ablate, "Train a recipe without each of its parts, on several draws, and compare.")
     without.formatter_class, without.epilog = argparse.RawDescriptionHelpFormatter, ABLATE_EXAMPLES
-    _add_settings(without)
+    setting_flags.add(without)
     without.add_argument("--outdir", type=Path, required=True, help="folder of the trainings; it goes on in it")
     without.add_argument("--draws", type=bench.positive, default=3, help="seeds, from 0 (default: %(default)s)")
     without.add_argument("--parts", help="some of the parts, with commas between (default: all but cut-sums)")
@@ -153,38 +151,9 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add(command)
 
     information = command("info", _info, "Versions, device and the settings that `train` would use.")
-    _add_settings(information)
+    setting_flags.add(information)
     information.add_argument("--json", action="store_true", help="as JSON")
     return parser
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("settings (defaults are for semi-supervised MNIST with 100 labels)")
-    for spec in dataclasses.fields(Config):
-        flag = "--" + spec.name.replace("_", "-")
-        unit = f", in {spec.metadata['unit']}" if spec.metadata["unit"] else ""
-        if spec.type == "bool":
-            group.add_argument(flag, action="store_true", default=None, help=spec.metadata["about"])
-        elif spec.name == "device":
-            group.add_argument(flag, choices=detect.REQUESTS, default="auto", help="what to compute on (default: auto)")
-        else:
-            # Percent signs would be read as formats.
-            about = f"{spec.metadata['about']}{unit} (default: {spec.default})".replace("%", "%%")
-            group.add_argument(flag, type=_reader(str(spec.type)), metavar=str(spec.type).upper()[:5], help=about)
-
-
-def _reader(kind: str) -> Callable[[str], Any]:
-    """Text from the command line to a value; what is no number stays text, for Config to refuse by name."""
-
-    def read(text: str) -> Any:
-        if "int" in kind and re.fullmatch(r"[+-]?\d+", text):
-            return int(text)
-        if kind == "float":
-            with contextlib.suppress(ValueError):
-                return float(text)
-        return text
-
-    return read
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -262,18 +231,19 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _measure(config: Config, place: Path, folder: Path | None, quiet: bool) -> None:
     """Every metric of the trained run in ``place``, into its run.json."""
     from ie_model.evaluate import evaluate
-    from ie_model.run import progress, run_folder
+    from ie_model.run import checkpoint, progress, run_folder
 
     run = run_folder.read_run(place)
     wall, cpu = time.perf_counter(), time.process_time()
     with progress.steps("evaluating", quiet) as report:
-        measured = evaluate(config, place, folder, report)
-    measured["evaluation_seconds"] = time.perf_counter() - wall
+        found = evaluate(config, place, folder, report)
+    measured = found.document() | {"evaluation_seconds": time.perf_counter() - wall}
     measured["evaluation_cpu_seconds"] = time.process_time() - cpu
-    if wrong := [name for name, value in measured["metrics"].items() if not math.isfinite(value)]:
+    if wrong := [name for name, value in found.metrics.items() if not math.isfinite(value)]:
         error = f"{', '.join(wrong)}: not a finite number"
         run_folder.write_json(place / run_folder.RUN, run | {"status": "failed", "error": error, "metrics": {}})
         raise RuntimeError(error)
+    checkpoint.write_predictions(place / run_folder.PREDICTIONS, found.predictions)
     run_folder.write_json(place / run_folder.RUN, run | {"status": "completed"} | measured)
 
 

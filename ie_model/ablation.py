@@ -23,8 +23,13 @@ from ie_model.config import Config
 from ie_model.run import processes, run_folder
 
 PARTS: dict[str, dict[str, Any]] = {
-    "pose": {"pose_gain": 0.0},
+    "pose": {"pose_gain": 0.0, "posed_weight": 0.0},
     "free-nats": {"free_nats": 0.0},
+    "f-of-all": {"complementary": "labelled", "complementary_groups": 1},
+    "groups": {"complementary_groups": 1},
+    "moments": {"moments_weight": 0.0},
+    "modulation": {"modulated": False},
+    "posed-copies": {"posed_weight": 0.0},
     "dear-v": {"kl_start": 1.0, "free_nats": 0.0},  # nothing of a KL at its own weight is to be given back
     "smoothness": {"smoothness_weight": 0.0},
     "balance": {"balance_weight": 0.0},
@@ -35,11 +40,13 @@ PARTS: dict[str, dict[str, Any]] = {
     "sharpness": {"moved_sharpness": 1.0},
     "cut-sums": {"likeliest": 1000, "pairs_per_image": 1000.0},
 }
-WITH_ALL_LABELS = ("pose", "free-nats", "dear-v")  # the others have no effect there
-OF_COPIES = ("ramp", "sharpness")  # have no effect without moved copies
+WITH_ALL_LABELS = ("pose", "free-nats", "dear-v", "moments", "modulation")  # the others have no effect there
+OF_COPIES = ("ramp", "sharpness")  # have no effect without copies
+OF_Q = ("smoothness", "balance", "warm-up", "moved-copies", *OF_COPIES)  # what is asked of q(y|x) by itself
 COSTLY = ("cut-sums",)  # three times the time: only where it is asked for
 WHOLE, WITHOUT, AND = "whole", "without-", "+"
 RESULT, RUNS = "ablation.json", "runs"
+ON_BY_DEFAULT = {spec.name for spec in dataclasses.fields(Config) if spec.default is True}
 
 
 def parts_of(config: Config) -> list[str]:
@@ -50,7 +57,9 @@ def parts_of(config: Config) -> list[str]:
         for part, changes in PARTS.items()
         if any(own[name] != value for name, value in changes.items())
         and (config.semi_supervised or part in WITH_ALL_LABELS)
-        and (config.moved_weight > 0 or part not in OF_COPIES)
+        and (config.moved_weight + config.posed_weight * config.generative > 0 or part not in OF_COPIES)
+        and (config.generative or part in OF_Q)
+        and config.recipe != "paper"  # it has nothing that could be left out
     ]
 
 
@@ -222,7 +231,10 @@ def _start(config: Config, place: Path, data: Path | None, log: Path) -> subproc
     settings = []
     for name, value in config.to_dict().items():
         flag = "--" + name.replace("_", "-")
-        settings += [flag] * value if isinstance(value, bool) else [f"{flag}={value}"]
+        if not isinstance(value, bool):
+            settings.append(f"{flag}={value}")
+        elif value or name in ON_BY_DEFAULT:
+            settings.append(flag if value else "--no-" + flag[2:])
     argv = entry.arguments("train", *settings, f"--outdir={place}", "--quiet")
     argv += [f"--data={data}"] if data else []
     with log.open("wb") as messages:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ie_model import recipes
+
 
 @dataclass(frozen=True)
 class DatasetFacts:
@@ -55,27 +57,11 @@ DATASETS = {
     ),
 }
 SUPERVISIONS = ("semi-supervised", "supervised")
-METHODS = ("equivae", "m2")
+METHODS = ("equivae", "m2", "q-only")
+RECIPES = ("paper", "closed", "open")
+COMPLEMENTARY = ("labelled", "all")
+NORMS = ("batch", "layer")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
-COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
-MOVED_WEIGHT = 100.0  # nats
-MOVED_RAMP = 0.4  # so that copies do not confirm first guesses: a draw went wrong without it where v was cheaper
-BEFORE = {
-    "smoothness_until": 0.8,
-    "eager": True,
-    "pose_gain": 0.0,
-    "free_nats": 0.0,
-    "moved_ramp": 0.0,
-}  # settings that came later: what every run had before there was a choice
-# Neither was ever tried on colours.
-UNPOSED = {"pose_gain": 0.0, "free_nats": 0.0}
-# With all labels free nats let v tell the class of real images more than it may, and a dearer v tells it less. With few
-# labels of glyphs, which differ by little but a map of the plane, they let v turn one shape into another.
-SUPERVISED_ON_IMAGES = {"free_nats": 0.0, "kl_start": 5.0, "epochs": 30, "per_class": 15}
-FEW_LABELS_OF_GLYPHS = {"free_nats": 0.0}
-MANY_LABELS = 600  # from so many on more epochs lower the error further
-MANY_LABELS_EPOCHS = 12
-COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
 
 
 def setting(default: Any, about: str, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
@@ -89,7 +75,13 @@ class Config:
 
     # What is asked for
     method: str = setting(
-        "equivae", "equivae: the paper's; m2: Kingma et al. 2014, where r_y is learned for each class, with no f"
+        "equivae",
+        "equivae: the paper's; m2: Kingma et al. 2014, where r_y is learned for each class, with no f; q-only: q(y|x) "
+        "and the recipe's terms on it, with no generative model",
+    )
+    recipe: str = setting(
+        "closed",
+        "paper: the paper's objective from first step to last; closed: this project's; open: with moved copies too",
     )
     dataset: str = setting("mnist", "data set: " + ", ".join(DATASETS))
     supervision: str = setting("semi-supervised", "supervised or semi-supervised")
@@ -125,6 +117,8 @@ class Config:
         10,
     )
     hidden: int = setting(256, "units of each hidden dense layer", "units", 1, 8192)
+    modulated: bool = setting(True, "r_y scales and shifts the channels of the decoder's maps, at each size")
+    decoder_norm: str = setting("batch", "normalisation in the decoder: " + ", ".join(NORMS))
 
     # Optimisation
     batch_size: int = setting(125, "unlabelled images of a step (semi-supervised)", "images", 1, 65_536)
@@ -134,10 +128,10 @@ class Config:
     warm_up_steps: int = setting(200, "first steps, on the labelled images alone (semi-supervised)", "steps", 0, 10**6)
     learning_rate: float = setting(3e-3, "Adam's step size at its highest; falls to zero along a half cosine", "", 0, 1)
     adam_beta2: float = setting(0.99, "decay of Adam's second moment", "", 0, 0.999999)
-    kl_start: float = setting(4.0, "weight of KL(q(v|r,x) || p(v)) at the start", "", 0, 1000)
+    kl_start: float = setting(2.0, "weight of KL(q(v|r,x) || p(v)) at the start", "", 0, 1000)
     kl_until: float = setting(0.8, "share of the steps after which that weight has come down to 1", "", 0, 1)
     free_nats: float = setting(
-        0.3,
+        0.0,
         "KL of each dimension of v, in the mean of a step, that costs nothing at the start; falls to 0",
         "nats",
         0,
@@ -153,17 +147,42 @@ class Config:
     smoothness_until: float = setting(0.95, "share of the steps after which that weight has come down to 0", "", 0, 1)
     smoothness_radius: float = setting(3.0, "L2 length of d, in grey values from 0 to 1", "", 0, 1e6)
     smoothness_images: int = setting(63, "unlabelled images of a step that have that term", "images", 1, 65_536)
+    complementary: str = setting(
+        "all",
+        "images of a step that r_y is the mean of f over: labelled, or all, where unlabelled ones count by q(y|x) if "
+        "it is above a half",
+    )
+    complementary_groups: int = setting(
+        8, "groups that these images are dealt into, each with an r_y of its own (all)", "groups", 1, 1000
+    )
+    moments_weight: float = setting(
+        10.0, "weight of KL(q(v|y) || p(v)), to second order in the moments of each class's v", "", 0, 1000
+    )
     likeliest: int = setting(3, "most classes of one image in the sum over y, by q(y|x)", "classes", 1, 10_000)
     pairs_per_image: float = setting(
         1.3, "terms of the sums over y in a batch, the likeliest by q(y|x), over its unlabelled images", "", 1, 10_000
     )
+    sum_tolerance: float = setting(
+        0.0,
+        "what terms that are left out of the sums over y could add at most, in the mean of a step; 0: as many terms as "
+        "the two settings above say",
+        "nats",
+        0,
+        1,
+    )
     control_steps: int = setting(1000, "steps of the control: q(y|x) trained on the labels alone", "steps", 0, 10**6)
 
-    # Augmentation: the open division
-    open: bool = setting(False, "the recipe of the open division: q(y|x) learns from moved copies too")
+    # Copies of x that q(y|x) is to agree on: posed ones by what the decoder has learned, moved ones by hand
+    posed_weight: float = setting(
+        30.0,
+        "weight of KL(q(y|x) || q(y|x')), x' moved as the decoder moves what it draws for a v from the prior",
+        "nats",
+        0,
+        1e6,
+    )
     moved_weight: float = setting(0.0, "weight of KL(q(y|x) || q(y|x')), x' a moved copy of x", "nats", 0, 1e6)
-    moved_ramp: float = setting(0.0, "share of the steps over which that weight rises from 0", "", 0, 1)
-    moved_sharpness: float = setting(2.0, "power of q(y|x) that moved copies are to agree with", "", 0, 100)
+    moved_ramp: float = setting(0.4, "share of the steps over which the weight of copies rises from 0", "", 0, 1)
+    moved_sharpness: float = setting(2.0, "power of q(y|x) that copies are to agree with", "", 0, 100)
     moved_amount: float = setting(
         1.0, "how far copies are moved; 1: to 20°, 3 px, 15 % in size, 0.3 in shear, and bent by 1 px", "", 0, 3
     )
@@ -180,10 +199,14 @@ class Config:
             _check_type(spec, getattr(self, spec.name))
             _check_range(spec, getattr(self, spec.name))
         _check_choice("method", self.method, METHODS)
+        _check_choice("recipe", self.recipe, RECIPES)
+        _check_choice("complementary", self.complementary, COMPLEMENTARY)
+        _check_choice("decoder_norm", self.decoder_norm, NORMS)
         _check_choice("dataset", self.dataset, tuple(DATASETS))
         _check_choice("supervision", self.supervision, SUPERVISIONS)
         _check_choice("device", self.device, DEVICES)
         self._check_labels()
+        self._check_recipe()
         if self.binarised and self.facts.channels != 1:
             raise ValueError(f"binarised: {self.dataset} has colours; expected a data set of grey images")
 
@@ -196,6 +219,21 @@ class Config:
     def has_f(self) -> bool:
         """Whether r_y comes from an encoder f of images, as in the paper; else it is a parameter of each class."""
         return self.method == "equivae"
+
+    @property
+    def generative(self) -> bool:
+        """Whether there is a model of the images, with v and a decoder; q-only has none."""
+        return self.method != "q-only"
+
+    @property
+    def apart(self) -> bool:
+        """Whether the labelled images are kept out of the unlabelled ones, so that none is part of its own r_y."""
+        return self.complementary == "all" or self.recipe == "paper"
+
+    @property
+    def pools(self) -> bool:
+        """Whether r_y is a mean over unlabelled images too."""
+        return self.complementary == "all" and self.has_f and self.semi_supervised
 
     @property
     def semi_supervised(self) -> bool:
@@ -217,21 +255,21 @@ class Config:
         facts = DATASETS[given.get("dataset", "mnist")]
         defaults: dict[str, Any] = {}
         if given.get("supervision", "semi-supervised") == "supervised":
-            defaults |= {"labels": "all", "per_class": 20, "epochs": 20}
-            if facts.channels == 1 and not facts.known_factors:
-                defaults |= SUPERVISED_ON_IMAGES
+            defaults |= {"labels": "all", "per_class": 20, "epochs": 20} | recipes.UNTRIED
+            if facts.known_factors:
+                defaults |= recipes.SUPERVISED_ON_GLYPHS
+            elif facts.channels == 1:
+                defaults |= recipes.SUPERVISED_ON_IMAGES
         else:
             defaults |= {"labels": facts.label_grid[0]}
-            if facts.known_factors:
-                defaults |= FEW_LABELS_OF_GLYPHS
             if _is_many(given.get("labels")):
-                defaults |= {"epochs": MANY_LABELS_EPOCHS}
+                defaults |= {"epochs": recipes.MANY_LABELS_EPOCHS}
         if facts.channels == 3:  # more to say of each image; and classes that are not equally frequent
             defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "smoothness_weight": 0.0}
-            defaults |= {"epochs": COLOUR_EPOCHS} | UNPOSED
-            defaults |= {"classifier_weight": COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
-        if given.get("open"):
-            defaults |= {"moved_weight": MOVED_WEIGHT, "moved_ramp": MOVED_RAMP}
+            defaults |= {"epochs": recipes.COLOUR_EPOCHS, "pose_gain": 0.0} | recipes.UNTRIED
+            defaults |= {"classifier_weight": recipes.COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
+        if given.get("recipe") == "open":
+            defaults |= {"moved_weight": recipes.MOVED_WEIGHT}
         if given.get("smoke"):
             defaults |= {"epochs": 2, "epoch_images": 4000, "kl_until": 0.5}
             defaults |= {
@@ -241,6 +279,8 @@ class Config:
                 "probe_epochs": 1,
                 "likelihood_images": 20,
             }
+        if given.get("recipe") == "paper":
+            defaults |= recipes.PAPERS | recipes.PAPERS_CHOICES
         return cls(**(defaults | given))
 
     def to_dict(self) -> dict[str, Any]:
@@ -252,9 +292,38 @@ class Config:
         """The configuration stored in a run's ``config.json``. Raises ValueError if it is not one."""
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**(BEFORE | stored))
+            if not isinstance(stored, dict):
+                raise TypeError("a list or a single value")
+            return cls(**recipes.upgraded(stored))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
             raise ValueError(f"{path}: not a configuration of this version ({error}); expected config.json") from error
+
+    def _check_recipe(self) -> None:
+        """The paper's recipe is its objective and nothing else; what has no effect elsewhere is not asked for."""
+        if self.recipe == "paper":
+            for name, needed in recipes.PAPERS.items():
+                if getattr(self, name) != needed:
+                    raise ValueError(
+                        f"{name}: got {getattr(self, name)}, but the paper's objective has {needed}; leave it out, or "
+                        "give --recipe=closed"
+                    )
+            whole = min(self.likeliest, self.pairs_per_image) >= self.facts.classes
+            if self.sum_tolerance > recipes.PAPERS_TOLERANCE or not (self.sum_tolerance or whole):
+                raise ValueError(
+                    f"sum_tolerance: got {self.sum_tolerance}, but the paper's sum over y is whole; expected above 0 "
+                    f"and at most {recipes.PAPERS_TOLERANCE}, or 0 with likeliest and pairs_per_image "
+                    f"{self.facts.classes}"
+                )
+        if not self.generative and not self.semi_supervised:
+            raise ValueError(
+                "method: q-only learns from labels and unlabelled images; expected supervision "
+                "semi-supervised, or another method"
+            )
+        if self.posed_weight and self.generative and not self.pose_gain:
+            raise ValueError(
+                f"posed_weight: got {self.posed_weight}, but with pose_gain 0 nothing is moved; expected 0, or a "
+                "pose_gain above 0"
+            )
 
     def _check_labels(self) -> None:
         classes, most = self.facts.classes, self.facts.smallest_class
@@ -277,7 +346,7 @@ class Config:
 
 
 def _is_many(labels: object) -> bool:
-    return labels == "all" or (isinstance(labels, int) and labels >= MANY_LABELS)
+    return labels == "all" or (isinstance(labels, int) and labels >= recipes.MANY_LABELS)
 
 
 def _check_choice(name: str, got: object, choices: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ie_model.config import Config
 from ie_model.metrics import transforms
-from ie_model.model import EquiVAE
+from ie_model.model import Classifier, EquiVAE
 
 PROBE = (
     0.1  # L2 length of the step at which the curvature of KL is read; small beside any radius, large beside rounding
@@ -76,12 +76,13 @@ def smoothness(log_q: LogQ, x: Tensor, start: Tensor, radius: float) -> Tensor:
 
 
 def terms(
-    model: EquiVAE,
+    model: EquiVAE | Classifier,
     known: Tensor,
     unknown: Tensor,
     config: Config,
     smoothness_weight: float | Tensor | None,
     moved_weight: float | Tensor | None,
+    posed_weight: float | Tensor | None,
     noise: torch.Generator,
 ) -> Tensor:
     """What is added to a step's loss, in nats per image; 0 where neither term is asked for. Returns ().
@@ -101,16 +102,46 @@ def terms(
             total = total + smoothness_weight * smoothness(log_q, some, start, config.smoothness_radius)
         if moved_weight is not None:
             total = total + _moved_copies(log_q, known, unknown, config, moved_weight, noise)
+        if posed_weight is not None and isinstance(model, EquiVAE):
+            total = total + _posed_copies(model, log_q, known, unknown, config, posed_weight, noise)
     return total
+
+
+def _posed_copies(
+    model: EquiVAE,
+    log_q: LogQ,
+    known: Tensor,
+    unknown: Tensor,
+    config: Config,
+    weight: float | Tensor,
+    noise: torch.Generator,
+) -> Tensor:
+    """As moved copies, but moved as the decoder moves what it draws for a v from the prior (`pose`): by what the model
+    itself has learned to be no matter of the class."""
+    assert model.decoder.pose is not None
+    images = torch.cat([known.flatten(0, 1), unknown])
+    v = torch.randn(len(images), config.equivariant_dim, generator=noise, device=images.device)
+    with torch.no_grad():
+        copies = model.decoder.pose(images, v)
+    return _agreement(log_q, copies, known, unknown, config, weight)
 
 
 def _moved_copies(
     log_q: LogQ, known: Tensor, unknown: Tensor, config: Config, weight: float | Tensor, noise: torch.Generator
 ) -> Tensor:
     """Moved unlabelled images are to agree with what they come from, moved labelled ones to have their class."""
-    classes, k = known.shape[:2]
     copies = transforms.distort(torch.cat([known.flatten(0, 1), unknown]), config.moved_amount, noise)
-    own = torch.arange(classes, device=known.device).repeat_interleave(k)
+    return _agreement(log_q, copies, known, unknown, config, weight)
+
+
+def _agreement(
+    log_q: LogQ, copies: Tensor, known: Tensor, unknown: Tensor, config: Config, weight: float | Tensor
+) -> Tensor:
+    """Copies of labelled images are to have their class, copies of unlabelled ones to be as sure as their originals.
+
+    copies: (C k + B, *shape). Returns (), per unlabelled image.
+    """
+    own = torch.arange(known.shape[0], device=known.device).repeat_interleave(known.shape[1])
     with torch.no_grad():
         target = F.log_softmax(config.moved_sharpness * log_q(unknown), dim=1)
     answers = log_q(copies)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
 from ie_model.device.runtime import prepare
-from ie_model.metrics import inference, judge, probes, scores, transforms
+from ie_model.metrics import inference, judge, likelihood, probes, scores, transforms
 from ie_model.model import Classifier, EquiVAE
 from ie_model.run import checkpoint
 from ie_model.train import derived_seed
@@ -35,6 +35,7 @@ class Subject:
     known: tensors.Labelled  # all training images with all their labels: for probes, never for training
     labelled: Tensor  # indices of the labelled images among them
     test: tensors.Labelled
+    part: str = "test"  # which images these are: test, or valid while settings are chosen
 
     def generator(self, purpose: str, device: torch.device | str | None = None) -> torch.Generator:
         """A generator of its own for each purpose, so that one more metric changes no other."""
@@ -52,6 +53,43 @@ def swap_accuracy(model: EquiVAE, judged_by: nn.Module, r: Tensor, v: Tensor, la
     for style, target in zip(v.split(inference.CHUNK), wanted.split(inference.CHUNK), strict=True):
         seen.append(judged_by(model.decoder.mean_image(r[target], style)).argmax(dim=1))
     return 100 - scores.percent_wrong(torch.cat(seen), wanted)
+
+
+@torch.no_grad()
+def swapped_styles(model: EquiVAE, r: Tensor, v: Tensor, targets: Tensor) -> Tensor:
+    """The mean of q(v | r_j, x'), x' the image decoded from (r_j, v) and j the ``targets`` (n,). Returns (n, V)."""
+    again = []
+    for style, own in zip(v.split(inference.CHUNK), r[targets].split(inference.CHUNK), strict=True):
+        again.append(inference.posterior_means(model, model.decoder.mean_image(own, style), own))
+    return torch.cat(again)
+
+
+def style_r2(subject: Subject, train_r: Tensor) -> dict[str, float]:
+    """Whether swapped images keep the style of their source, by name: R² of what v of the swapped image tells of it.
+
+    Images: v itself, all dimensions together, as q(v|r,x) finds it again. Glyphs: the generator's own factors, by the
+    linear map that reads them from v of real training images; factors that the source and the target shape both show.
+    train_r: (n, R), r of each training image without itself.
+    """
+    model, r, test = subject.model, subject.r, subject.test
+    chosen = evenly(len(test.labels), TRANSFORMED, r.device)
+    labels = test.labels[chosen]
+    v = inference.posterior_means(model, test.images[chosen], r[labels])
+    targets = scores.swapped_classes(labels, len(r))
+    again = swapped_styles(model, r, v, targets)
+    if subject.config.dataset != "glyphs":
+        return {"v": scores.variance_explained(again, v)}
+    train = evenly(len(subject.known.labels), TRANSFORMED, r.device)
+    train_v = inference.posterior_means(model, subject.known.images[train], train_r[train])
+    train_factors, test_factors = (part.to(r.device) for part in tensors.load_factors(subject.config, subject.part))
+    found = {}
+    for column, (name, *_) in enumerate(glyphs.FACTORS):
+        in_train = transforms.seen(name, subject.known.labels[train])
+        in_test = transforms.seen(name, labels) & transforms.seen(name, targets)
+        known = train_factors[train][in_train, column : column + 1]
+        asked = test_factors[chosen][in_test, column : column + 1]
+        found[name] = float(scores.ridge_r2(train_v[in_train], known, again[in_test], asked))
+    return found
 
 
 def evenly(count: int, most: int, device: torch.device) -> Tensor:
@@ -76,7 +114,7 @@ def equivariance(subject: Subject, train_r: Tensor) -> tuple[dict[str, float], f
         names = [name for name, *_ in glyphs.FACTORS]
         targets = [
             part[chosen.cpu()].to(device)
-            for part, chosen in zip(tensors.load_factors(subject.config), (train, test), strict=True)
+            for part, chosen in zip(tensors.load_factors(subject.config, subject.part), (train, test), strict=True)
         ]
         moved = transforms.redraw_glyphs(test_y, generator).to(device)
         shown = [(transforms.seen(name, subject.known.labels[train]), transforms.seen(name, test_y)) for name in names]
@@ -96,32 +134,49 @@ def equivariance(subject: Subject, train_r: Tensor) -> tuple[dict[str, float], f
     return r2, scores.relative_movement(inference.invariants(model, test_x), inference.invariants(model, moved), r)
 
 
-def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[str], None]) -> dict[str, Any]:
-    """Every metric of a finished run, by name, what lies behind some of them, and who judged its swaps.
+@dataclass(frozen=True)
+class Measured:
+    """Every metric by name, what lies behind some, who judged the swaps, and what was predicted of each image."""
 
-    run: the run's folder; folder: the verified data set, None for one that is generated. Returns
-    {"metrics": {name: number}, "details": {name: {...}}, "judge": {"sha256", "cached"}}.
+    metrics: dict[str, float]
+    details: dict[str, dict[str, float]]
+    judge: dict[str, Any] | None
+    predictions: dict[str, Tensor]  # classes (n,) by metric
+
+    def document(self) -> dict[str, Any]:
+        """What run.json says of it."""
+        judged = {} if self.judge is None else {"judge": self.judge}
+        return {"metrics": self.metrics, "details": self.details, **judged}
+
+
+def evaluate(
+    config: Config, run: Path, folder: Path | None, report: Callable[[str], None], part: str = "test"
+) -> Measured:
+    """Every metric of a finished run that its method can have.
+
+    run: the run's folder; folder: the verified data set, None for one that is generated. part: "test", or "valid" for
+    the images that settings are chosen by.
     """
-    subject = _subject(config, run, folder)
+    report("classification")
+    if not config.generative:
+        return _of_classifiers(config, run, folder, part)
+    subject = _subject(config, run, folder, part)
     model, r, known, test = subject.model, subject.r, subject.known, subject.test
     values: dict[str, float] = {}
     details: dict[str, dict[str, float]] = {}
+    predictions: dict[str, Tensor] = {}
 
-    report("classification")
     if config.semi_supervised:
         assert subject.control is not None
-        test_classes = inference.predicted(model, test.images)
-        values["classification.error"] = scores.percent_wrong(test_classes, test.labels)
-        with torch.no_grad():
-            by_control = torch.cat([subject.control(part).argmax(dim=1) for part in test.images.split(inference.CHUNK)])
-        values["control.error"] = scores.percent_wrong(by_control, test.labels)
+        test_classes = predictions["classification.error"] = inference.predicted(model, test.images)
+        predictions["control.error"] = inference.predicted(subject.control, test.images)
     if config.has_f:
         reference = inference.invariants(model, known.images[subject.labelled])
         reference_labels = known.labels[subject.labelled]
-        neighbours = scores.nearest_neighbours(
+        predictions["invariant.knn_error"] = scores.nearest_neighbours(
             reference, reference_labels, inference.invariants(model, test.images), config.neighbours
         )
-        values["invariant.knn_error"] = scores.percent_wrong(neighbours, test.labels)
+    values |= {name: scores.percent_wrong(predicted, test.labels) for name, predicted in predictions.items()}
 
     report("bound")
     generator = subject.generator("evaluation")
@@ -134,18 +189,20 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
 
     report("likelihood")
     chosen = evenly(len(test.labels), config.likelihood_images, r.device)
-    estimates = inference.log_likelihood(
-        model, test.images[chosen], r[test.labels[chosen]], config.likelihood_samples, subject.generator("likelihood")
-    ).double()
+    found = likelihood.estimates(
+        model, test.images[chosen], test.labels[chosen], r, config.likelihood_samples, subject.generator("likelihood")
+    )
     # How far the bound lies below differs little between images; the bound itself, which is known of all, much.
-    gaps = estimates - bounds[chosen].double()
-    values["log_likelihood"] = values["elbo"] + float(gaps.mean())
-    details["log_likelihood"] = {
-        "images": len(chosen),
-        "samples": config.likelihood_samples,
-        "of_these_images": float(estimates.mean()),
-        "standard_error": float(gaps.std(correction=min(1, len(chosen) - 1)) / len(chosen) ** 0.5),
-    }
+    own = bounds[chosen].double()
+    for name, estimated in (("log_likelihood", found.conditional), ("log_likelihood_marginal", found.marginal)):
+        gaps = estimated.double() - own
+        values[name] = values["elbo"] + float(gaps.mean())
+        details[name] = {
+            "images": len(chosen),
+            "samples": config.likelihood_samples,
+            "of_these_images": float(estimated.double().mean()),
+            "standard_error": float(gaps.std(correction=min(1, len(chosen) - 1)) / len(chosen) ** 0.5),
+        }
 
     report("swaps")
     trained = judge.trained(config, known)
@@ -153,7 +210,7 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
     values["judge.accuracy"] = 100 - scores.percent_wrong(judge.predict(trained.network, test.images), test.labels)
 
     report("leakage")
-    train_r = inference.complementary_representations(model, known, subject.labelled, r, known.labels)
+    train_r = inference.complementary_representations(config, model, known, subject.labelled, r, known.labels)
     train_v, _ = inference.infer(model, known.images, train_r, noise(len(known.labels)))
     seed = derived_seed(config.seed, "probe")
 
@@ -162,10 +219,15 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
 
     values["equivariant.leakage"] = leakage(train_v, test_v, probes.HIDDEN)
     values["equivariant.leakage_linear"] = leakage(train_v, test_v, None)
+    report("leakage of means")
+    means = [
+        inference.posterior_means(model, x, own) for x, own in ((known.images, train_r), (test.images, r[test.labels]))
+    ]
+    values["equivariant.leakage_means"] = leakage(means[0], means[1], probes.HIDDEN)
     if config.semi_supervised:
         report("leakage under the predicted class")
         classes = inference.predicted(model, known.images)
-        under = inference.complementary_representations(model, known, subject.labelled, r, classes)
+        under = inference.complementary_representations(config, model, known, subject.labelled, r, classes)
         generator = subject.generator("under the predicted class")
         train_v, _ = inference.infer(model, known.images, under, noise(len(known.labels)))
         test_v, _ = inference.infer(model, test.images, r[test_classes], noise(len(test.labels)))
@@ -173,18 +235,42 @@ def evaluate(config: Config, run: Path, folder: Path | None, report: Callable[[s
 
     report("equivariance")
     details["equivariance.r2"], moved = equivariance(subject, train_r)
+    details["swap.style_r2"] = style_r2(subject, train_r)
     if moved is not None:
         values["invariance.shift"] = moved
-    values["equivariance.r2"] = sum(details["equivariance.r2"].values()) / len(details["equivariance.r2"])
-    return {"metrics": values, "details": details, "judge": {"sha256": trained.sha256, "cached": trained.cached}}
+    for name in ("equivariance.r2", "swap.style_r2"):
+        values[name] = sum(details[name].values()) / len(details[name])
+    return Measured(values, details, {"sha256": trained.sha256, "cached": trained.cached}, predictions)
 
 
-def _subject(config: Config, run: Path, folder: Path | None) -> Subject:
+def _of_classifiers(config: Config, run: Path, folder: Path | None, part: str) -> Measured:
+    """What can be measured where there is q(y|x) alone."""
+    device = prepare(config)
+    model, control = checkpoint.read_classifiers(run, config)
+    test = _asked(config, folder, part)
+    images, labels = test.images.to(device), test.labels.to(device)
+    predictions = {
+        "classification.error": inference.predicted(model.to(device), images),
+        "control.error": inference.predicted(control.to(device), images),
+    }
+    values = {name: scores.percent_wrong(predicted, labels) for name, predicted in predictions.items()}
+    return Measured(values, {}, None, predictions)
+
+
+def _asked(config: Config, folder: Path | None, part: str) -> tensors.Labelled:
+    if part == "test":
+        return tensors.load_test(config, folder)
+    if part == "valid":
+        return tensors.load_training(config, folder).valid
+    raise ValueError(f"part: got {part!r}, expected test or valid")
+
+
+def _subject(config: Config, run: Path, folder: Path | None, part: str) -> Subject:
     device = prepare(config)
     model, control, r = checkpoint.read_model(run, config)
     known = tensors.load_for_probes(config, folder)
     labelled = tensors.draw_labelled(known.labels, config.labels, config.label_seed)
-    test = tensors.load_test(config, folder)
+    test = _asked(config, folder, part)
     return Subject(
         config,
         model.to(device),
@@ -193,4 +279,5 @@ def _subject(config: Config, run: Path, folder: Path | None) -> Subject:
         tensors.Labelled(known.images.to(device), known.labels.to(device)),
         labelled.to(device),
         tensors.Labelled(test.images.to(device), test.labels.to(device)),
+        part,
     )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ie_model.config import Config
+from ie_model.moments import Moments
 from ie_model.pose import Pose
 
 PAPER_LOGIT = -2.0  # a decoder of ink starts from mostly empty paper (12 % ink), not from grey
@@ -52,7 +53,7 @@ class Encoder(nn.Module):
 
 
 class Classifier(nn.Module):
-    """q(y | x) by itself: an image encoder and a linear head, as in EquiVAE. The control is this network alone."""
+    """q(y | x) by itself: an image encoder and a linear head, as in EquiVAE. The control is this, and q-only."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -63,6 +64,14 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """log q(y | x), (B, C), of images (B, *shape)."""
         return F.log_softmax(self.head(F.relu(self.encoder(x))), dim=1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head knows of images (B, *shape): (B, H)."""
+        return F.relu(self.encoder(x))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """log q(y | x), (B, C), from features (B, H)."""
+        return F.log_softmax(self.head(features).float(), dim=1)
 
 
 class Posterior(nn.Module):
@@ -106,7 +115,18 @@ class Decoder(nn.Module):
         self.second = nn.ConvTranspose2d(2 * config.channels, config.channels, kernel_size=4, stride=2, padding=1)
         # On a CPU half the time of a transposed convolution, though each pixel sees nine inputs instead of four.
         self.first = nn.Conv2d(config.channels, 4 * config.facts.channels, kernel_size=3, padding=1)
-        self.norms = nn.ModuleList([nn.BatchNorm1d(config.hidden), nn.BatchNorm2d(config.channels)])
+        self.norms = nn.ModuleList(
+            [nn.BatchNorm1d(config.hidden), nn.BatchNorm2d(config.channels)]
+            if config.decoder_norm == "batch"
+            else [nn.LayerNorm(config.hidden), nn.GroupNorm(1, config.channels)]
+        )
+        self.modulations = nn.ModuleList()
+        if config.modulated:
+            for width in (2 * config.channels, config.channels):
+                layer = nn.Linear(config.invariant_dim, 2 * width)
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+                self.modulations.append(layer)
         assert self.first.bias is not None
         self.pose = Pose(config.equivariant_dim, config.pose_gain) if config.pose_gain else None
         self.log_scale: nn.Parameter | None = None
@@ -121,13 +141,23 @@ class Decoder(nn.Module):
         hidden = self.from_invariant(r) + self.from_equivariant(v)  # (..., H)
         leading = hidden.shape[:-1]
         _, height, width = self.shape
-        maps = F.relu(self.dense(F.relu(self.norms[0](hidden.reshape(-1, hidden.shape[-1])))))
+        maps = self.dense(F.relu(self.norms[0](hidden.reshape(-1, hidden.shape[-1]))))
         maps = maps.view(-1, height // 4, width // 4, self.second.in_channels).permute(0, 3, 1, 2)  # channels last
-        maps = F.relu(self.norms[1](self.second(maps)))  # (N, channels, 14, 14)
+        maps = F.relu(self._modulate(0, maps, r, leading))  # (N, 2 channels, 7, 7)
+        maps = self.norms[1](self.second(maps))
+        maps = F.relu(self._modulate(1, maps, r, leading))  # (N, channels, 14, 14)
         logits = F.pixel_shuffle(self.first(maps), 2)  # (N, *shape)
         if self.pose is not None:
             logits = self.pose(logits, v.expand(*leading, -1).reshape(len(logits), -1))
         return logits.float().reshape(*leading, -1)
+
+    def _modulate(self, layer: int, maps: Tensor, r: Tensor, leading: torch.Size) -> Tensor:
+        """Feature-wise linear modulation (Perez et al. 2018) of maps (N, K, h, w), N of ``leading``, by r (..., R)."""
+        if not self.modulations:
+            return maps
+        said = self.modulations[layer](r.expand(*leading, -1).reshape(len(maps), -1))  # (N, 2 K)
+        scale, shift = said[:, :, None, None].chunk(2, dim=1)
+        return maps * (1 + scale) + shift
 
     def mean_image(self, r: Tensor, v: Tensor) -> Tensor:
         """The mean of p(x | r, v), in [0, 1]: (..., *shape)."""
@@ -155,6 +185,7 @@ class EquiVAE(nn.Module):
         self.decoder = Decoder(config)
         # The semi-supervised objective alone has q(y | x).
         self.classifier = nn.Linear(config.hidden, config.facts.classes) if config.semi_supervised else None
+        self.moments = Moments(config.facts.classes, config.equivariant_dim) if config.moments_weight else None
         self.to(memory_format=torch.channels_last)  # convolutions of few channels take half the time on a CPU
 
     def f(self, x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from ie_model import consistency
+from ie_model import consistency, schedules
 from ie_model.adam import Adam
 from ie_model.config import Config
 from ie_model.cuda_graphs import Numbers, Repeated
@@ -28,7 +28,7 @@ from ie_model.device.detect import Device
 from ie_model.device.runtime import precision, prepare
 from ie_model.metrics import inference, scores
 from ie_model.model import Classifier, EquiVAE
-from ie_model.objective import labelled_step, pairs_of_step, semi_supervised_step
+from ie_model.objective.bounds import classifier_step, labelled_step, pairs_of_step, semi_supervised_step
 from ie_model.run import checkpoint, run_folder
 
 GENTLE_STEPS = 20  # in which Adam's step size rises from nothing, while its moments are poor estimates
@@ -43,13 +43,13 @@ def derived_seed(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def new_model(config: Config, device: torch.device) -> tuple[EquiVAE, Adam]:
+def new_model(config: Config, device: torch.device) -> tuple[EquiVAE | Classifier, Adam]:
     """A freshly initialised model and its optimiser; the process's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "weights"))
-        model = EquiVAE(config).to(device)
+        model = (EquiVAE(config) if config.generative else Classifier(config)).to(device)
     if config.compile:
-        for network in (model.invariant, model.encoder, model.decoder):
+        for network in (getattr(model, name, None) for name in ("invariant", "encoder", "decoder")):
             if network is not None:
                 network.compile()
     return model, new_optimiser(config, model)
@@ -80,38 +80,6 @@ def labelled_order(labels: Tensor, per_class: int, steps: int, generator: torch.
     return torch.stack(rows, dim=1)
 
 
-def kl_weight(config: Config, done: float) -> float:
-    """Weight of the KL term when the share ``done`` in [0, 1] of all steps lies behind: kl_start, falling to 1."""
-    if config.kl_until == 0:
-        return 1.0
-    return config.kl_start + (1 - config.kl_start) * min(1.0, done / config.kl_until)
-
-
-def balance_weight(config: Config, done: float) -> float:
-    """Weight of the batch's balance term when the share ``done`` of all steps lies behind: falls to 0 with the KL's."""
-    return config.balance_weight * _left(config.kl_until, done)
-
-
-def smoothness_weight(config: Config, done: float) -> float:
-    """Weight of q(y|x)'s smoothness when the share ``done`` of all steps lies behind: falls to 0, a little later."""
-    return config.smoothness_weight * _left(config.smoothness_until, done)
-
-
-def moved_weight(config: Config, done: float) -> float:
-    """Weight of what moved copies are to agree with when the share ``done`` of all steps lies behind: rises from 0."""
-    return config.moved_weight * (min(1.0, done / config.moved_ramp) if config.moved_ramp else 1.0)
-
-
-def _left(until: float, done: float) -> float:
-    """What is left of a weight that falls to 0 along a line until the share ``until`` of the steps is done."""
-    return max(0.0, 1 - done / until) if until else 0.0
-
-
-def learning_rate(config: Config, done: float) -> float:
-    """Adam's step size when the share ``done`` of all steps lies behind: a half cosine that ends at zero."""
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
 def train_control(config: Config, labelled: image_tensors.Labelled, device: torch.device) -> Classifier:
     """The labels-only control: the same q(y|x) network, the same labelled batches, cross-entropy alone."""
     per_class = min(config.per_class, int(torch.bincount(labelled.labels).min()))
@@ -128,13 +96,13 @@ def train_control(config: Config, labelled: image_tensors.Labelled, device: torc
         return _descend(optimiser, torch.nn.functional.nll_loss(log_q, labelled.labels[batch]))
 
     take = Repeated(config, step)
-    rates = [[learning_rate(config, step / config.control_steps)] for step in range(config.control_steps)]
+    rates = [[schedules.learning_rate(config, step / config.control_steps)] for step in range(config.control_steps)]
     for batch, numbers in zip(order.flatten(1), take.numbers(rates, device), strict=True):
         take(None, batch, numbers)
     return control.eval()
 
 
-def warm_up(config: Config, model: EquiVAE, optimiser: Adam, labelled: image_tensors.Labelled) -> None:
+def warm_up(config: Config, model: EquiVAE | Classifier, optimiser: Adam, labelled: image_tensors.Labelled) -> None:
     """The first steps see the labelled images alone, so that q(y|x) is no mere guess when it first weighs classes."""
     device = labelled.images.device
     per_class = min(config.per_class, int(torch.bincount(labelled.labels).min()))
@@ -146,7 +114,12 @@ def warm_up(config: Config, model: EquiVAE, optimiser: Adam, labelled: image_ten
         (optimiser.lr,) = numbers
         draw = torch.randn(batch.numel(), config.equivariant_dim, generator=noise, device=device)
         with precision(config, device):
-            result = labelled_step(model, labelled.images[batch], draw, config.classifier_weight, config.kl_start)
+            images = labelled.images[batch]
+            result = (
+                labelled_step(model, images, draw, config.classifier_weight, config.kl_start)
+                if isinstance(model, EquiVAE)
+                else classifier_step(model, images, None, config)
+            )
         return _descend(optimiser, result.loss)
 
     take = Repeated(config, step, noise)
@@ -163,47 +136,46 @@ def _descend(optimiser: Adam, loss: Tensor) -> Tensor:
     return loss.detach()
 
 
-def step_of(config: Config, model: EquiVAE, optimiser: Adam, images: image_tensors.Training) -> Repeated:
+def step_of(config: Config, model: EquiVAE | Classifier, optimiser: Adam, images: image_tensors.Training) -> Repeated:
     """The training step, to be called with whether q(y|x) is smoothed, indices of labelled images (C, k) and of
-    unlabelled ones (B,), and the numbers of :func:`scheduled`. It returns mean bound and KL, (2,).
+    unlabelled ones (B,), and the numbers of :func:`scheduled`. It returns the means of bound, KL and of what was left
+    out of the sums over y, (3,); without a generative model the loss stands for the bound.
     """
     device = images.unlabelled.device
     noise = torch.Generator(device)
 
     def step(smoothed: bool, known_at: Tensor, unknown_at: Tensor, numbers: Numbers) -> Tensor:
-        optimiser.lr, kl, balance, smoothness, left, moved = numbers
+        optimiser.lr, kl, balance, smoothness, left, moved, posed = numbers
         free = left if config.free_nats else None
+        weights = (
+            smoothness if smoothed else None,
+            moved if config.moved_weight else None,
+            posed if config.posed_weight else None,
+        )
         known = images.labelled.images[known_at]  # (C, k, *shape)
-        if config.semi_supervised:
+        if isinstance(model, Classifier):
+            unknown = images.unlabelled[unknown_at]
+            with precision(config, device):
+                result = classifier_step(model, known, unknown, config, balance)
+                extra = consistency.terms(model, known, unknown, config, *weights, noise)
+            result = result._replace(loss=result.loss + extra)
+        elif config.semi_supervised:
             unknown = images.unlabelled[unknown_at]
             pairs = pairs_of_step(config, known.shape[1], len(unknown))
             draw = torch.randn(pairs, config.equivariant_dim, generator=noise, device=device)
             with precision(config, device):
                 result = semi_supervised_step(model, known, unknown, draw, config, kl, balance, free)
-                weights = smoothness if smoothed else None, moved if config.moved_weight else None
                 extra = consistency.terms(model, known, unknown, config, *weights, noise)
             result = result._replace(loss=result.loss + extra)
         else:
             draw = torch.randn(known_at.numel(), config.equivariant_dim, generator=noise, device=device)
             with precision(config, device):
-                result = labelled_step(model, known, draw, 0.0, kl, free)
+                result = labelled_step(model, known, draw, 0.0, kl, free, config.moments_weight)
         _descend(optimiser, result.loss)
-        return torch.stack([result.bound, result.kl])
+        left_out = result.bound.new_zeros(()) if result.left_out is None else result.left_out
+        return torch.stack([result.bound, result.kl, left_out])
 
     return Repeated(config, step, noise)
-
-
-def scheduled(config: Config, done: float) -> tuple[float, float, float, float, float, float]:
-    """Step size, weights of KL, balance and smoothness, free nats, and weight of moved copies, when the share ``done``
-    of the steps lies behind."""
-    return (
-        learning_rate(config, done),
-        kl_weight(config, done),
-        balance_weight(config, done),
-        smoothness_weight(config, done) if config.semi_supervised else 0.0,
-        config.free_nats * _left(config.kl_until, done),
-        moved_weight(config, done),
-    )
 
 
 def train_epoch(
@@ -211,7 +183,8 @@ def train_epoch(
 ) -> dict[str, float]:
     """One pass over the training images (epoch counts from 0) by steps of :func:`step_of`.
 
-    Returns mean bound and KL in nats, and images seen.
+    Returns mean bound and KL in nats, what was left out of the sums over y where the settings limit that, and images
+    seen; without a generative model mean loss and images seen.
     """
     device = images.unlabelled.device
     classes = config.facts.classes
@@ -225,23 +198,28 @@ def train_epoch(
     passes = math.ceil(steps * batch_size / len(images.unlabelled))
     shuffled = [torch.randperm(len(images.unlabelled), generator=order) for _ in range(passes)]
     unlabelled = torch.cat(shuffled)[: steps * batch_size].view(steps, batch_size).to(device)
-    schedule = [scheduled(config, (epoch + step / steps) / config.epochs) for step in range(steps)]
+    schedule = [schedules.scheduled(config, (epoch + step / steps) / config.epochs) for step in range(steps)]
     numbers = take.numbers(schedule, device)
-    sums = torch.zeros(2, device=device)  # stays on the device: reading it each step would stall an accelerator
+    sums = torch.zeros(3, device=device)  # stays on the device: reading it each step would stall an accelerator
     for step in range(steps):
         smoothed = schedule[step][3] > 0
         sums += take(smoothed, labelled[step], unlabelled[step], numbers[step])
         progress(epoch, (step + 1) / steps, None)
-    bound, kl = (sums / steps).tolist()
-    return {"bound": bound, "kl": kl, "images": steps * batch_size}
+    bound, kl, left_out = (sums / steps).tolist()
+    row = {"bound": bound, "kl": kl} if config.generative else {"loss": bound}
+    if config.sum_tolerance and config.generative:
+        row["left_out"] = left_out
+    return row | {"images": steps * batch_size}
 
 
 @torch.no_grad()
-def validation(config: Config, model: EquiVAE, images: image_tensors.Training) -> dict[str, float]:
+def validation(config: Config, model: EquiVAE | Classifier, images: image_tensors.Training) -> dict[str, float]:
     """What settings are chosen by: the error of q(y|x); when supervised of the nearest class representation, or, where
     there is no f, of the class with the highest bound."""
     if config.semi_supervised:
         predicted = inference.predicted(model, images.valid.images)
+    elif isinstance(model, Classifier):
+        raise AssertionError("q-only has unlabelled images")
     elif model.table is not None:
         predicted = inference.likeliest(model, images.valid.images, model.table)
     else:
@@ -301,10 +279,11 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         model.train()
         before = time.perf_counter()
         row = train_epoch(config, epoch, take, images, progress)
-        if not math.isfinite(row["bound"]) or not all(weights.isfinite().all() for weights in model.parameters()):
+        reached = "bound" if "bound" in row else "loss"
+        if not math.isfinite(row[reached]) or not all(weights.isfinite().all() for weights in model.parameters()):
             error = (
-                f"epoch {epoch + 1}: the training diverged (bound {row['bound']:g}, weights that are not finite); try "
-                f"a lower --learning-rate than {config.learning_rate:g}"
+                f"epoch {epoch + 1}: the training diverged ({reached} {row[reached]:g}, weights that are not finite); "
+                f"try a lower --learning-rate than {config.learning_rate:g}"
             )
             return _end(run, outcome("failed", epoch, error))
         seconds = time.perf_counter() - before
@@ -314,7 +293,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
             "seconds": seconds,
             "images_per_second": row.pop("images") / seconds,
             **row,
-            "kl_weight": kl_weight(config, (epoch + 1) / config.epochs),
+            "kl_weight": schedules.kl_weight(config, (epoch + 1) / config.epochs),
             **validation(config, model, images),
         }
         rows.append(row)
@@ -324,8 +303,8 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         checkpoint.write(run / run_folder.CHECKPOINT, tensors | checkpoint.optimiser_tensors(optimiser), about)
         progress(epoch, 1.0, row)
 
-    representations = inference.class_representations(model.eval(), images.labelled, config.facts.classes)
-    checkpoint.write_model(run / run_folder.MODEL, model, control, representations)
+    r = inference.of_classes(config, model.eval(), images) if isinstance(model, EquiVAE) else None
+    checkpoint.write_model(run / run_folder.MODEL, model, control, r)
     return _end(run, outcome("trained", config.epochs))
 
 
@@ -353,12 +332,19 @@ def to_device(images: image_tensors.Training, device: torch.device) -> image_ten
         return image_tensors.Labelled(labelled.images.to(device), labelled.labels.to(device))
 
     return image_tensors.Training(
-        move(images.labelled), images.unlabelled.to(device), move(images.valid), images.split_sha256
+        move(images.labelled),
+        images.unlabelled.to(device),
+        move(images.valid),
+        images.split_sha256,
     )
 
 
 def _resume(
-    config: Config, run: Path, model: EquiVAE, optimiser: Adam, device: torch.device
+    config: Config,
+    run: Path,
+    model: EquiVAE | Classifier,
+    optimiser: Adam,
+    device: torch.device,
 ) -> tuple[Classifier | None, int, dict[str, float]]:
     """Loads the checkpoint if there is one. Returns the control, the epochs that are done, and the time they took."""
     path = run / run_folder.CHECKPOINT

@@ -76,7 +76,8 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("bench: time-to-error needs --outdir=FOLDER, where it keeps what is done and goes on")
     found_device = detect.detect(options.device)
     given = {"dataset": options.dataset, "device": found_device.kind, "epochs": options.epochs}
-    given |= {name: getattr(options, name) for name in ("bf16", "compile", "eager", "open")}
+    given |= {name: getattr(options, name) for name in ("bf16", "compile", "eager")}
+    given["recipe"] = "open" if options.open else None
     config = Config.resolve(**given)
     folder = None
     if options.dataset != "glyphs" and set(parts) - {"matmul"}:

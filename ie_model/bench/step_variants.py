@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ie_model import objective, train
+from ie_model import train
 from ie_model.bench import flops, usual_m2
 from ie_model.config import Config
 from ie_model.data import tensors
 from ie_model.model import EquiVAE
+from ie_model.objective import bounds, representations
 
 OURS, PLAIN, M2, USUAL = "EquiVAE", "EquiVAE, plain", "M2, shared step", "M2, usual"
 
@@ -62,6 +63,7 @@ def shared(config: Config, images: tensors.Training) -> Form:
 def plain(config: Config, images: tensors.Training) -> Form:
     """The same objective with the whole sum over y, every class encoding and decoding everything anew."""
     model, optimiser = train.new_model(config, images.unlabelled.device)
+    assert isinstance(model, EquiVAE)
     model.train()
     order = torch.Generator().manual_seed(config.seed)
     per_class = min(config.per_class, int(torch.bincount(images.labelled.labels).min()))
@@ -90,7 +92,8 @@ def plain_loss(
     kl_weight: float,
     draw: Callable[[int, int], Tensor] | None = None,
 ) -> Tensor:
-    """What `objective.semi_supervised_step` minimises where nothing is cut, class by class, without a balance term.
+    """The bounds of `bounds.semi_supervised_step` where nothing is cut and nothing is added, class by class, with r_y
+    from labelled images.
 
     labelled: (C, k, *shape), unlabelled: (B, *shape). draw(y, n): the noise (n, V) of class y's n images, first the
     labelled ones; None draws it. Every bound encodes its images, and f its class, again.
@@ -103,12 +106,12 @@ def plain_loss(
 
     for y in range(classes):
         known = labelled[y]
-        r_known, r_class = objective.representations(model, labelled[y : y + 1])
+        r_known, r_class = representations.of_labelled(model, labelled[y : y + 1])
         r = torch.cat([r_known[0], r_class.expand(len(unlabelled), -1)])
         x = torch.cat([known, unlabelled])
         log_q = model.classify(model.features(x))
         each = torch.arange(len(x), device=x.device)
-        parts = objective.bound(model, x, model.features(x), each, r, noise(y, len(x)))
+        parts = bounds.bound(model, x, model.features(x), each, r, noise(y, len(x)))
         elbo = parts.log_likelihood - kl_weight * parts.kl - math.log(classes)
         q = log_q[k:, y]
         total = total + config.labelled_weight * elbo[:k].sum() + config.classifier_weight * log_q[:k, y].sum()

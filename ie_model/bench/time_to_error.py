@@ -81,7 +81,7 @@ def measure(
 
 def marks_of(config: Config) -> tuple[float, ...]:
     """The errors that are waited for, in %."""
-    return OPEN_MARKS if config.open else MARKS
+    return OPEN_MARKS if config.recipe == "open" else MARKS
 
 
 def estimate(config: Config, folder: Path | None, missing: Sequence[tuple[str, int]], cap: float) -> float:
@@ -154,6 +154,7 @@ def _train_ours(config: Config, images: image_tensors.Training, place: Path, rep
     """`train_epoch` after `train_epoch`, as `train.train` does; resumable after each."""
     device = images.unlabelled.device
     model, optimiser = train.new_model(config, device)
+    assert isinstance(model, EquiVAE)
     kept = place / run_folder.CHECKPOINT
     first, spent = 0, 0.0
     if kept.exists():

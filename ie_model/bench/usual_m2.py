@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from ie_model import objective
 from ie_model.config import Config
 from ie_model.data import tensors
 from ie_model.model import EquiVAE, sample_gaussian
+from ie_model.objective import bounds
 
 
 class Images(Dataset[tuple[Tensor, int]]):
@@ -43,8 +43,8 @@ def bound(model: EquiVAE, x: Tensor, y: Tensor) -> Tensor:
     mean, log_variance = model.posterior(model.features(x), r)
     v = sample_gaussian(mean, log_variance, torch.randn_like(mean))
     outputs = model.decoder(r, v).squeeze(1)
-    likelihood = objective.log_probability(outputs, x.flatten(1), model.decoder.log_scale)
-    return likelihood - objective.kl_to_prior(mean, log_variance).squeeze(1)
+    likelihood = bounds.log_probability(outputs, x.flatten(1), model.decoder.log_scale)
+    return likelihood - bounds.kl_to_prior(mean, log_variance).squeeze(1)
 
 
 def loss(model: EquiVAE, x: Tensor, y: Tensor, unlabelled: Tensor, weight: float) -> Tensor:

@@ -36,7 +36,8 @@ class Labelled:
 class Training:
     """What a training run may see. ``unlabelled`` is images alone: it has no label field to leak.
 
-    The labelled images are among the unlabelled ones too, as is usual in the semi-supervised literature.
+    Where f sees unlabelled images, and in the paper's recipe, the labelled images are not among them: no image is part
+    of its own r_y. In other recipes they are, as is usual in the semi-supervised literature.
     """
 
     labelled: Labelled
@@ -85,10 +86,16 @@ def load_training(config: Config, folder: Path | None) -> Training:
     kept = train[draw_labelled(labels[train], config.labels, config.label_seed)]
     return Training(
         labelled=Labelled(images[kept], labels[kept]),
-        unlabelled=images[train],
+        unlabelled=images[_without(train, kept) if config.apart else train],
         valid=Labelled(images[valid], labels[valid]),
         split_sha256=split_sha256(valid),
     )
+
+
+def _without(train: Tensor, kept: Tensor) -> Tensor:
+    """The training images that have no label; all of them where all have one."""
+    rest = train[~torch.isin(train, kept)]
+    return rest if len(rest) else train
 
 
 def load_for_probes(config: Config, folder: Path | None) -> Labelled:
@@ -103,15 +110,16 @@ def load_test(config: Config, folder: Path | None) -> Labelled:
     return Labelled(*_read(config, "test", folder))
 
 
-def load_factors(config: Config) -> tuple[Tensor, Tensor]:
-    """The generator's own factors of glyphs: of all training images, as `load_for_probes` has them, and of the test's.
+def load_factors(config: Config, part: str = "test") -> tuple[Tensor, Tensor]:
+    """The generator's own factors of glyphs: of all training images, as `load_for_probes` has them, and of the test's,
+    or, for part "valid", of the validation images.
 
     Each float (n, 6), columns as in `glyphs.FACTORS`.
     """
     assert config.dataset == "glyphs"
     _, labels, factors = _glyphs("train")
-    train, _ = split(labels, config.facts.valid)
-    return factors[train], _glyphs("test")[2]
+    train, valid = split(labels, config.facts.valid)
+    return factors[train], factors[valid] if part == "valid" else _glyphs("test")[2]
 
 
 def binarise(images: Tensor, part: str) -> Tensor:

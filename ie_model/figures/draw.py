@@ -27,6 +27,11 @@ FORMATS = ("png", "svg")
 def draw_all(config: Config, run: Path, folder: Path | None, out: Path, report: Callable[[str], None]) -> list[Path]:
     """Writes every figure of a finished run into ``out``, by rename. Returns the paths."""
     device = prepare(config)
+    curves: dict[str, Callable[[], Figure]] = {
+        "learning_curves": lambda: plots.learning_curves(config, run_folder.read_metrics(run))
+    }
+    if not config.generative:
+        return _written(curves, out, report)
     model, _, r = checkpoint.read_model(run, config)
     model, r = model.to(device), r.to(device)
     valid = tensors.load_training(config, folder).valid
@@ -35,12 +40,16 @@ def draw_all(config: Config, run: Path, folder: Path | None, out: Path, report: 
         "styles": lambda: mosaics.styles(config, model, r, valid),
         "samples": lambda: mosaics.samples(config, model, r),
         "traversal": lambda: mosaics.traversal(config, model, r, valid),
-        "learning_curves": lambda: plots.learning_curves(config, run_folder.read_metrics(run)),
+        **curves,
     }
     projected = "projections" if config.has_f else "projection_of_v"
     figures[projected] = lambda: plots.projections(config, model, r, valid)
     if config.has_f:
         figures["transfer"] = lambda: mosaics.transfer(config, model, r, valid)
+    return _written(figures, out, report)
+
+
+def _written(figures: dict[str, Callable[[], Figure]], out: Path, report: Callable[[str], None]) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, draw in figures.items():

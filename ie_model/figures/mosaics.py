@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ie_model import objective
+from ie_model import recipes
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
 from ie_model.model import EquiVAE
+from ie_model.objective import bounds
 
 TILE = 0.6  # inches for one small image: eleven and the names fit a page's width
 GAP = 2  # pixels between images
@@ -26,8 +27,7 @@ STEPS = torch.linspace(-2, 2, 9)  # of a traversal, in standard deviations of th
 def task(config: Config) -> str:
     """The task in words, as figures caption it."""
     how_many = f"all {config.facts.train:,}" if config.labels == "all" else f"{config.labels:,}"
-    method = "" if config.has_f else f"{config.method.upper()}, "  # where none is named it is the paper's
-    return f"{method}{config.dataset}, {config.supervision}, {how_many} labels"
+    return f"{recipes.name(config.method, config.recipe)}: {config.dataset}, {config.supervision}, {how_many} labels"
 
 
 def class_names(config: Config) -> list[str]:
@@ -93,7 +93,7 @@ def traversal(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled
     """
     x, y = valid.images[:1000].to(r.device), valid.labels[:1000].to(r.device)
     mean, log_variance = model.posterior(model.features(x), r[y].unsqueeze(1))
-    nats = objective.kl_to_prior(mean.unsqueeze(-1), log_variance.unsqueeze(-1)).mean(dim=(0, 1))  # (V,)
+    nats = bounds.kl_to_prior(mean.unsqueeze(-1), log_variance.unsqueeze(-1)).mean(dim=(0, 1))  # (V,)
     across, down = (int(i) for i in nats.topk(2).indices) if len(nats) > 1 else (0, 0)
     v = torch.zeros(len(STEPS), len(STEPS), config.equivariant_dim, device=r.device)
     v[..., across] = STEPS.to(r.device)[None, :]

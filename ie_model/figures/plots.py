@@ -42,7 +42,7 @@ class Series(NamedTuple):
 
 
 def learning_curves(config: Config, rows: list[dict[str, Any]]) -> Figure:
-    """Validation error, bound and KL by epoch."""
+    """Validation error by epoch, and bound and KL, or the loss where there is no generative model."""
     epochs = [row["epoch"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.8), layout="constrained")
     supervised = "nearest class representation" if config.has_f else "the likeliest class"
@@ -50,13 +50,17 @@ def learning_curves(config: Config, rows: list[dict[str, Any]]) -> Figure:
     left.plot(epochs, [row["valid_error"] for row in rows], color=BLUE, marker="o", markersize=3)
     left.set(xlabel="epoch", ylabel="validation error (%)", title=f"Error of {what}")
     left.set_ylim(0, 1.08 * max(row["valid_error"] for row in rows) or 1)
-    right.plot(epochs, [row["bound"] for row in rows], color=ORANGE, marker="o", markersize=3)
-    right.set(xlabel="epoch", ylabel="bound (nats)", title="Training bound and KL")
     right.yaxis.label.set_color(ORANGE)
-    twin = right.twinx()
-    twin.plot(epochs, [row["kl"] for row in rows], color=GREEN, marker="s", markersize=3)
-    twin.set_ylabel("KL(q(v|r,x) || p(v)) (nats)", color=GREEN)
-    twin.set_ylim(0, None)
+    if config.generative:
+        right.plot(epochs, [row["bound"] for row in rows], color=ORANGE, marker="o", markersize=3)
+        right.set(xlabel="epoch", ylabel="bound (nats)", title="Training bound and KL")
+        twin = right.twinx()
+        twin.plot(epochs, [row["kl"] for row in rows], color=GREEN, marker="s", markersize=3)
+        twin.set_ylabel("KL(q(v|r,x) || p(v)) (nats)", color=GREEN)
+        twin.set_ylim(0, None)
+    else:
+        right.plot(epochs, [row["loss"] for row in rows], color=ORANGE, marker="o", markersize=3)
+        right.set(xlabel="epoch", ylabel="loss (nats)", title="Training loss")
     for axis in (left, right):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ie_model import objective
+from ie_model.config import Config
 from ie_model.data import tensors
-from ie_model.metrics import scores
-from ie_model.model import EquiVAE, sample_gaussian
+from ie_model.model import Classifier, EquiVAE, sample_gaussian
+from ie_model.objective import bounds
+from ie_model.objective.representations import counted
 
 CHUNK = 1000  # images at a time: bounds memory
-SAMPLES = 200  # samples of v at a time: what they decode to stays in the processor's cache
 
 
 @torch.no_grad()
@@ -20,15 +21,15 @@ def infer(model: EquiVAE, x: Tensor, r: Tensor, noise: Tensor) -> tuple[Tensor, 
 
     x: (n, *shape), r: (n, R), noise: (n, V). Returns v (n, V) and the bound (n,) in nats.
     """
-    samples, bounds = [], []
+    samples, values = [], []
     for part, own, draw in zip(x.split(CHUNK), r.split(CHUNK), noise.split(CHUNK), strict=True):
         mean, log_variance = model.posterior(model.features(part), own.unsqueeze(1))  # (chunk, 1, V)
         v = sample_gaussian(mean, log_variance, draw.unsqueeze(1))
         outputs = model.decoder(own.unsqueeze(1), v)  # (chunk, 1, D)
-        likelihood = objective.log_probability(outputs, part.flatten(1).unsqueeze(1), model.decoder.log_scale)
+        likelihood = bounds.log_probability(outputs, part.flatten(1).unsqueeze(1), model.decoder.log_scale)
         samples.append(v.squeeze(1))
-        bounds.append((likelihood - objective.kl_to_prior(mean, log_variance)).squeeze(1))
-    return torch.cat(samples), torch.cat(bounds)
+        values.append((likelihood - bounds.kl_to_prior(mean, log_variance)).squeeze(1))
+    return torch.cat(samples), torch.cat(values)
 
 
 @torch.no_grad()
@@ -55,7 +56,27 @@ def class_representations(model: EquiVAE, labelled: tensors.Labelled, classes: i
 
 
 @torch.no_grad()
-def predicted(model: EquiVAE, x: Tensor) -> Tensor:
+def of_classes(config: Config, model: EquiVAE, images: tensors.Training) -> Tensor:
+    """r_y of every class as a finished run has it, (C, R): over the images that its training steps take it from.
+
+    Those are the labelled images or, with ``complementary`` all, the unlabelled ones too, by q(y|x) where that is above
+    a half.
+    """
+    classes = config.facts.classes
+    if not config.pools:
+        return class_representations(model, images.labelled, classes)
+    known = F.one_hot(images.labelled.labels, classes).float()
+    sums = known.T @ invariants(model, images.labelled.images)
+    weights = known.sum(dim=0)
+    for part in images.unlabelled.split(CHUNK):
+        counts = counted(model.classify(model.features(part)))
+        sums += counts.T @ model.f(part)
+        weights += counts.sum(dim=0)
+    return sums / weights[:, None]
+
+
+@torch.no_grad()
+def predicted(model: EquiVAE | Classifier, x: Tensor) -> Tensor:
     """The likeliest class under q(y|x): (n,)."""
     return torch.cat([model.classify(model.features(part)).argmax(dim=1) for part in x.split(CHUNK)])
 
@@ -67,50 +88,30 @@ def likeliest(model: EquiVAE, x: Tensor, r: Tensor) -> Tensor:
     for part in x.split(CHUNK // len(r)):
         mean, log_variance = model.posterior(model.features(part), r.unsqueeze(0))  # (chunk, C, V)
         outputs = model.decoder(r.unsqueeze(0), mean)  # (chunk, C, D)
-        likelihood = objective.log_probability(outputs, part.flatten(1).unsqueeze(1), model.decoder.log_scale)
-        found.append((likelihood - objective.kl_to_prior(mean, log_variance)).argmax(dim=1))
+        likelihood = bounds.log_probability(outputs, part.flatten(1).unsqueeze(1), model.decoder.log_scale)
+        found.append((likelihood - bounds.kl_to_prior(mean, log_variance)).argmax(dim=1))
     return torch.cat(found)
 
 
 @torch.no_grad()
-def log_likelihood(model: EquiVAE, x: Tensor, r: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-    """Importance-weighted estimates of log p(x | r), in nats: log of the mean of p(x|r,v) p(v) / q(v|r,x).
-
-    x: (n, *shape), r: (n, R); ``samples`` of v for each image, from q. Returns (n,); a lower bound in expectation,
-    tight for many samples.
-    """
-    estimates = []
-    for image, own in zip(x.split(1), r.split(1), strict=True):
-        mean, log_variance = model.posterior(model.features(image), own.unsqueeze(1))  # (1, 1, V)
-        parts = []
-        for count in _chunks(samples):
-            noise = torch.randn(1, count, mean.shape[-1], generator=generator, device=x.device)
-            v = sample_gaussian(mean, log_variance, noise)
-            outputs = model.decoder(own.unsqueeze(1), v)  # (1, count, D)
-            likelihood = objective.log_probability(outputs, image.flatten(1).unsqueeze(1), model.decoder.log_scale)
-            parts.append(scores.log_importance(likelihood, log_variance, noise, v))
-        estimates.append(scores.log_mean_exp(parts))
-    return torch.cat(estimates)
-
-
-@torch.no_grad()
 def complementary_representations(
-    model: EquiVAE, images: tensors.Labelled, labelled: Tensor, r: Tensor, classes: Tensor
+    config: Config, model: EquiVAE, images: tensors.Labelled, labelled: Tensor, r: Tensor, classes: Tensor
 ) -> Tensor:
-    """r of the class that each training image is taken for, from labelled images other than itself.
+    """r of the class that each training image is taken for, without that image's own f(x).
 
-    labelled: indices of the labelled images among ``images``; r: (C, R) means over them; classes: (n,) the class each
-    image is taken for, true or predicted. Returns (n, R). No image is part of what M2 has learned of a class.
+    labelled: indices of the labelled images among ``images``; r: (C, R), as :func:`of_classes` has it; classes: (n,)
+    the class each image is taken for, true or predicted. Returns (n, R). What M2 has learned of a class has no image.
     """
     own = r[classes].clone()
     if model.table is not None:
         return own
+    if config.pools:
+        counts = torch.cat([counted(model.classify(model.features(part))) for part in images.images.split(CHUNK)])
+        counts[labelled] = F.one_hot(images.labels[labelled], len(r)).to(counts)
+        weight = counts.gather(1, classes[:, None])  # (n, 1)
+        total = counts.sum(dim=0)[classes].unsqueeze(1)
+        return (own * total - weight * invariants(model, images.images)) / (total - weight)
     among = labelled[classes[labelled] == images.labels[labelled]]  # those that are part of that class's mean
     count = torch.bincount(images.labels[labelled], minlength=len(r))[images.labels[among]].unsqueeze(1)
     own[among] = (own[among] * count - invariants(model, images.images[among])) / (count - 1)
     return own
-
-
-def _chunks(samples: int) -> list[int]:
-    """Sizes that sum to ``samples``, each at most SAMPLES."""
-    return [min(SAMPLES, samples - start) for start in range(0, samples, SAMPLES)]

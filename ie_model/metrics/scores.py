@@ -57,6 +57,16 @@ def ridge_r2(train: Tensor, train_targets: Tensor, test: Tensor, test_targets: T
     return 1 - errors / (truth - truth.mean(dim=0)).square().sum(dim=0)
 
 
+def variance_explained(found: Tensor, truth: Tensor) -> float:
+    """Coefficient of determination of all columns together, 1 - sum |found - truth|² / sum |truth - mean|².
+
+    Both (n, D). 0 where the truth does not vary at all: there is nothing to find again.
+    """
+    errors = (found - truth).double().square().sum()
+    spread = (truth - truth.mean(dim=0)).double().square().sum()
+    return float(1 - errors / spread) if spread > 0 else 0.0
+
+
 def relative_movement(before: Tensor, after: Tensor, centres: Tensor) -> float:
     """Mean distance that representations move, over the mean distance between two classes' centres.
 

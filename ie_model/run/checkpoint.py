@@ -85,14 +85,33 @@ def load_optimiser(optimiser: Adam, tensors: dict[str, Tensor]) -> None:
     optimiser.load({name.removeprefix("adam."): t for name, t in tensors.items() if name.startswith("adam.")})
 
 
-def write_model(path: Path, model: EquiVAE, control: Classifier | None, representations: Tensor) -> None:
+def write_model(
+    path: Path, model: EquiVAE | Classifier, control: Classifier | None, representations: Tensor | None
+) -> None:
     """The finished run's weights: everything that an evaluation needs to recompute every metric."""
     tensors = module_tensors("model", model) | module_tensors("control", control)
-    write(path, tensors | {REPRESENTATIONS: representations}, proved=False)
+    whole = tensors if representations is None else tensors | {REPRESENTATIONS: representations}
+    write(path, whole, proved=False)
 
 
-def read_model(folder: Path, config: Config) -> tuple[EquiVAE, Classifier | None, Tensor]:
-    """The model, the control (semi-supervised runs have one) and r_y of every class (C, R), in evaluation mode."""
+def write_predictions(path: Path, predictions: dict[str, Tensor]) -> None:
+    """The class that each image was taken for, (n,), by metric: two bytes an image."""
+    write(path, {name: classes.to(torch.int16) for name, classes in predictions.items()}, proved=False)
+
+
+def read_classifiers(folder: Path, config: Config) -> tuple[Classifier, Classifier]:
+    """q(y|x) and the control of a run that has no generative model, in evaluation mode."""
+    assert not config.generative
+    tensors = _weights_of(folder)
+    found = []
+    for name in ("model", "control"):
+        classifier = Classifier(config)
+        load_module(name, classifier, tensors)
+        found.append(classifier.eval())
+    return found[0], found[1]
+
+
+def _weights_of(folder: Path) -> dict[str, Tensor]:
     if not os.path.lexists(folder / run_folder.MODEL):
         raise ValueError(f"{folder}: holds no {run_folder.MODEL}; expected a finished run of `ie_model train`")
     expected_hash = run_folder.stated_weights(folder)
@@ -101,7 +120,14 @@ def read_model(folder: Path, config: Config) -> tuple[EquiVAE, Classifier | None
             f"{folder / run_folder.MODEL}: is damaged or another run's: SHA-256 {got[:12]}…, and {run_folder.RUN} "
             f"says {expected_hash[:12]}…; train again into an empty folder"
         )
-    tensors, _ = read(folder / run_folder.MODEL)
+    return read(folder / run_folder.MODEL)[0]
+
+
+def read_model(folder: Path, config: Config) -> tuple[EquiVAE, Classifier | None, Tensor]:
+    """The model, the control (semi-supervised runs have one) and r_y of every class (C, R), in evaluation mode."""
+    if not config.generative:
+        raise ValueError(f"{folder}: was trained with method=q-only, which draws nothing; expected another run")
+    tensors = _weights_of(folder)
     model = EquiVAE(config)
     load_module("model", model, tensors)
     control = Classifier(config) if config.semi_supervised else None

@@ -47,9 +47,8 @@ def _drawn(epochs: int, quiet: bool) -> Iterator[Update]:
         def update(epoch: int, share: float, row: dict[str, Any] | None) -> None:
             nonlocal drawn
             if row is not None:
-                facts = (
-                    f"{row['images_per_second']:,.0f} img/s  bound {row['bound']:.1f}  error {row['valid_error']:.2f} %"
-                )
+                bound = f"bound {row['bound']:.1f}  " if "bound" in row else ""  # q-only has none
+                facts = f"{row['images_per_second']:,.0f} img/s  {bound}error {row['valid_error']:.2f} %"
                 shown.update(task, facts=facts)
             if row is not None or time.monotonic() - drawn > REFRESH_SECONDS:
                 drawn = time.monotonic()

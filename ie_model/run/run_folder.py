@@ -18,7 +18,8 @@ from ie_model.config import Config
 
 CONFIG, METRICS, RUN = "config.json", "metrics.jsonl", "run.json"
 MODEL, CHECKPOINT, LOCK = "model.safetensors", "checkpoint.safetensors", ".lock"
-OWN_FILES = {CONFIG, METRICS, RUN, MODEL, CHECKPOINT, LOCK}
+PREDICTIONS = "predictions.safetensors"  # the class that each test image was taken for, by metric
+OWN_FILES = {CONFIG, METRICS, RUN, MODEL, CHECKPOINT, LOCK, PREDICTIONS}
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, flags, own_code, processes
+from ie_recipes import bridge, flags, own_code
+from ie_recipes.run import processes
 
 NEEDED = ("yaml", "jsonschema", "rich", "jinja2", "psutil", "scipy")  # by ie_crowd; torch by none of it
 SITE_OUT = "ie-repr-site"  # where _static writes if nobody says otherwise

@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, own_code, references, results_folder
+from ie_recipes import bridge, own_code, references
+from ie_recipes.run import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
 SEEDS_MAX = 100
 FULL_SEEDS = 5  # label draws of `_full`
 CHALLENGE = "ie-repr"
+BOTH = "both"  # what MNIST runs where no recipe is named: each of AT_ONCE, in a folder of its own
+AT_ONCE = ("paper", "closed")
 
 # flag -> (key in CM's env, what a value looks like); each recipe's input_mapping has the same pairs (a test asserts it)
 FLAGS = {
@@ -48,7 +51,7 @@ class Request:
     outdir: str | None = None
     quiet: bool = False
     full: bool = False  # every label count of the data set, each a task of its own
-    open: bool = False  # the recipe of the open division
+    recipe: str = "closed"  # paper, closed, open, or BOTH
     references: bool = False  # the reference results of the data set: the tasks of references.REFERENCES
 
     def config(self) -> dict[str, Any]:
@@ -60,7 +63,7 @@ class Request:
                 dataset=self.dataset,
                 supervision=self.supervision,
                 smoke=self.smoke,
-                open=self.open,
+                recipe=self.recipe,
                 **self.settings(),
             )
             .to_dict()
@@ -85,40 +88,56 @@ class Request:
 
     def identity(self) -> dict[str, Any]:
         """What must be the same to go on with an unfinished run (the device is checked by the run itself)."""
-        config = {key: value for key, value in self.config().items() if key not in ("seed", "label_seed", "device")}
+        config = {
+            key: value for key, value in self._first().config().items() if key not in ("seed", "label_seed", "device")
+        }
         if self.several:
-            return {"seeds": self.seeds, "tasks": [part.task() for part in self.parts()], "config": config}
+            return {"seeds": self.seeds, "tasks": list(self.parts()), "config": config}
         return {"seeds": self.seeds, "config": config}
 
     @property
     def several(self) -> bool:
         """Whether it covers several tasks, each with a results folder of its own."""
-        return self.full or self.references
+        return self.full or self.references or self.recipe == BOTH
 
-    def parts(self) -> list["Request"]:
-        """The requests that this one covers: itself, one for each label count, or the data set's reference results."""
+    def parts(self) -> dict[str, "Request"]:
+        """The requests that this one covers, each by the name of its folder: itself, both recipes, one for each label
+        count, or the data set's reference results."""
+        if self.recipe == BOTH:  # a core each is fastest, and what each gives does not depend on the other
+            return {
+                name: replace(self, recipe=name, threads=1 if self.threads is None else self.threads)
+                for name in AT_ONCE
+            }
+        found = [self]
         if self.references:
-            return [replace(self, references=False, **asked) for asked in references.REFERENCES[self.dataset]]
-        if not self.full:
-            return [self]
-        grid = _import("ie_model.config").DATASETS[self.dataset].label_grid
-        counts = grid if self.supervision == "semi-supervised" else ("all",)
-        return [replace(self, full=False, labels=count) for count in counts]
+            found = [replace(self, references=False, **asked) for asked in references.REFERENCES[self.dataset]]
+        elif self.full:
+            grid = _import("ie_model.config").DATASETS[self.dataset].label_grid
+            counts = grid if self.supervision == "semi-supervised" else ("all",)
+            found = [replace(self, full=False, labels=count) for count in counts]
+        return {part.task(): part for part in found}
+
+    def program(self) -> str:
+        """The file of this package that does it."""
+        return "both_recipes.py" if self.recipe == BOTH else "tasks.py" if self.several else "workflow.py"
+
+    def _first(self) -> "Request":
+        return next(iter(self.parts().values())) if self.recipe == BOTH else self
 
     def task(self) -> str:
-        """Short name of the task, for folders and lines: mnist-semi-supervised-100, m2-mnist-semi-supervised-100."""
+        """Short name, for folders and lines: mnist-semi-supervised-100, m2-mnist-semi-supervised-100-paper."""
         if self.references:
             return f"{self.dataset}-references"
-        labels = "full" if self.full else self.config()["labels"]
+        labels = "full" if self.full else self._first().config()["labels"]
         method = "" if self.method == "equivae" else f"{self.method}-"
-        kinds = ("-open" if self.open else "") + ("-smoke" if self.smoke else "")
+        kinds = ("" if self.recipe == "closed" else f"-{self.recipe}") + ("-smoke" if self.smoke else "")
         return f"{method}{self.dataset}-{self.supervision}-{labels}{kinds}"
 
     def command(self) -> list[str]:
         """The cm command that asks for exactly this."""
         size = [f"_{name}" for name in ("smoke", "full", "references") if getattr(self, name)]
         method = [] if self.method == "equivae" else [f"_{self.method}"]
-        recipe = ["_open"] if self.open else []
+        recipe = [] if self.recipe == self._unnamed() else [f"_{self.recipe}"]
         supervision = [] if self.references else [f"_{self.supervision}"]
         tags = " ".join(["reproduce ie-repr", self.dataset, *supervision, *method, *recipe, *size])
         values = {flag: getattr(self, flag) for flag in FLAGS if flag != "quiet"}
@@ -127,9 +146,20 @@ class Request:
         given = [f"--{key}={value}" for key, value in values.items() if value != defaults[key]]
         return ["cm", "run", "script", tags, *given, *(["--quiet"] if self.quiet else [])]
 
+    def _unnamed(self) -> str:
+        """The recipe of this request if it names none."""
+        size = self.smoke or self.full or self.references
+        return unnamed_recipe(self.dataset, self.supervision, self.method, whole=not size)
+
     def text(self) -> str:
         """The request as one argument of a child process; `from_text` reads it back."""
         return json.dumps(asdict(self))
+
+
+def unnamed_recipe(dataset: str, supervision: str, method: str, *, whole: bool) -> str:
+    """The recipe where none is named. ``whole``: a run of the usual size, neither `_smoke` nor several tasks."""
+    main_job = (dataset, supervision, method) == ("mnist", "semi-supervised", "equivae")
+    return BOTH if main_job and whole else "closed"
 
 
 def from_text(text: str) -> Request:
@@ -149,10 +179,10 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
             check_names(i["input"])
         request = from_env(i["env"])
         check_data(request)
-        for part in request.parts():
+        for part in request.parts().values():
             check_task(part)
         if request.outdir is not None:
-            parts = [part.task() for part in request.parts()] if request.several else []
+            parts = list(request.parts()) if request.several else []
             results_folder.check(Path(request.outdir), request.identity(), parts)
     except ValueError as error:
         return {"return": 2, "error": str(error)}
@@ -224,20 +254,24 @@ def from_env(env: Mapping[str, Any]) -> Request:
     full = env.get("CM_IE_FULL") == "yes"
     if full and labels is not None:
         raise ValueError(f"--labels={labels} contradicts the variation _full, which runs every label count")
-    if env.get("CM_IE_OPEN") == "yes" and env.get("CM_IE_SUPERVISION") == "supervised":
+    recipe = env.get("CM_IE_RECIPE") or ""
+    if recipe == "open" and env.get("CM_IE_SUPERVISION") == "supervised":
         raise ValueError("the variation _open is about q(y|x), which _supervised does not have: leave one of them out")
     references = env.get("CM_IE_REFERENCES") == "yes"
+    smoke = env.get("CM_IE_SMOKE") == "yes"
+    task = (env.get("CM_IE_DATASET", ""), env.get("CM_IE_SUPERVISION", ""), env.get("CM_IE_METHOD") or "equivae")
+    unnamed = unnamed_recipe(*task, whole=not (smoke or full or references))
     if references:
         check_references(env, texts)
     variation = env.get("CM_IE_DEVICE_VARIATION") or None
     if device and variation and device != variation:
         raise ValueError(f"--device={device} contradicts the variation _{variation}: leave one of them out")
     return Request(
-        dataset=env.get("CM_IE_DATASET", ""),
-        supervision=env.get("CM_IE_SUPERVISION", ""),
-        method=env.get("CM_IE_METHOD") or "equivae",
-        smoke=env.get("CM_IE_SMOKE") == "yes",
-        open=env.get("CM_IE_OPEN") == "yes",
+        dataset=task[0],
+        supervision=task[1],
+        method=task[2],
+        smoke=smoke,
+        recipe=recipe or unnamed,
         full=full,
         references=references,
         labels=labels if labels in (None, "all") else _number("labels", labels),
@@ -257,8 +291,8 @@ def check_references(env: Mapping[str, Any], texts: Mapping[str, str]) -> None:
     if dataset not in references.REFERENCES:
         raise ValueError(f"_references: {dataset} has none, expected one of {', '.join(references.REFERENCES)}")
     asked = [f"--{flag}={texts[flag]}" for flag in ("labels", "seeds", "epochs", "threads") if flag in texts]
-    asked += ["_m2"] if env.get("CM_IE_METHOD") == "m2" else []
-    asked += ["_open"] if env.get("CM_IE_OPEN") == "yes" else []
+    asked += [f"_{method}" for method in [env.get("CM_IE_METHOD")] if method not in (None, "", "equivae")]
+    asked += [f"_{recipe}" for recipe in [env.get("CM_IE_RECIPE")] if recipe]
     asked += ["_supervised"] if env.get("CM_IE_SUPERVISION") == "supervised" else []
     if asked:
         raise ValueError(f"{asked[0]} contradicts the variation _references, which has a list of tasks: leave one out")

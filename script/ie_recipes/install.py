@@ -27,7 +27,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ie_recipes import own_code, processes
+from ie_recipes import own_code
+from ie_recipes.run import processes
 
 HERE = Path(__file__).resolve().parents[1] / "get-ie-deps"  # holds the pins
 REQUIREMENTS = HERE / "requirements.txt"

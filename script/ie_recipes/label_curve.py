@@ -22,10 +22,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import flags, own_code, processes
+from ie_model import recipes
+from ie_recipes import flags, own_code
+from ie_recipes.run import processes
 
 METRIC, CONTROL = "classification.error", "control.error"
-NAMES = {"equivae": "EquiVAE", "m2": "M2"}
 ALONE = "the same classifier, labels alone"
 
 
@@ -69,10 +70,12 @@ def series(results: Iterable[tuple[str, Mapping[str, Any]]], published: Iterable
 
 
 def method(document: Mapping[str, Any]) -> str:
-    """The name of a result's method; results from before there was a choice are the paper's, and closed."""
-    key = document["config"].get("method", "equivae")
-    recipe = ", open recipe" if document["config"].get("open") else ""
-    return NAMES.get(key, str(key)) + recipe
+    """The name of a result's method and recipe; results from before there was a choice are EquiVAE's, and closed."""
+    config = document["config"]
+    key = str(config.get("method", "equivae"))
+    if "recipe" in config:
+        return recipes.name(key, str(config["recipe"]))
+    return recipes.METHOD_NAMES.get(key, key) + (", open recipe" if config.get("open") else "")
 
 
 def published() -> list[dict[str, Any]]:

@@ -23,7 +23,8 @@ from typing import Any
 from ie_crowd.artifact import assemble
 from ie_crowd.formats import strict
 
-from ie_recipes import flags, label_curve, references, results_folder, workflow
+from ie_recipes import flags, label_curve, program, references, workflow
+from ie_recipes.run import results_folder
 
 INDEX = "index.html"
 CURVE = ("error_by_labels.svg", "error_by_labels.png")
@@ -41,44 +42,58 @@ class Tasks:
     def __init__(self, request: flags.Request, folder: Path, **found: Any) -> None:
         self.request, self.folder, self.found = request, folder, found
         self.command = shlex.join(replace(request, outdir=str(folder)).command())
-        self.parts = {part.task(): part for part in request.parts()}
+        self.parts = request.parts()
 
     def run(self) -> None:
         """Do every task that is not complete; raises StopError when one failed or the work was stopped."""
         results_folder.check(self.folder, self.request.identity(), parts=self.parts)
         self.folder.mkdir(parents=True, exist_ok=True)
-        failed: dict[str, str] = {}
         with workflow.only_one(self.folder):
             results_folder.check(self.folder, self.request.identity(), parts=self.parts)
-            for name, part in self.parts.items():
-                self._mark()
-                if self.complete(name):
-                    print(f"ie-repr: {name} is complete", flush=True)
-                    continue
-                print(self.outlook(), flush=True)
-                try:
-                    workflow.Flow(part, self.folder / name, **self.found, command=self.command).run()
-                except workflow.StopError as stop:
-                    if stop.code != 1:  # told to stop, or asked for what cannot be: the next task would not fare better
-                        raise
-                    failed[name] = str(stop)
-                    print(f"ie-repr: {name}: {stop}", file=sys.stderr, flush=True)
-                self.found["downloaded"] = 0  # the data came once, for the first task
-            documents = {name: self.read(name) for name in self.parts if self.complete(name)}
-            drawn = any(read["task"]["supervision"] == "semi-supervised" for read in documents.values())
-            if drawn:
-                series = [(label_curve.method(read), read) for read in documents.values()]
-                code = label_curve.draw(series, [self.folder / name for name in CURVE])
-                if code:
-                    raise workflow.StopError(code, f"drawing ended with exit code {code}; go on with: {self.command}")
-            strict.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=drawn))
             self._mark()
+            failed = self.work()
+            self._mark()
+            documents = {name: self.read(name) for name in self.parts if self.complete(name)}
+            self.write_index(documents, failed)
             if len(documents) == len(self.parts):
                 results_folder.finish(self.folder)
+        self.show(documents)
         print(f"results: {self.folder / INDEX}", flush=True)
         if failed:
             name, reason = next(iter(failed.items()))
-            raise workflow.StopError(1, f"{len(failed)} of {len(self.parts)} tasks had failures ({name}: {reason})")
+            raise program.StopError(1, f"{len(failed)} of {len(self.parts)} tasks had failures ({name}: {reason})")
+
+    def work(self) -> dict[str, str]:
+        """Do every task that is not complete, one after another; why each failed that did."""
+        failed: dict[str, str] = {}
+        for name, part in self.parts.items():
+            self._mark()
+            if self.complete(name):
+                print(f"ie-repr: {name} is complete", flush=True)
+                continue
+            print(self.outlook(), flush=True)
+            try:
+                workflow.Flow(part, self.folder / name, **self.found, command=self.command).run()
+            except program.StopError as stop:
+                if stop.code != 1:  # told to stop, or asked for what cannot be: the next task would not fare better
+                    raise
+                failed[name] = str(stop)
+                print(f"ie-repr: {name}: {stop}", file=sys.stderr, flush=True)
+            self.found["downloaded"] = 0  # the data came once, for the first task
+        return failed
+
+    def write_index(self, documents: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]) -> None:
+        """The page of all tasks, with the curve where there is one."""
+        drawn = any(read["task"]["supervision"] == "semi-supervised" for read in documents.values())
+        if drawn:
+            series = [(label_curve.method(read), read) for read in documents.values()]
+            code = label_curve.draw(series, [self.folder / name for name in CURVE])
+            if code:
+                raise program.StopError(code, f"drawing ended with exit code {code}; go on with: {self.command}")
+        strict.write_text(self.folder / INDEX, page(self.request, documents, failed, curve=drawn))
+
+    def show(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        """What is told of all at the end, beyond where the page is: nothing, each task has told its own."""
 
     def outlook(self) -> str:
         """How many tasks are complete, and about how long the others take: by this machine's pace once it has one."""
@@ -89,7 +104,7 @@ class Tasks:
         planned, left = 0.0, 0.0
         for name, part in self.parts.items():
             config = part.config()
-            run = references.seconds(part.method, part.dataset, part.supervision, part.open, config["epochs"])
+            run = references.seconds(part.method, part.dataset, part.supervision, part.recipe, config["epochs"])
             if run is None or (device != "cpu" and not done):
                 return f"{head}; how long the others take is not known here"
             if name in done:
@@ -151,9 +166,9 @@ def page(
         for (metric, unit), cells in rows.items()
     )
     runs = "".join(
-        f"<li>{escape(name)}: run {run['seed']} failed: {escape(str(run['error']))}</li>"
+        f"<li>{escape(name)}: run {number} failed: {escape(str(run['error']))}</li>"
         for name, read in documents.items()
-        for run in read["runs"]
+        for number, run in enumerate(read["runs"])
         if run["status"] == "failed"
     )
     tasks = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in failed.items() if name not in documents)
@@ -175,9 +190,9 @@ def page(
 
 def main(argv: Sequence[str]) -> int:
     """Run all tasks; every foreseeable end is an exit code and one line."""
-    arguments = workflow.parse(argv)
+    arguments = program.parse(argv)
     found = {key: getattr(arguments, key) for key in ("device", "reason", "data", "downloaded")}
-    return workflow.ended(lambda: Tasks(arguments.request, arguments.folder, **found).run(), arguments)
+    return program.ended(lambda: Tasks(arguments.request, arguments.folder, **found).run(), arguments)
 
 
 if __name__ == "__main__":

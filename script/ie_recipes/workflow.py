@@ -12,16 +12,13 @@ if __name__ == "__main__":  # before everything else: it keeps the current folde
 
     own_code.start()
 
-import argparse
 import contextlib
-import errno
 import json
 import os
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -31,24 +28,18 @@ import filelock
 from ie_crowd.artifact import assemble as artifact_assemble
 from ie_crowd.artifact import bundle
 from ie_crowd.challenge import load
+from ie_crowd.challenge.model import Challenge
 from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
 
-from ie_recipes import cost, flags, own_code, processes, progress, results_folder
+from ie_recipes import flags, own_code, program
+from ie_recipes.program import StopError
+from ie_recipes.run import cost, processes, progress, results_folder
 
 DISTRIBUTIONS = ("ie-repr", "torch", "torchvision", "safetensors", "matplotlib", "cmind", "cmx4mlops")
 RUN_JSON_BYTES_MAX = 1_000_000
 TABLE_COLUMNS = 80
-STOPPED = {128 + signal.SIGINT: "interrupted", 128 + signal.SIGTERM: "terminated"}
-
-
-class StopError(Exception):
-    """The flow ends here: exit code, and one line that says why and what to do."""
-
-    def __init__(self, code: int, line: str) -> None:
-        super().__init__(line)
-        self.code = code
 
 
 class Flow:
@@ -64,6 +55,7 @@ class Flow:
         data: str | None,
         downloaded: int | None = None,
         command: str = "",
+        beside: bool = False,
     ) -> None:
         self.request = request
         self.folder = folder
@@ -72,6 +64,7 @@ class Flow:
         self.data = data
         self.downloaded = downloaded
         self.marker: dict[str, Any] = {}
+        self.beside = beside  # another flow is at work on the machine, and somebody else says how both come on
         # what the user goes on with: this task alone, or the command that covers it
         self.command = command or shlex.join(replace(request, outdir=str(folder)).command())
 
@@ -93,7 +86,8 @@ class Flow:
             self._mark()
             config = self.request.config()
             together = self.request.room(self.request.seeds, config["threads"], self.device)
-            print(self.headline(together, resumed=state == "unfinished"), flush=True)
+            if not self.beside:
+                print(self.headline(together, resumed=state == "unfinished"), flush=True)
             jobs = [self.one_run(n, together) for n in range(self.request.seeds)]
             if self.request.seeds == 1:  # drawn while it is evaluated: neither needs the other
                 room = self.request.room(2, 1, "cpu")
@@ -111,7 +105,8 @@ class Flow:
             document = self.assemble(runs)
             bundle.write(self.folder, started_in=Path.cwd())
             results_folder.finish(self.folder)
-        self.show(document)
+        if not self.beside:
+            self.show(document)
         failed = [n for n in range(len(runs)) if n not in completed]
         if failed:
             first = f"run {failed[0]}: {runs[failed[0]]['error']}"
@@ -122,8 +117,9 @@ class Flow:
         before = self.marker["spent"].get(what)
         self.marker["spent"][what] = cost.added(before, cost.unknown(joules=None))
         self._mark()
-        lines = progress.Lines(self.folder, self.request.config()["epochs"], self.request.quiet or together == 1)
-        with cost.metered(self.device) as took:
+        watched = {"run": (self.folder, self.request.config()["epochs"])}
+        lines = progress.Lines(watched, self.request.quiet or self.beside or together == 1)
+        with cost.metered(self.device, alone=not self.beside) as took:
             processes.together(jobs, together, cwd=self.folder, env=os.environ, watch=lines)
         self.marker["spent"][what] = cost.added(before, took)
         self._mark()
@@ -135,12 +131,13 @@ class Flow:
             return
         if status != "trained":
             request = self.request
-            presets = [f"--{name}" for name in ("open", "smoke") if getattr(request, name)]
+            presets = ["--smoke"] if request.smoke else []
             given = [
                 f"--{key.replace('_', '-')}={value}" for key, value in request.settings().items() if value is not None
             ]
-            task = [f"--{key}={getattr(request, key)}" for key in ("method", "dataset", "supervision")]
-            seeds = [f"--seed={n}", f"--label-seed={n}"]
+            task = [f"--{key}={getattr(request, key)}" for key in ("method", "recipe", "dataset", "supervision")]
+            seed = n + (_challenge().validity.first_seed or 0)
+            seeds = [f"--seed={seed}", f"--label-seed={seed}"]
             arguments = [*task, *given, *presets, *seeds, f"--outdir=runs/{n}"]
             yield from self.ie_model("train", *arguments, "--evaluate", run=n, quiet=together > 1)
         if self.read_run(n)["status"] == "trained":  # and was stopped before it was evaluated
@@ -157,7 +154,7 @@ class Flow:
     def ie_model(self, verb: str, *arguments: str, run: int | None = None, quiet: bool = False) -> processes.Job:
         """Run one command of ie_model in the results folder; StopError when it fails and run.json does not say so."""
         data = [f"--data={self.data}"] if self.data else []
-        silent = ["--quiet"] if self.request.quiet or quiet else []
+        silent = ["--quiet"] if self.request.quiet or self.beside or quiet else []
         argv = own_code.command("ie_model", os.environ, verb, *arguments, *data, f"--device={self.device}", *silent)
         step = verb if run is None else f"{verb} {run}"
         # written down before it begins: if this process is killed with it, nobody knows what the step took
@@ -175,8 +172,8 @@ class Flow:
         code = ended.code
         if code == 0 or (run is not None and code == 1 and self.read_run(run)["status"] == "failed"):
             return
-        if code in STOPPED:
-            raise StopError(code, f"{STOPPED[code]}: {self.folder} keeps what is done, go on with: {self.command}")
+        if code in program.STOPPED:
+            raise program.stopped(code, self.folder, self.command)
         raise StopError(
             code if code in (1, 2) else 1,
             f"{verb} ended with exit code {code} (its message is above); then go on with: {self.command}",
@@ -234,8 +231,9 @@ class Flow:
                 "submitter": None,
             }
             self._mark()
-        rules = load.challenge(load.find(flags.CHALLENGE))
-        document = artifact_assemble.assemble(self.folder, challenge=rules, division=None, **self.marker["facts"])
+        document = artifact_assemble.assemble(
+            self.folder, challenge=_challenge(), division=None, **self.marker["facts"]
+        )
         self._mark(done="result.json")
         return document
 
@@ -314,6 +312,10 @@ def only_one(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _challenge() -> Challenge:
+    return load.challenge(load.find(flags.CHALLENGE))
+
+
 def _version(distribution: str) -> str | None:
     """The installed version, None when it is not installed."""
     try:
@@ -322,49 +324,12 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments: what was asked for, and what the dependencies found."""
-    parser = argparse.ArgumentParser(
-        description="Runs one task of ie-repr. Use `cm run script` instead.", allow_abbrev=False
-    )
-    parser.add_argument("--request", required=True, type=flags.from_text, help="flags.Request as JSON")
-    parser.add_argument("--folder", required=True, type=Path, help="results folder, absolute")
-    parser.add_argument("--device", default="cpu", help="the device that was found")
-    parser.add_argument("--reason", default="", help="why that device")
-    parser.add_argument("--data", help="folder with the verified files")
-    parser.add_argument("--downloaded", type=int, help="bytes that fetching them took over the network")
-    parser.add_argument("--last-words", type=Path, help="file for the error line, instead of stderr")
-    return parser.parse_args(argv)
-
-
 def main(argv: Sequence[str]) -> int:
     """Run the flow; every foreseeable end is an exit code and one line."""
-    arguments = parse(argv)
-    found = {key: getattr(arguments, key) for key in ("device", "reason", "data", "downloaded")}
-    return ended(lambda: Flow(arguments.request, arguments.folder, **found).run(), arguments)
-
-
-def ended(work: Callable[[], None], arguments: argparse.Namespace) -> int:
-    """Do the work; every foreseeable end is an exit code and one line, on stderr or in --last-words."""
-    line = ""
-    try:
-        work()
-        return 0
-    except StopError as stop:
-        code, line = stop.code, str(stop)
-    except ValueError as error:
-        code, line = 2, str(error)
-    except OSError as error:
-        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
-        code, line = 1, f"{why}: {arguments.folder} keeps what is done, the same flags go on with it"
-    except KeyboardInterrupt:
-        code, line = 130, f"interrupted: {arguments.folder} keeps what is done, the same flags go on with it"
-    if arguments.last_words:
-        with contextlib.suppress(OSError):  # a full disk: the exit code still says it
-            arguments.last_words.write_text(line, encoding="utf-8")
-    if not arguments.last_words or not arguments.last_words.exists():
-        print(f"run-ie-repr: error: {line}", file=sys.stderr)
-    return code
+    arguments = program.parse(argv)
+    keys = ("device", "reason", "data", "downloaded", "beside", "command")
+    found = {key: getattr(arguments, key) for key in keys}
+    return program.ended(lambda: Flow(arguments.request, arguments.folder, **found).run(), arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Checks the flags, then runs workflow.py or tasks.py as one child process and hands its end on to CM."""
+"""Checks the flags, then runs a program of ie_recipes as one child process, and hands its end on to CM."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,8 @@ def predeps(i):
 
 
 def preprocess(i):
-    from ie_recipes import flags, own_code, processes, results_folder
+    from ie_recipes import flags, own_code
+    from ie_recipes.run import processes, results_folder
 
     env = i["env"]
     here = Path(env["CM_TMP_CURRENT_PATH"])
@@ -31,7 +32,7 @@ def preprocess(i):
         key = "CM_IE_DATA_" + request.dataset.upper().replace("-", "_")
         data = env.get(key)
         downloaded = env.get(key + "_DOWNLOADED", "") if data else "0"  # what is drawn is not downloaded
-        program = HERE / "ie_recipes" / ("tasks.py" if request.several else "workflow.py")
+        program = HERE / "ie_recipes" / request.program()
         argv = [sys.executable, "-P", str(program), f"--request={request.text()}", f"--folder={folder}"]
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
         argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]

@@ -28,11 +28,14 @@ def silent(*_):
 
 
 def test_a_recipe_has_the_parts_that_its_settings_differ_by():
-    closed = ["pose", "free-nats", "dear-v", "smoothness", "balance", "light-labels", "warm-up", "cut-sums"]
+    first = ["pose", "f-of-all", "groups", "moments", "modulation", "posed-copies", "dear-v", "smoothness", "balance"]
+    closed = [*first, "light-labels", "warm-up", "ramp", "sharpness", "cut-sums"]
     assert ablation.parts_of(config()) == closed
+    assert ablation.parts_of(config(method="q-only")) == ["smoothness", "balance", "warm-up"]
+    assert ablation.parts_of(config(recipe="paper")) == []
     assert ablation.parts_of(config(supervision="supervised")) == ["pose", "dear-v"]
-    assert set(ablation.parts_of(config(open=True))) == {*closed, "moved-copies", "ramp", "sharpness"}
-    assert set(ablation.parts_of(config(open=True, moved_weight=0.0))) == set(closed)
+    assert set(ablation.parts_of(config(recipe="open"))) == {*closed, "moved-copies"}
+    assert set(ablation.parts_of(config(recipe="open", moved_weight=0.0))) == set(closed)
 
 
 def test_each_variant_departs_in_its_part_alone():
@@ -44,10 +47,13 @@ def test_each_variant_departs_in_its_part_alone():
     for name, variant in list(found.items())[1:-1]:
         own = whole.to_dict()
         changed = {key: value for key, value in variant.to_dict().items() if own[key] != value}
-        assert changed == ablation.PARTS[name.removeprefix("without-")]
+        part = ablation.PARTS[name.removeprefix("without-")]
+        assert changed == {key: value for key, value in part.items() if own[key] != value} != {}
     name, plain = list(found.items())[-1]
-    assert name == "without-pose+free-nats+dear-v+smoothness+balance+light-labels+warm-up"
+    parts = "pose f-of-all groups moments modulation posed-copies dear-v smoothness balance light-labels warm-up ramp"
+    assert name == "without-" + "+".join([*parts.split(), "sharpness"])
     assert (plain.pose_gain, plain.kl_start, plain.smoothness_weight, plain.balance_weight) == (0, 1, 0, 0)
+    assert (plain.complementary, plain.moments_weight, plain.posed_weight) == ("labelled", 0, 0)
 
 
 def test_parts_can_be_chosen_and_odd_ones_are_refused():
@@ -86,7 +92,7 @@ def test_means_have_students_interval_and_differences_are_paired():
     assert whole["valid_error"] == pytest.approx({"mean": 3.0, "half": (high - low) / 2, "n": 3})
     assert whole["difference"] is None
     assert without["difference"] == {"mean": 1.0, "half": 0.0, "n": 3}  # each draw is one point worse
-    assert without["changes"] == {"pose_gain": 0.0}
+    assert without["changes"] == {"pose_gain": 0.0, "posed_weight": 0.0}
 
 
 def test_a_failed_run_is_counted_and_in_no_mean():

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from ie_model import recipes
 from ie_model.config import DATASETS, Config
 
 
@@ -87,3 +88,58 @@ def test_every_setting_says_what_it_is():
 def test_wrong_values_are_refused_without_importing_torch():
     code = "import sys, ie_model.config, ie_model.__main__; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Recipes
+
+
+def test_the_papers_recipe_is_its_objective():
+    paper = Config.resolve(recipe="paper")
+    assert (paper.kl_start, paper.labelled_weight, paper.complementary) == (1.0, 1.0, "labelled")
+    for name in ("smoothness", "balance", "posed", "moved", "moments"):
+        assert getattr(paper, f"{name}_weight") == 0
+    assert (paper.free_nats, paper.pose_gain, paper.warm_up_steps, paper.modulated) == (0, 0, 0, False)
+    assert paper.labelled_decoded >= paper.per_class  # all labelled images of a step
+    assert 0 < paper.sum_tolerance <= 0.01
+    for task in ({"supervision": "supervised"}, {"dataset": "glyphs"}, {"method": "m2"}, {"smoke": True}):
+        Config.resolve(recipe="paper", **task)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("kl_start", 2.0), ("free_nats", 0.1), ("moved_weight", 30.0), ("complementary", "all")]
+)
+def test_what_would_change_the_papers_objective_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name}: got {value}, but the paper's objective has .*--recipe=closed$"):
+        Config.resolve(recipe="paper", **{name: value})
+
+
+def test_what_the_paper_leaves_open_may_be_chosen_in_its_recipe():
+    assert Config.resolve(recipe="paper", classifier_weight=30.0, channels=8, modulated=True).channels == 8
+
+
+def test_the_papers_sum_is_whole_but_for_what_is_worth_little():
+    assert Config.resolve(recipe="paper", sum_tolerance=0.001).sum_tolerance == 0.001
+    assert Config.resolve(recipe="paper", sum_tolerance=0.0, likeliest=10, pairs_per_image=10.0).likeliest == 10
+    for wrong in ({"sum_tolerance": 0.5}, {"sum_tolerance": 0.0}, {"sum_tolerance": 0.0, "likeliest": 10}):
+        with pytest.raises(ValueError, match=r"^sum_tolerance: got .* the paper's sum over y is whole"):
+            Config.resolve(recipe="paper", **wrong)
+
+
+def test_an_unknown_recipe_and_combinations_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="recipe: got 'own', expected one of: paper, closed, open"):
+        Config.resolve(recipe="own")
+    with pytest.raises(ValueError, match="q-only learns from labels and unlabelled images"):
+        Config.resolve(method="q-only", supervision="supervised")
+    with pytest.raises(ValueError, match=r"posed_weight: got 30\.0, but with pose_gain 0 nothing is moved"):
+        Config.resolve(pose_gain=0.0)
+
+
+@pytest.mark.parametrize(("was_open", "recipe"), [(True, "open"), (False, "closed")])
+def test_a_configuration_from_before_there_were_recipes_reads_as_what_it_was(tmp_path, was_open, recipe):
+    stored = {name: value for name, value in Config.resolve().to_dict().items() if name not in recipes.BEFORE}
+    for more in ({}, {"recipe": "closed"}):  # the rules add what came later
+        (tmp_path / "config.json").write_text(json.dumps({**stored, **more, "open": was_open}))
+        read = Config.read(tmp_path / "config.json")
+        assert read.recipe == recipe
+        assert (read.complementary, read.modulated, read.moments_weight) == ("labelled", False, 0)
+        assert not read.apart

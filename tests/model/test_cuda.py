@@ -27,10 +27,16 @@ def of(name: str) -> Config:
         "m2": dataclasses.replace(GPU, method="m2"),
         "open": dataclasses.replace(GPU, moved_weight=30.0),
         "bf16": dataclasses.replace(GPU, bf16=True),
-    }[name]
+        "improved": dataclasses.replace(
+            GPU, complementary="all", prototype_weight=1.0, moments_weight=3.0, adversary_weight=1.0, modulated=True,
+            posed_weight=30.0, average_decay=0.9,
+        ),
+        "paper": dataclasses.replace(GPU, recipe="paper", sum_tolerance=0.01, smoothness_weight=0.0),
+        "q-only": dataclasses.replace(GPU, method="q-only"),
+    }[name]  # fmt: skip
 
 
-KINDS = ("semi-supervised", "supervised", "m2", "open", "bf16")
+KINDS = ("semi-supervised", "supervised", "m2", "open", "bf16", "improved", "paper", "q-only")
 
 
 @pytest.mark.parametrize("kind", KINDS)

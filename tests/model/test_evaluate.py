@@ -95,13 +95,13 @@ def test_swap_accuracy_of_a_decoder_that_heeds_r_alone_or_v_alone(obeys_r, expec
 
 
 def test_no_labelled_image_is_part_of_its_own_representation():
-    config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2)
+    config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2, complementary="labelled")
     model, _ = train.new_model(config, torch.device("cpu"))
     images = tensors.Labelled(torch.rand(40, 1, 28, 28), labels(4))
     labelled = torch.arange(30)  # three of each class
     features = model.invariant(images.images).detach()
     r = torch.stack([features[:30][images.labels[:30] == c].mean(0) for c in range(CLASSES)])
-    own = inference.complementary_representations(model, images, labelled, r, images.labels)
+    own = inference.complementary_representations(config, model, images, labelled, r, images.labels)
     for i in range(30):
         others = [j for j in range(30) if j != i and images.labels[j] == images.labels[i]]
         torch.testing.assert_close(own[i], features[others].mean(0))
@@ -114,5 +114,60 @@ def test_a_labelled_image_taken_for_another_class_gets_that_classs_whole_mean():
     images = tensors.Labelled(torch.rand(20, 1, 28, 28), labels(2))
     r = torch.randn(CLASSES, 3)
     taken_for = (images.labels + 1) % CLASSES
-    own = inference.complementary_representations(model, images, torch.arange(20), r, taken_for)
+    own = inference.complementary_representations(config, model, images, torch.arange(20), r, taken_for)
     torch.testing.assert_close(own, r[taken_for])
+
+
+def test_no_image_is_part_of_its_own_representation_where_all_images_are_in_them():
+    torch.manual_seed(0)
+    config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2)
+    model = train.new_model(config, torch.device("cpu"))[0].eval()
+    with torch.no_grad():
+        model.classifier.weight.mul_(1e6)  # sure of some images, as a trained one
+    images = tensors.Labelled(torch.rand(40, 1, 1, 1) * torch.rand(40, 1, 28, 28), labels(4))
+    labelled = torch.arange(20)  # two of each class
+    training = tensors.Training(
+        tensors.Labelled(images.images[:20], images.labels[:20]), images.images[20:], images, ""
+    )
+    r = inference.of_classes(config, model, training)
+    with torch.no_grad():
+        features, q = model.f(images.images), model.classify(model.features(images.images)).exp()
+    weights = torch.where(q > 0.5, q, 0.0)
+    assert 0 < (weights[20:] > 0).sum() <= 20
+    weights[:20] = one_hot(images.labels[:20])
+    torch.testing.assert_close(r, weights.T @ features / weights.sum(dim=0)[:, None])
+    classes = (images.labels + torch.arange(40) % 2) % 10  # half of them are taken for another class
+    own = inference.complementary_representations(config, model, images, labelled, r, classes)
+    for i in range(40):
+        others = torch.arange(40) != i
+        weight = weights[others, classes[i]][:, None]
+        torch.testing.assert_close(own[i], (weight * features[others]).sum(0) / weight.sum(), rtol=1e-4, atol=1e-4)
+
+
+class Brush(nn.Module):
+    """A model whose image shows r and v side by side, and which reads v off the image; a deaf one draws no v."""
+
+    def __init__(self, deaf: bool) -> None:
+        super().__init__()
+        self.deaf, self.decoder = deaf, self
+
+    def mean_image(self, r, v):
+        shown = torch.cat([r, torch.zeros_like(v) if self.deaf else v], dim=1)
+        return nn.functional.pad(shown, (0, 784 - shown.shape[1])).view(-1, 1, 28, 28)
+
+    def features(self, x):
+        return x.flatten(1)
+
+    def posterior(self, features, r):
+        v = features[:, 10:14].unsqueeze(1)
+        return v, torch.zeros_like(v)
+
+
+@pytest.mark.parametrize(("deaf", "expected"), [(False, 1.0), (True, 0.0)])
+def test_a_swapped_image_keeps_its_style_only_where_v_is_drawn(deaf, expected):
+    torch.manual_seed(0)
+    y, v, model = labels(20), torch.randn(200, 4), Brush(deaf)
+    images = tensors.Labelled(Brush(False).mean_image(torch.eye(10)[y], v), y)
+    subject = evaluate.Subject(Config.resolve(), model, None, torch.eye(10), images, torch.arange(20), images)
+    found = evaluate.style_r2(subject, torch.eye(10)[y])
+    assert found["v"] == pytest.approx(expected, abs=0.02)

@@ -1,5 +1,6 @@
 """`ie-model` by itself, without CM: the whole path on glyphs, and one line for every mistake."""
 
+import hashlib
 import json
 import os
 import signal
@@ -43,6 +44,7 @@ def test_train_evaluate_figures_and_sample_leave_what_they_promise(finished):
         "config.json",
         "metrics.jsonl",
         "model.safetensors",
+        "predictions.safetensors",
         "run.json",
     }
     document = json.loads((finished / HOSTILE / "run.json").read_text())
@@ -55,9 +57,12 @@ def test_train_evaluate_figures_and_sample_leave_what_they_promise(finished):
         "swap.accuracy",
         "equivariant.leakage",
         "equivariant.leakage_linear",
+        "equivariant.leakage_means",
         "equivariant.leakage_predicted",
         "judge.accuracy",
         "log_likelihood",
+        "log_likelihood_marginal",
+        "swap.style_r2",
         "equivariance.r2",
         "invariance.shift",
     }
@@ -217,11 +222,17 @@ def test_a_swapped_weights_file_is_refused(tmp_path, finished):
     broken.mkdir()
     for path in (finished / HOSTILE).iterdir():
         (broken / path.name).write_bytes(path.read_bytes())
-    (broken / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n.")  # a pickle
+    pickle = b"\x80\x04cos\nsystem\n."
+    (broken / "model.safetensors").write_bytes(pickle)
     code, _, err = run("evaluate", "broken", cwd=tmp_path)
-    assert code == 2
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is damaged or another run's" in err
+    document = json.loads((broken / "run.json").read_text())
+    document["model_sha256"] = hashlib.sha256(pickle).hexdigest()  # and whoever swapped it says so
+    (broken / "run.json").write_text(json.dumps(document))
+    code, _, err = run("evaluate", "broken", cwd=tmp_path)
+    assert (code, err.count("\n")) == (2, 1)
     assert "not a weights file" in err
-    assert err.count("\n") == 1
 
 
 def test_a_config_file_gives_the_settings_that_no_flag_does(finished, tmp_path):

@@ -102,11 +102,11 @@ def test_v_moves_every_class_alike():
 
 
 def test_a_model_from_before_the_pose_has_none(tmp_path):
-    without = dataclasses.replace(SMALL, pose_gain=0.0)
+    without = dataclasses.replace(SMALL, pose_gain=0.0, posed_weight=0.0)
     model = EquiVAE(without)
     assert model.decoder.pose is None
     assert not any("pose" in name for name in model.state_dict())
-    stored = {name: value for name, value in without.to_dict().items() if name != "pose_gain"}
+    stored = {name: value for name, value in without.to_dict().items() if name not in ("pose_gain", "posed_weight")}
     (tmp_path / "config.json").write_text(json.dumps(stored), encoding="utf-8")
     read = Config.read(tmp_path / "config.json")
     assert read.pose_gain == 0.0

@@ -8,7 +8,7 @@ import torch
 from small_training import CONFIG, run, silent, small_training
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ie_model import train
+from ie_model import schedules, train
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
 from ie_model.run import checkpoint, run_folder
@@ -23,7 +23,7 @@ def epoch_of(config: Config, model, optimiser, images: tensors.Training) -> dict
     return train.train_epoch(config, 0, train.step_of(config, model.train(), optimiser, images), images, silent)
 
 
-@pytest.mark.parametrize("method", ["equivae", "m2"])
+@pytest.mark.parametrize("method", ["equivae", "m2", "q-only"])
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path, method):
     config = dataclasses.replace(CONFIG, method=method)
     first, again = run(config, tmp_path / "a"), run(config, tmp_path / "b")
@@ -34,16 +34,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path, m
 
 def test_what_is_free_is_gone_where_the_kl_has_its_full_weight():
     config = dataclasses.replace(CONFIG, free_nats=0.4, kl_until=0.8)
-    left = [train.scheduled(config, done)[4] for done in (0.0, 0.4, 0.8, 1.0)]
+    left = [schedules.scheduled(config, done)[4] for done in (0.0, 0.4, 0.8, 1.0)]
     assert left == pytest.approx([0.4, 0.2, 0.0, 0.0])
-    assert train.kl_weight(config, 0.8) == 1.0
+    assert schedules.kl_weight(config, 0.8) == 1.0
 
 
 def test_copies_count_more_and_more_until_the_ramp_ends():
     config = dataclasses.replace(CONFIG, moved_weight=10.0, moved_ramp=0.4)
-    assert [train.scheduled(config, done)[5] for done in (0.0, 0.2, 0.4, 1.0)] == pytest.approx([0, 5, 10, 10])
+    assert [schedules.scheduled(config, done)[5] for done in (0.0, 0.2, 0.4, 1.0)] == pytest.approx([0, 5, 10, 10])
     at_once = dataclasses.replace(config, moved_ramp=0.0)
-    assert [train.moved_weight(at_once, done) for done in (0.0, 1.0)] == [10, 10]
+    assert [schedules.moved_weight(at_once, done) for done in (0.0, 1.0)] == [10, 10]
 
 
 def test_the_optimiser_has_the_settings_of_the_run():
@@ -210,17 +210,17 @@ def test_too_few_images_of_a_class_are_refused():
 
 
 def test_schedules_start_and_end_where_they_say():
-    assert train.kl_weight(CONFIG, 0) == CONFIG.kl_start
-    assert train.kl_weight(CONFIG, CONFIG.kl_until) == 1
-    assert train.kl_weight(CONFIG, 1) == 1
-    assert train.kl_weight(dataclasses.replace(CONFIG, kl_until=0.0), 0) == 1
-    assert train.balance_weight(CONFIG, 0) == CONFIG.balance_weight
-    assert train.balance_weight(CONFIG, CONFIG.kl_until) == 0
-    assert train.smoothness_weight(CONFIG, 0) == CONFIG.smoothness_weight
-    assert train.smoothness_weight(CONFIG, CONFIG.smoothness_until) == 0
-    assert train.smoothness_weight(CONFIG, CONFIG.kl_until) > 0
-    assert train.learning_rate(CONFIG, 0) == CONFIG.learning_rate
-    assert train.learning_rate(CONFIG, 1) == pytest.approx(0)
+    assert schedules.kl_weight(CONFIG, 0) == CONFIG.kl_start
+    assert schedules.kl_weight(CONFIG, CONFIG.kl_until) == 1
+    assert schedules.kl_weight(CONFIG, 1) == 1
+    assert schedules.kl_weight(dataclasses.replace(CONFIG, kl_until=0.0), 0) == 1
+    assert schedules.balance_weight(CONFIG, 0) == CONFIG.balance_weight
+    assert schedules.balance_weight(CONFIG, CONFIG.kl_until) == 0
+    assert schedules.smoothness_weight(CONFIG, 0) == CONFIG.smoothness_weight
+    assert schedules.smoothness_weight(CONFIG, CONFIG.smoothness_until) == 0
+    assert schedules.smoothness_weight(CONFIG, CONFIG.kl_until) > 0
+    assert schedules.learning_rate(CONFIG, 0) == CONFIG.learning_rate
+    assert schedules.learning_rate(CONFIG, 1) == pytest.approx(0)
 
 
 @pytest.mark.parametrize("first", [1, 2])

@@ -40,7 +40,50 @@ def refused(tmp_path, raw=None, **env):
 def test_nothing_given_is_fine(tmp_path):
     answer, env, _ = ask(tmp_path)
     assert answer == {"return": 0}
-    assert flags.from_env(env) == flags.Request("mnist", "semi-supervised")
+    assert flags.from_env(env) == flags.Request("mnist", "semi-supervised", recipe="both")
+
+
+def test_mnist_without_a_recipe_is_both_a_core_each(tmp_path):
+    answer, env, _ = ask(tmp_path, {"epochs": "3"})
+    assert answer == {"return": 0}
+    request = flags.from_env(env)
+    assert request.several
+    assert {name: part.recipe for name, part in request.parts().items()} == {"paper": "paper", "closed": "closed"}
+    assert [part.config()["threads"] for part in request.parts().values()] == [1, 1]
+    assert [part.config()["epochs"] for part in request.parts().values()] == [3, 3]
+    assert request.task() == "mnist-semi-supervised-100-both"
+    assert request.command()[3:] == ["reproduce ie-repr mnist _semi-supervised", "--epochs=3"]
+    commands = [part.command()[3:] for part in request.parts().values()]
+    assert commands == [
+        [f"reproduce ie-repr mnist _semi-supervised _{recipe}", "--epochs=3", "--threads=1"]
+        for recipe in ("paper", "closed")
+    ]
+    assert flags.from_text(request.text()) == request
+
+
+@pytest.mark.parametrize(
+    ("env", "recipe", "command"),
+    [
+        ({"CM_IE_RECIPE": "paper"}, "paper", "mnist _semi-supervised _paper"),
+        ({"CM_IE_RECIPE": "closed"}, "closed", "mnist _semi-supervised _closed"),
+        ({"CM_IE_SMOKE": "yes"}, "closed", "mnist _semi-supervised _smoke"),
+        ({"CM_IE_SMOKE": "yes", "CM_IE_RECIPE": "paper"}, "paper", "mnist _semi-supervised _paper _smoke"),
+        ({"CM_IE_METHOD": "q-only"}, "closed", "mnist _semi-supervised _q-only"),
+        ({"CM_IE_DATASET": "glyphs"}, "closed", "glyphs _semi-supervised"),
+        ({"CM_IE_SUPERVISION": "supervised"}, "closed", "mnist _supervised"),
+    ],
+)
+def test_what_names_a_recipe_a_size_or_another_task_is_one_folder(tmp_path, env, recipe, command):
+    answer, env, _ = ask(tmp_path, **env)
+    assert answer == {"return": 0}
+    request = flags.from_env(env)
+    assert (request.recipe, request.several) == (recipe, False)
+    assert request.config()["recipe"] == recipe
+    assert request.command()[3:] == [f"reproduce ie-repr {command}"]
+
+
+def test_q_only_needs_unlabelled_images(tmp_path):
+    assert "q-only" in refused(tmp_path, CM_IE_METHOD="q-only", CM_IE_SUPERVISION="supervised")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +245,8 @@ def test_what_must_be_the_same_to_go_on():
         {"epochs": 3},
         {"labels": 600},
         {"smoke": True},
-        {"open": True},
+        {"recipe": "paper"},
+        {"recipe": "open"},
         {"threads": 1},
     ):
         assert flags.Request("mnist", "semi-supervised", **other).identity() != one.identity()
@@ -230,12 +274,12 @@ def test_m2_is_another_task_by_name_and_command(tmp_path):
 
 
 def test_open_is_the_recipe_of_the_open_division_by_name_config_and_command(tmp_path):
-    _, env, _ = ask(tmp_path, CM_IE_OPEN="yes")
+    _, env, _ = ask(tmp_path, CM_IE_RECIPE="open")
     request = flags.from_env(env)
     assert request.config()["moved_weight"] > 0
     assert request.task() == "mnist-semi-supervised-100-open"
     assert request.command()[3:] == ["reproduce ie-repr mnist _semi-supervised _open"]
-    assert "_open" in refused(tmp_path, CM_IE_OPEN="yes", CM_IE_SUPERVISION="supervised")
+    assert "_open" in refused(tmp_path, CM_IE_RECIPE="open", CM_IE_SUPERVISION="supervised")
 
 
 def test_several_runs_have_a_core_each_whatever_the_machine():
@@ -251,8 +295,8 @@ def test_full_is_every_label_count_five_times(tmp_path):
     assert answer == {"return": 0}
     request = flags.from_env(env)
     assert (request.full, request.seeds) == (True, 5)
-    assert [part.task() for part in request.parts()] == [f"mnist-semi-supervised-{n}" for n in (100, 600, 1000, 3000)]
-    assert all(part.seeds == 5 and not part.full for part in request.parts())
+    assert list(request.parts()) == [f"mnist-semi-supervised-{n}" for n in (100, 600, 1000, 3000)]
+    assert all(part.seeds == 5 and not part.full for part in request.parts().values())
     assert request.task() == "mnist-semi-supervised-full"
     assert request.command()[3:] == ["reproduce ie-repr mnist _semi-supervised _full"]
     assert flags.from_text(request.text()) == request
@@ -261,7 +305,7 @@ def test_full_is_every_label_count_five_times(tmp_path):
 def test_full_of_a_supervised_task_is_one_task(tmp_path):
     _, env, _ = ask(tmp_path, {"seeds": "2"}, CM_IE_FULL="yes", CM_IE_SUPERVISION="supervised")
     request = flags.from_env(env)
-    assert [part.task() for part in request.parts()] == ["mnist-supervised-all"]
+    assert list(request.parts()) == ["mnist-supervised-all"]
     assert "--seeds=2" in request.command()
 
 
@@ -269,7 +313,7 @@ def test_references_are_the_planned_tasks_of_the_data_set(tmp_path):
     answer, env, _ = ask(tmp_path, CM_IE_REFERENCES="yes")
     assert answer == {"return": 0}
     request = flags.from_env(env)
-    names = [part.task() for part in request.parts()]
+    names = list(request.parts())
     assert names[:4] == [
         "mnist-semi-supervised-100",
         "m2-mnist-semi-supervised-100",
@@ -277,7 +321,7 @@ def test_references_are_the_planned_tasks_of_the_data_set(tmp_path):
         "mnist-supervised-all",
     ]
     assert len(set(names)) == len(names), "each has a folder of its own"
-    assert [part.seeds for part in request.parts()[:3]] == [5, 5, 5]
+    assert [part.seeds for part in list(request.parts().values())[:3]] == [5, 5, 5]
     assert request.task() == "mnist-references"
     assert request.command()[3:] == ["reproduce ie-repr mnist _references"]
     assert flags.from_text(request.text()) == request
@@ -285,10 +329,11 @@ def test_references_are_the_planned_tasks_of_the_data_set(tmp_path):
 
 @pytest.mark.parametrize("dataset", sorted(references.REFERENCES))
 def test_every_reference_has_a_task_in_the_challenge_and_an_estimate(dataset):
-    for part in flags.Request(dataset, "semi-supervised", references=True).parts():
+    for part in flags.Request(dataset, "semi-supervised", references=True).parts().values():
         flags.check_task(part)
         few, many = (
-            references.seconds(part.method, part.dataset, part.supervision, part.open, epochs) or 0 for epochs in (1, 9)
+            references.seconds(part.method, part.dataset, part.supervision, part.recipe, epochs) or 0
+            for epochs in (1, 9)
         )
         assert 0 < few < many
 
@@ -299,7 +344,7 @@ def test_every_reference_has_a_task_in_the_challenge_and_an_estimate(dataset):
         ({"labels": "600"}, {}, "--labels=600"),
         ({"seeds": "2"}, {}, "--seeds=2"),
         ({}, {"CM_IE_METHOD": "m2"}, "_m2"),
-        ({}, {"CM_IE_OPEN": "yes"}, "_open"),
+        ({}, {"CM_IE_RECIPE": "open"}, "_open"),
         ({}, {"CM_IE_SUPERVISION": "supervised"}, "_supervised"),
         ({}, {"CM_IE_DATASET": "svhn"}, "svhn has none, expected one of mnist"),
     ],

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from flow_place import PATIENCE, alive, one_line
 from ie_crowd.formats import schema
-from ie_recipes import processes, progress
+from ie_recipes.run import processes, progress
 from paths import RECIPES
 
 from ie_model.run.processes import how_many
@@ -47,7 +47,7 @@ def test_a_run_says_one_line_for_each_epoch_where_somebody_looks(tmp_path, monke
     file.write_text(json.dumps(row) + "\n")
     monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(progress, "WATCH_SECONDS", 0.0)
-    lines = progress.Lines(tmp_path, 8, quiet=False)
+    lines = progress.Lines({"run": (tmp_path, 8)}, quiet=False)
     lines()
     assert capsys.readouterr().err == "", "what was there before has been said"
     with file.open("a") as more:
@@ -55,7 +55,7 @@ def test_a_run_says_one_line_for_each_epoch_where_somebody_looks(tmp_path, monke
     lines()
     lines()
     assert capsys.readouterr().err == "run 3: epoch 2/8  2,071 img/s  bound -120.0  error 4.22 %\n"
-    assert not progress.Lines(tmp_path, 8, quiet=True).watched
+    assert not progress.Lines({"run": (tmp_path, 8)}, quiet=True).watched
 
 
 def patched(place, monkeypatch):
@@ -89,7 +89,7 @@ def test_every_run_of_several_is_done_and_the_result_is_whole(cores):
     result = json.loads((cores.out / "result.json").read_text())
     assert schema.problems(result) == []
     assert result["config"]["threads"] == 1
-    assert [run["seed"] for run in result["runs"]] == [0, 1, 2]
+    assert [run["seed"] for run in result["runs"]] == [100, 101, 102]
     assert result["cost"]["cpu_seconds"] > 300
 
 
@@ -220,7 +220,8 @@ def test_a_program_that_is_not_there_ends_the_others(tmp_path):
 
 def test_the_recipes_import_this_module_without_torch():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from ie_recipes import progress; sys.exit('torch' in sys.modules)"
+        "import sys; sys.path.insert(0, sys.argv[1]); from ie_recipes.run import progress; "
+        "sys.exit('torch' in sys.modules)"
     )
     path = str(RECIPES)
     assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == 0

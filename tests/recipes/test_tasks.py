@@ -49,7 +49,7 @@ def test_every_task_has_a_folder_of_its_own_and_the_index_lists_them(place):
     assert all((place.out / href).is_file() for href in page.hrefs)
     assert "script" not in page.tags
     curve = json.loads((place.out / "error_by_labels.svg").read_text())
-    assert [one["name"] for one in curve["measured"]] == ["EquiVAE", "the same classifier, labels alone"]
+    assert [one["name"] for one in curve["measured"]] == ["EquiVAE, improved", "the same classifier, labels alone"]
     assert [point[0] for point in curve["measured"][0]["points"]] == [100, 600, 1000, 3000]
     assert any(one["name"].startswith("M1+M2 (Kingma") for one in curve["published"])
     text = (place.out / "index.html").read_text(encoding="utf-8")

@@ -14,7 +14,8 @@ from flow_place import ALL, PATIENCE, alive, one_line
 from ie_crowd.challenge import load
 from ie_crowd.check import verdict
 from ie_crowd.formats import schema
-from ie_recipes import cost, flags, processes, results_folder, workflow
+from ie_recipes import flags, workflow
+from ie_recipes.run import cost, processes, results_folder
 from paths import RECIPES, ROOT
 
 HOSTILE = ["with a space", 'a "quote"', "it's", "$(touch hacked)", "`touch hacked`", "a;b|c&d", "ünï"]
@@ -29,7 +30,7 @@ def test_whole_flow(place):
     assert entries == made, "no marker, no lock, nothing else"
     result = json.loads((place.out / "result.json").read_text())
     assert schema.problems(result) == []
-    assert [(run["seed"], run["label_seed"]) for run in result["runs"]] == [(0, 0), (1, 1)]
+    assert [(run["seed"], run["label_seed"]) for run in result["runs"]] == [(100, 100), (101, 101)]
     first, *_ = done.stdout.splitlines()
     for word in ("mnist", "semi-supervised", "100 labels", "2 runs", "cpu", "expected", str(place.out)):
         assert word in first
@@ -98,7 +99,7 @@ def test_energy_is_of_all_that_is_done_at_once_and_steps_have_none_of_their_own(
 TWO_CHILDREN = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
-from ie_recipes import processes
+from ie_recipes.run import processes
 found = []
 def job(code):
     found.append((yield [sys.executable, "-c", code]))
@@ -148,9 +149,9 @@ def test_children_get_a_list_the_results_folder_and_the_threads_of_the_caller(pl
     train, figures = place.log()
     common = [f"--data={place.path}", "--device=cpu", "--quiet"]
     assert train["argv"] == [
-        *["train", "--method=equivae", "--dataset=mnist", "--supervision=semi-supervised"],
+        *["train", "--method=equivae", "--recipe=closed", "--dataset=mnist", "--supervision=semi-supervised"],
         *["--labels=600", "--epochs=3", "--threads=1"],
-        *["--smoke", "--seed=0", "--label-seed=0", "--outdir=runs/0", "--evaluate", *common],
+        *["--smoke", "--seed=100", "--label-seed=100", "--outdir=runs/0", "--evaluate", *common],
     ]
     assert figures["argv"] == ["figures", "runs/0", "--outdir=figures", *common]
     for call in (train, figures):
@@ -170,7 +171,7 @@ def test_m2_is_a_result_of_another_method_and_claims_nothing_of_the_paper(place)
     assert {item.state for item in claims} == {"not applicable"}
     assert any("is about the paper's method; this result has method m2" in item.detail for item in claims)
     page = (place.out / "report.html").read_text(encoding="utf-8")
-    assert "<h1>m2: mnist, semi-supervised, 100 labels</h1>" in page
+    assert "<h1>m2, closed: mnist, semi-supervised, 100 labels</h1>" in page
     assert "Not the paper's method" in page
     assert "Result of reproducing a paper" not in page
 
@@ -339,7 +340,8 @@ def test_full_disk_is_one_line(place, monkeypatch):
     place.out.mkdir()
     # the marker's temporary file is the first thing written: let it be the device that is always full
     code = (
-        "import os, sys, pathlib; sys.path.insert(0, sys.argv[1]); from ie_recipes import results_folder, workflow;"
+        "import os, sys, pathlib; sys.path.insert(0, sys.argv[1]); from ie_recipes import workflow;"
+        "from ie_recipes.run import results_folder;"
         "results_folder.write_marker = lambda *a: open('/dev/full', 'w', buffering=1).write('x\\n');"
         "sys.exit(workflow.main(sys.argv[2:]))"
     )
@@ -352,7 +354,7 @@ def test_full_disk_is_one_line(place, monkeypatch):
 def test_child_that_will_not_listen_is_killed(tmp_path):
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('up', 'w').close(); time.sleep(60)"
     driver = (
-        "import sys, pathlib, os; sys.path.insert(0, sys.argv[1]); from ie_recipes import processes;"
+        "import sys, pathlib, os; sys.path.insert(0, sys.argv[1]); from ie_recipes.run import processes;"
         "argv = [sys.executable, '-c', sys.argv[2]];"
         "sys.exit(processes.run(argv, cwd=pathlib.Path.cwd(), env=os.environ, patience=0.5))"
     )

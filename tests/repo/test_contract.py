@@ -8,11 +8,14 @@ import yaml
 from ie_recipes import flags, install
 from paths import ROOT
 
-from ie_model.config import BEFORE, DATASETS, DEVICES, METHODS, SUPERVISIONS, Config
+from ie_model import recipes
+from ie_model.config import DATASETS, DEVICES, METHODS, SUPERVISIONS, Config
 from ie_model.data import fetch
 from ie_model.device import detect
 
-RULES = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/rules.yaml").read_text(encoding="utf-8"))
+HOME = ROOT / "cm-repo/challenge/ie-repr"
+RULES = yaml.safe_load((HOME / "rules.yaml").read_text(encoding="utf-8"))
+EARLIER = yaml.safe_load((HOME / "rules-12.yaml").read_text(encoding="utf-8"))
 PER_RUN = {"seed", "label_seed"}
 FREE = {"dataset", "supervision", "labels", "device", "threads", "compile", "eager"}  # what a task or a machine decides
 
@@ -25,29 +28,37 @@ def test_the_rules_name_every_setting_with_its_type():
 
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("supervision", SUPERVISIONS)
-def test_the_closed_division_pins_exactly_the_defaults(dataset, supervision):
+@pytest.mark.parametrize("recipe", ["paper", "closed"])
+def test_the_closed_division_pins_exactly_the_defaults(dataset, supervision, recipe):
     for labels in DATASETS[dataset].label_grid if supervision == "semi-supervised" else ["all"]:
-        pins_are_the_defaults(dataset, supervision, labels)
+        pins_are_the_defaults(dataset, supervision, labels, recipe)
 
 
-def pins_are_the_defaults(dataset, supervision, labels):
+def pins_are_the_defaults(dataset, supervision, labels, recipe):
     tasks = [t for t in RULES["tasks"] if (t["dataset"], t["supervision"]) == (dataset, supervision)]
     assert len(tasks) == 1
     pinned = RULES["divisions"]["closed"]["pinned"] | tasks[0]["pinned"]
     for some in tasks[0].get("pinned_by_labels", []):
         pinned |= some["pinned"] if labels in some["labels"] else {}
-    defaults = Config.resolve(dataset=dataset, supervision=supervision, labels=labels).to_dict()
-    assert pinned.pop("method") == list(METHODS), "both methods are comparable, and told apart"
-    # Where nothing is smoothed, results from before the setting count, too.
-    if supervision == "supervised" or not defaults["smoothness_weight"]:
-        assert pinned["smoothness_until"] == [BEFORE["smoothness_until"], defaults["smoothness_until"]]
-        pinned["smoothness_until"] = defaults["smoothness_until"]
-    assert pinned == {name: value for name, value in defaults.items() if name not in PER_RUN | FREE | {"method"}}
+    for some in RULES["divisions"]["closed"]["pinned_where"]:
+        asked = {"dataset": dataset, "supervision": supervision, "labels": labels, "recipe": recipe}
+        assert set(some["config"]) <= set(asked)
+        pinned |= some["pinned"] if some["config"].items() <= asked.items() else {}
+    defaults = Config.resolve(dataset=dataset, supervision=supervision, labels=labels, recipe=recipe).to_dict()
+    assert pinned.pop("method") == list(METHODS), "all methods are comparable, and told apart"
+    assert pinned.pop("recipe") == ["paper", "closed"], "and so are both recipes"
+    told_apart = {"method", "recipe"}
+    assert pinned == {name: value for name, value in defaults.items() if name not in PER_RUN | FREE | told_apart}
     assert RULES["methods"]["method"]["paper"] == defaults["method"]
 
 
 def test_what_older_results_had_is_the_same_in_rules_and_model():
-    assert {key: one["before"] for key, one in RULES["added"].items()} == BEFORE
+    for key, one in EARLIER["added"].items():
+        assert recipes.BEFORE[key] == one["before"]
+    since = set(RULES["config"]) - set(EARLIER["config"])
+    assert since | set(EARLIER["added"]) == set(recipes.BEFORE)
+    assert set(EARLIER["config"]) - set(RULES["config"]) == {"open"}
+    assert "added" not in RULES, "results of earlier versions are judged by earlier rules"
 
 
 @pytest.mark.parametrize("dataset", fetch.FILES)

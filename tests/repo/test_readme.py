@@ -55,7 +55,7 @@ def test_the_table_of_variations_names_each_one():
         one for row in re.findall(r"^\| (`_.*?) \|", table, re.MULTILINE) for one in re.findall(r"`_([^`]+)`", row)
     }
     (mnist,) = [meta for meta in META if {"reproduce", "mnist"} <= set(meta["tags"])]
-    assert named == set(mnist["variations"]) - {"equivae", "closed"}  # the defaults that a command does not name
+    assert named == set(mnist["variations"]) - {"equivae"}  # the default that a command does not name
 
 
 def test_the_table_of_flags_is_the_recipes_own():

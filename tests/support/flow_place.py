@@ -20,7 +20,8 @@ def checkout(tmp_path_factory):
     """A checkout whose ie_model is the stand-in, at a path with a space; the rest is the code under test itself."""
     root = tmp_path_factory.mktemp("a checkout") / "of ie-repr"
     shutil.copytree(ROOT / "tests" / "support" / "stand_in" / "ie_model", root / "ie_model")
-    shutil.copy(ROOT / "ie_model" / "config.py", root / "ie_model" / "config.py")
+    for name in ("config.py", "recipes.py"):
+        shutil.copy(ROOT / "ie_model" / name, root / "ie_model" / name)
     (root / "script").symlink_to(ROOT / "script", target_is_directory=True)
     (root / "cm-repo").symlink_to(ROOT / "cm-repo", target_is_directory=True)
     return root
@@ -53,8 +54,7 @@ class Place:
         request = flags.Request(**{"dataset": "mnist", "supervision": "semi-supervised", "smoke": True, **asked})
         extra = [f"--data={data}"] if data else []
         extra += [f"--downloaded={downloaded}"] if downloaded is not None else []
-        name = "tasks.py" if request.several else "workflow.py"
-        program = str(RECIPES / "ie_recipes" / name)
+        program = str(RECIPES / "ie_recipes" / request.program())
         return [sys.executable, program, f"--request={request.text()}", f"--folder={folder or self.out}", *extra]
 
     def run(self, stand_in=None, **asked):
@@ -63,10 +63,10 @@ class Place:
             self.argv(**asked), capture_output=True, text=True, env=env, cwd=self.path, timeout=PATIENCE
         )
 
-    def start(self, stand_in):
+    def start(self, stand_in, **asked):
         """Start it and wait until the stand-in waits; returns the process and the stand-in's pid."""
         env = {**os.environ, "STAND_IN": json.dumps(stand_in)}
-        process = subprocess.Popen(self.argv(), stderr=subprocess.PIPE, text=True, env=env, cwd=self.path)
+        process = subprocess.Popen(self.argv(**asked), stderr=subprocess.PIPE, text=True, env=env, cwd=self.path)
         return process, self.waiting()
 
     def waiting(self):

@@ -129,7 +129,7 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
         "completed": len(completed),
         "metrics": list(_metrics(result, rules)),
         "groups": groups,
-        "claims": [group for group in groups if group.id == "claims"],
+        "claims": [group for group in groups if group.id in ("claims", "kept")],
         "conclusions": judged.conclusions if judged else (),
         "checks": len(checks),
         "failures": [item for item in checks if item.state == "fail"],

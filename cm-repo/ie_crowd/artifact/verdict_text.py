@@ -61,7 +61,7 @@ def terminal(verdict: Verdict, width: int = 80, colour: bool = False, every: boo
                 continue
             # On lines of their own: names and pointers are longer than a column of 80 has room for.
             style = COLOURS.get(item.state, "dim") if colour else ""
-            short = not every and item.state in ("pass", "not applicable") and group.id != "claims"
+            short = not every and item.state in ("pass", "not applicable") and group.id not in ("claims", "kept")
             below = f"[{item.evidence}]" if short else _evidenced(item)
             fits = short and INDENT + len(item.name) + 1 + len(below) <= width
             line = f"{item.name} {below}" if fits else item.name

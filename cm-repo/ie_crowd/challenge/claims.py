@@ -19,7 +19,7 @@ class Claim:
     """One statement of the paper. ``value`` and ``tolerance`` are in the metric's unit; None: nobody filled them in.
 
     ``tasks``: "dataset/supervision"; ``labels``: one label count, or None for all. ``other``: the metric that
-    below-metric compares with, run by run.
+    below-metric compares with, run by run. ``since``: the first rules_version whose results it is asked of.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Claim:
     other: str | None
     threshold: str
     source: str
+    since: int = 1
 
 
 def load(folder: Path, rules: Challenge) -> tuple[Claim, ...]:
@@ -58,7 +59,7 @@ def load(folder: Path, rules: Challenge) -> tuple[Claim, ...]:
 
 def _claim(raw: Any, where: str, reader: Reader, rules: Challenge) -> Claim:
     value = reader.mapping(
-        raw, where, "id text tasks metric comparison tolerance source", "labels value other threshold"
+        raw, where, "id text tasks metric comparison tolerance source", "labels value other threshold since"
     )
     reader.names({reader.text(value["id"], f"{where}.id"): None}, f"{where}.id")
     comparison = reader.one_of(value["comparison"], f"{where}.comparison", COMPARISONS)
@@ -88,4 +89,5 @@ def _claim(raw: Any, where: str, reader: Reader, rules: Challenge) -> Claim:
         other=reader.one_of(value["other"], f"{where}.other", metrics) if "other" in value else None,
         threshold=str(value.get("threshold", "")),
         source=reader.text(value["source"], f"{where}.source"),
+        since=int(reader.number(value.get("since", 1), f"{where}.since")),
     )

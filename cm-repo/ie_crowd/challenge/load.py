@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from ie_crowd.challenge import bands, fields, verification
 from ie_crowd.challenge.fields import Reader
-from ie_crowd.challenge.model import Added, Challenge, Methods, Metric, Pin, Task, Validity
+from ie_crowd.challenge.model import Added, Challenge, Methods, Metric, Pin, Task, Validity, Where
 from ie_crowd.formats import strict
 
 DIRECTIONS = ("higher", "lower", "toward-chance")
@@ -43,11 +44,25 @@ def homes() -> list[Path]:
 
 
 def challenge(folder: Path) -> Challenge:
-    """Read and check ``folder/rules.yaml``.
+    """Read and check ``folder/rules.yaml``, and the rules that stand for earlier results, ``rules-VERSION.yaml``.
 
     Raises ValueError naming the file, the key, what it holds and what was expected.
     """
-    path = folder / "rules.yaml"
+    newest = _read(folder / "rules.yaml", folder)
+    earlier = []
+    for path in folder.glob("rules-*.yaml"):
+        rules = _read(path, folder)
+        named = path.stem.removeprefix("rules-")
+        if named != str(rules.rules_version) or rules.rules_version >= newest.rules_version or rules.id != newest.id:
+            raise ValueError(
+                f"{strict.name_of(path)}: holds rules {rules.rules_version} of {rules.id}; expected those of "
+                f"{newest.id} that it is named by, older than {newest.rules_version}"
+            )
+        earlier.append(rules)
+    return dataclasses.replace(newest, earlier=tuple(sorted(earlier, key=lambda rules: rules.rules_version)))
+
+
+def _read(path: Path, folder: Path) -> Challenge:
     reader = Reader(strict.name_of(path))
     try:
         return _challenge(strict.read_yaml(path), reader, folder)
@@ -84,11 +99,11 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
         for part in reader.text(kind, f"config.{key}").split(" or "):
             reader.one_of(part, f"config.{key}", (*fields.TYPES, fields.NULL))
     divisions = reader.mapping(top["divisions"], "divisions", "closed open")
-    closed = reader.mapping(divisions["closed"], "divisions.closed", "what pinned")
+    closed = reader.mapping(divisions["closed"], "divisions.closed", "what pinned", "pinned_where")
     reader.mapping(divisions["open"], "divisions.open", "what")
-    validity = reader.mapping(top["validity"], "validity", "completed_runs seeds_from_zero images_per_second")
-    if not isinstance(validity["seeds_from_zero"], bool):
-        raise reader.fail("validity.seeds_from_zero", validity["seeds_from_zero"], "true or false")
+    validity = reader.mapping(top["validity"], "validity", "completed_runs first_seed images_per_second")
+    if validity["first_seed"] is not None:
+        reader.number(validity["first_seed"], "validity.first_seed")
     pinned = _pins(closed["pinned"], "divisions.closed.pinned", reader, config)
     return Challenge(
         id=top["id"],
@@ -118,9 +133,10 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
             for key, value in reader.names(top.get("methods", {}), "methods").items()
         },
         pinned=pinned,
+        pinned_where=_where(closed.get("pinned_where", []), "divisions.closed.pinned_where", reader, config),
         validity=Validity(
             completed_runs=int(reader.number(validity["completed_runs"], "validity.completed_runs")),
-            seeds_from_zero=validity["seeds_from_zero"],
+            first_seed=None if validity["first_seed"] is None else int(validity["first_seed"]),
             images_per_second=reader.number(validity["images_per_second"], "validity.images_per_second"),
         ),
         verification=verification.parse(top.get("verification", {}), reader, config),
@@ -204,6 +220,20 @@ def _by_labels(
     return found
 
 
+def _where(raw: Any, where: str, reader: Reader, config: Mapping[str, str]) -> tuple[Where, ...]:
+    """From a list of {config, pinned}."""
+    found = []
+    for index, one in enumerate(reader.items(raw, where)):
+        value = reader.mapping(one, f"{where}[{index}]", "config pinned")
+        asked = reader.mapping(value["config"], f"{where}[{index}].config")
+        for key, wanted in asked.items():
+            kind = config[reader.one_of(key, f"{where}[{index}].config", tuple(config))]
+            if not fields.has_type(wanted, kind):
+                raise reader.fail(f"{where}[{index}].config.{key}", wanted, kind)
+        found.append(Where(asked, _pins(value["pinned"], f"{where}[{index}].pinned", reader, config)))
+    return tuple(found)
+
+
 def _added(raw: Any, where: str, reader: Reader, kind: str | None, newest: int) -> Added:
     value = reader.mapping(raw, where, "version before")
     if kind is None:
@@ -221,13 +251,18 @@ def _version(value: Any, where: str, reader: Reader, first: int, newest: int) ->
 
 
 def _methods(raw: Any, where: str, reader: Reader, metrics: Mapping[str, Metric], pin: Pin | None) -> Methods:
-    value = reader.mapping(raw, where, "paper", "without")
+    value = reader.mapping(raw, where, "paper", "without unnamed keeps")
     known = tuple(map(str, pin.values)) if pin else ()
     if not known:
         raise reader.fail(where, sorted(value), "a key whose values the closed division lists")
     without = reader.mapping(value.get("without", {}), f"{where}.without")
+    flags = {name: value.get(name, False) for name in ("unnamed", "keeps")}
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise reader.fail(f"{where}.{name}", flag, "true or false")
     return Methods(
         paper=reader.one_of(value["paper"], f"{where}.paper", known),
+        **flags,
         without={
             reader.one_of(name, f"{where}.without", known): tuple(
                 reader.one_of(metric, f"{where}.without.{name}", tuple(metrics))

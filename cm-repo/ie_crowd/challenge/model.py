@@ -80,7 +80,7 @@ class Validity:
     """What makes runs count: how many must complete, how seeds are chosen, and which throughput is believable."""
 
     completed_runs: int
-    seeds_from_zero: bool
+    first_seed: int | None  # closed division: run i has seed and label_seed first_seed + i; None: any
     images_per_second: float
 
 
@@ -90,6 +90,20 @@ class Methods:
 
     paper: str
     without: Mapping[str, tuple[str, ...]]
+    unnamed: bool = False  # a result that does not have the key is not named by it, instead of by the paper's value
+    keeps: bool = False  # results with another value are asked whether they keep what the paper claims
+
+
+@dataclass(frozen=True)
+class Where:
+    """What the closed division asks of configurations with certain values of some keys, beyond what it asks of all."""
+
+    config: Mapping[str, Any]
+    pinned: Mapping[str, Pin]
+
+    def holds(self, config: Mapping[str, Any]) -> bool:
+        """Whether the configuration is one of these."""
+        return all(key in config and same(config[key], value) for key, value in self.config.items())
 
 
 @dataclass(frozen=True)
@@ -115,9 +129,16 @@ class Challenge:
     added: Mapping[str, Added]
     methods: Mapping[str, Methods]
     pinned: Mapping[str, Pin]
+    pinned_where: tuple[Where, ...]
     validity: Validity
     verification: Mapping[str, Recipe]  # recompute and rerun, as far as the rules give them
     folder: Path
+    earlier: tuple[Challenge, ...] = ()  # rules that stand for results of their version and before; the oldest first
+
+    def of(self, result: Mapping[str, Any]) -> Challenge:
+        """The rules that a result is judged by: those it was made under, where they are kept, else these."""
+        made = result["challenge"]["rules_version"]
+        return next((rules for rules in self.earlier if made <= rules.rules_version), self)
 
     def task(self, dataset: str, supervision: str) -> Task | None:
         """The task of that data set and supervision, or None if the rules ask no such task."""
@@ -129,9 +150,10 @@ class Challenge:
     def method(self, config: Mapping[str, Any]) -> str:
         """The values of the keys that tell the method of a result from others; "" where the rules name no such key.
 
-        A result without the key is from before there was a choice, and so of the paper's method.
+        A result without the key is from before there was a choice, and so of the paper's method, or not named by it.
         """
-        return ", ".join(str(config.get(key, known.paper)) for key, known in self.methods.items())[:METHOD_LENGTH]
+        named = (config.get(key, None if known.unnamed else known.paper) for key, known in self.methods.items())
+        return ", ".join(str(value) for value in named if value is not None)[:METHOD_LENGTH]
 
     def other_method(self, config: Mapping[str, Any]) -> str:
         """The key, value and the paper's own value where a result is of another method than the paper's, else ""."""
@@ -140,6 +162,13 @@ class Challenge:
             for key, known in self.methods.items()
             if key in config and config[key] != known.paper
         )
+
+    def should_keep(self, config: Mapping[str, Any]) -> str:
+        """Key and value where a result is no more than another version of the paper's method, else ""."""
+        others = [key for key, known in self.methods.items() if key in config and config[key] != known.paper]
+        if not all(self.methods[key].keeps for key in others):
+            return ""
+        return ", ".join(f"{key} {str(config[key])[:METHOD_LENGTH]}" for key in others)
 
     def without(self, config: Mapping[str, Any]) -> frozenset[str]:
         """The metrics that a result with this configuration must not have."""
@@ -153,18 +182,23 @@ class Challenge:
         before = {key: one.before for key, one in self.added.items() if made < one.version}
         return {**before, **result["config"]}
 
-    def pins(self, task: Task, labels: Any) -> dict[str, Pin]:
-        """What the closed division asks of each configuration key in that task with so many labels, these included."""
+    def pins(self, task: Task, labels: Any, config: Mapping[str, Any] | None = None) -> dict[str, Pin]:
+        """What the closed division asks of each configuration key in that task with so many labels, these included.
+
+        ``config``: where the division asks otherwise of some configurations, which of them; None: of none.
+        """
+        where = {key: pin for some in self.pinned_where if some.holds(config or {}) for key, pin in some.pinned.items()}
         return {
             **self.pinned,
             **task.pinned,
             **task.pinned_by_labels.get(labels, {}),
+            **where,
             "labels": Pin(values=task.labels),
         }
 
     def departures(self, task: Task, labels: Any, config: Mapping[str, Any]) -> list[str]:
         """The keys of ``config`` (and ``labels``) whose values depart from what the closed division pins, sorted."""
-        pinned, config = self.pins(task, labels), {**config, "labels": labels}
+        pinned, config = self.pins(task, labels, config), {**config, "labels": labels}
         return sorted(key for key, pin in pinned.items() if key not in config or not pin.holds(config[key]))
 
 

@@ -21,6 +21,7 @@ def check(result: Mapping[str, Any], rules: Challenge) -> list[Item]:
 
     The open division may be worse than any method, so there only the implausible end is looked at.
     """
+    rules = rules.of(result)
     task = rules.task(result["task"]["dataset"], result["task"]["supervision"])
     if task is None:
         return []

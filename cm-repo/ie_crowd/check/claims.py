@@ -2,7 +2,10 @@
 
 A claim is a region of values that supports it. It passes when the 95 % confidence interval of the mean over runs lies
 wholly inside, fails when it lies wholly outside, and is not evidenced when the interval straddles the border. A single
-run has no interval: its value decides, and the detail says so.
+run has no interval, so it neither supports a claim nor contradicts it; on results of earlier rules its value decides.
+
+The claims are about the paper's method (``claim.ID``). A result of another version of it is asked the same of its own
+numbers: whether it keeps what the paper claims (``kept.ID``).
 """
 
 from __future__ import annotations
@@ -19,17 +22,35 @@ from ie_crowd.result.aggregate import mean_sd_ci95
 
 def check(result: Mapping[str, Any], claims: Sequence[Claim], rules: Challenge) -> list[Item]:
     """One Item for each claim, in their order. Expects a result that the schema accepts."""
-    return [_item(result, claim, rules) for claim in claims]
+    return [_claimed(result, claim, rules) for claim in claims]
 
 
-def _item(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
-    name, pointer, task = f"claim.{claim.id}", f"/metrics/{claim.metric}", result["task"]
-    here = f"{task['dataset']}/{task['supervision']}"
-    if here not in claim.tasks or claim.labels not in (None, task["labels"]):
+def kept(result: Mapping[str, Any], claims: Sequence[Claim], rules: Challenge) -> list[Item]:
+    """Of a result of another version of the paper's method: one Item for each claim that is about its task."""
+    if not rules.should_keep(result["config"]):
+        return []
+    return [_measured(f"kept.{claim.id}", result, claim, rules) for claim in claims if _is_about(claim, result)]
+
+
+def _is_about(claim: Claim, result: Mapping[str, Any]) -> bool:
+    task = result["task"]
+    return f"{task['dataset']}/{task['supervision']}" in claim.tasks and claim.labels in (None, task["labels"])
+
+
+def _claimed(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
+    name = f"claim.{claim.id}"
+    if not _is_about(claim, result):
         about = ", ".join(claim.tasks) + (f", {claim.labels} labels" if claim.labels is not None else "")
         return Item(name, "not applicable", "/task", f"is about {about}")
+    if result["challenge"]["rules_version"] < claim.since:
+        return Item(name, "not applicable", "/challenge", f"is asked of results under rules {claim.since} and later")
     if other := rules.other_method(result["config"]):
         return Item(name, "not applicable", "/config", f"is about the paper's method; this result has {other}")
+    return _measured(name, result, claim, rules)
+
+
+def _measured(name: str, result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
+    pointer = f"/metrics/{claim.metric}"
     if claim.tolerance is None or (claim.value is None and claim.other is None):
         return Item(name, "not evidenced", pointer, f"no value in {CLAIMS}: source {claim.source}")
     values = _values(result, claim)
@@ -41,13 +62,18 @@ def _item(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
     unit = rules.metrics[claim.metric].unit
     shown = f"{what} {mean:.4g}{'' if half is None else f' ± {half:.2g}'} {unit}, asked: {_asked(claim)}"
     shown += f"; n={len(values)}" + ("" if half is not None else ": one run, its uncertainty is unknown")
+    strict = claim.comparison == "below-metric"
+    state = _state(mean - (half or 0), mean + (half or 0), low, high, strict)
     # The labels of another count are another task of the same method; any other departure is another method.
     departures = [key for key in result["challenge"]["departures"] if key != "labels"]
-    if result["challenge"]["division"] == "open" and departures:
+    if result["challenge"]["division"] == "open" and departures and not name.startswith("kept."):
         listed = ", ".join(departures[:3]) + (f" and {len(departures) - 3} more" if departures[3:] else "")
         return Item(name, "not evidenced", pointer, f"departs from the method in {listed}; {shown}")
-    strict = claim.comparison == "below-metric"
-    return Item(name, _state(mean - (half or 0), mean + (half or 0), low, high, strict), pointer, shown)
+    if half is None and rules.of(result) is rules:
+        inside = "inside" if state == "pass" else "outside"
+        bare = shown.partition("; n=")[0]
+        return Item(name, "not evidenced", pointer, f"one run, {inside} of what is asked: {bare}")
+    return Item(name, state, pointer, shown)
 
 
 def _values(result: Mapping[str, Any], claim: Claim) -> list[float]:

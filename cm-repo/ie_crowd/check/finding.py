@@ -14,8 +14,8 @@ class Item(NamedTuple):
     """A checked statement.
 
     ``evidence`` is a JSON pointer into result.json (``/metrics/…``) or a path in the results folder; ``detail`` is one
-    line: why it failed or is not evidenced, or what passed. ``group``: integrity, validity, claims, or the id of a
-    checklist.
+    line: why it failed or is not evidenced, or what passed. ``group``: integrity, validity, claims, kept, or the id of
+    a checklist.
     """
 
     name: str

@@ -53,6 +53,7 @@ def _check(
     kind: str, folder: Path, result: Mapping[str, Any], rules: Challenge, items: Sequence[Item], request: Request
 ) -> list[Item]:
     states = {item.name: item.state for item in items}
+    rules = rules.of(result)
     # Rules that pin no hash leave the data not evidenced; nothing else may be.
     doubtful = [name for name in NEEDED if states.get(name) != "pass" and name != "rules.data"]
     if states.get("rules.data") == "fail":

@@ -13,8 +13,12 @@ from ie_crowd.check.finding import Item, grouped, judge
 
 
 def check(result: dict[str, Any], rules: Challenge) -> list[Item]:
-    """One Item for each rule, in a fixed order. A result of an unknown task gets only the items that need no task."""
+    """One Item for each rule, in a fixed order. A result of an unknown task gets only the items that need no task.
+
+    A result is judged by the rules that it was made under, where the challenge keeps them.
+    """
     items = [_identity(result, rules), _version(result, rules)]
+    rules = rules.of(result)
     asked = result["task"]
     task = rules.task(asked["dataset"], asked["supervision"])
     name = f"{asked['dataset']}, {asked['supervision']}, {asked['labels']} labels"
@@ -55,7 +59,7 @@ def _version(result: dict[str, Any], rules: Challenge) -> Item:
             "rules.version", "fail", pointer, f"made under rules {made}, newest here is {rules.rules_version}; update"
         )
     if made < rules.rules_version:
-        detail = f"made under rules {made}, checked under {rules.rules_version}"
+        detail = f"made under rules {made}, checked under {rules.of(result).rules_version}"
         return Item("rules.version", "not evidenced", pointer, detail)
     return Item("rules.version", "pass", pointer, f"rules {made}")
 
@@ -87,7 +91,7 @@ def _division(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
         )
     if stated["division"] == "closed" and actual:
         labels = result["task"]["labels"]
-        values, pins = {**config, "labels": labels}, rules.pins(task, labels)
+        values, pins = {**config, "labels": labels}, rules.pins(task, labels, config)
         problems += [f"closed division, but {key} is {values.get(key)!r}, pinned: {pins[key]}" for key in actual]
     passed = stated["division"] + (f"; departs in {', '.join(actual)}" if actual else "")
     return judge("rules.division", "/challenge/division", problems, passed)
@@ -134,10 +138,12 @@ def _seeds(result: dict[str, Any], rules: Challenge) -> Item:
     problems = []
     if len(set(pairs)) != len(pairs):
         problems.append("two runs have the same seed and label_seed")
-    chosen = pairs != [(index, index) for index in range(len(pairs))]
-    if chosen and rules.validity.seeds_from_zero and result["challenge"]["division"] == "closed":
-        problems.append("closed division: run i has seed = label_seed = i, from 0")
-    return judge("rules.seeds", "/runs", problems, "chosen, distinct" if chosen else f"0 to {len(pairs) - 1}")
+    first = rules.validity.first_seed or 0
+    chosen = pairs != [(first + index, first + index) for index in range(len(pairs))]
+    if chosen and rules.validity.first_seed is not None and result["challenge"]["division"] == "closed":
+        problems.append(f"closed division: run i has seed = label_seed = {first} + i, i from 0")
+    passed = "chosen, distinct" if chosen else f"{first} to {first + len(pairs) - 1}"
+    return judge("rules.seeds", "/runs", problems, passed)
 
 
 def _completed(result: dict[str, Any], rules: Challenge) -> Item:

@@ -22,7 +22,8 @@ from ie_crowd.check.finding import STATES, Item, grouped
 from ie_crowd.formats import checksums, strict, upgrade
 
 FORMAT = 1
-GROUPS = {"integrity": "Integrity", "validity": "Validity", "claims": "Claims of the paper"}
+KEPT = "What the paper claims, asked of this version of its method"
+GROUPS = {"integrity": "Integrity", "validity": "Validity", "claims": "Claims of the paper", "kept": KEPT}
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def judge(
     items += recompute.check(folder, result, by, items, request)
     for number, other in enumerate(against, 1):
         items.append(duplicates.compare(result, upgrade.read(other), f"{number}-{strict.name_of(other)}"))
-    items += grouped("claims", claims.check(result, claims_yaml.load(by.folder, by), by))
+    items += _of_claims(result, claims_yaml.load(by.folder, by), by)
     artifact = checklist_probes.Artifact(result, {item.name: item for item in items}, _paths(folder))
     return _assemble(_about(result), request.depth, items + checklists.check(artifact, checklists.load()))
 
@@ -112,9 +113,13 @@ def of_document(result: Mapping[str, Any], by: Challenge, stated: Sequence[Claim
     for item in integrity.check_document(found, by):
         items += grouped("validity", [item]) if item.name in bands_of else [item]
     known = claims_yaml.load(by.folder, by) if stated is None else stated
-    items += grouped("claims", claims.check(result, known, by))
+    items += _of_claims(result, known, by)
     artifact = checklist_probes.Artifact(result, {item.name: item for item in items}, frozenset())
     return _assemble(_about(result), "document", items + checklists.check(artifact, checklists.load()))
+
+
+def _of_claims(result: Mapping[str, Any], stated: Sequence[Claim], by: Challenge) -> list[Item]:
+    return grouped("claims", claims.check(result, stated, by)) + grouped("kept", claims.kept(result, stated, by))
 
 
 def _assemble(about: Mapping[str, Any], deep: str, items: Sequence[Item]) -> Verdict:

@@ -175,12 +175,16 @@ def machine(system: Mapping[str, Any]) -> tuple[str, str, str, int, int, str]:
 
 
 def variant(found: Mapping[str, Any], by: Challenge) -> str:
-    """What tells two uses of a method apart: "" in the closed division, else a hash of what the rules would pin."""
-    if found["challenge"]["division"] == "closed":
+    """What tells two uses of a method apart: "" in the closed division, else a hash of what the rules would pin.
+
+    What the closed division of earlier rules asked is another use than what it asks now.
+    """
+    if found["challenge"]["division"] == "closed" and by.of(found) is by:
         return ""
+    by = by.of(found)
     task = by.task(found["task"]["dataset"], found["task"]["supervision"])
     config = by.whole_config(found)
-    keys = by.pins(task, found["task"]["labels"]) if task is not None else config
+    keys = by.pins(task, found["task"]["labels"], config) if task is not None else config
     chosen = {key: value for key, value in config.items() if key in keys}
     return hashlib.sha256(canonical_json.canonical(chosen)).hexdigest()[:16]
 

@@ -259,7 +259,7 @@ def test_runs_that_disagree_are_refused(tmp_path):
 
 def test_chosen_seeds_are_refused_in_the_closed_division(tmp_path):
     run = run_document(0, 4.0, 90.0, label_seed=9, config={**CONFIG, "seed": 0, "label_seed": 9})
-    assert "run i has seed = label_seed = i" in refused(tmp_path, run)
+    assert "run i has seed = label_seed = 0 + i" in refused(tmp_path, run)
 
 
 def test_the_same_weights_twice_are_refused(tmp_path):
@@ -483,7 +483,7 @@ BY_LABELS = "pinned_by_labels: [{labels: [50], pinned: {epochs: 9}}]"
         ("id: river-levels", "id: &a river-levels", "a YAML anchor"),
         ("id: river-levels", "1: river-levels", "the key 1 is not a string"),
         ("rules_version: 3", "rules_version: 3\nextra: 1", "the file is"),
-        ("seeds_from_zero: true", "seeds_from_zero: 1", "validity.seeds_from_zero is 1"),
+        ("first_seed: 0", "first_seed: true", "validity.first_seed is True"),
         ("splits:", "splits: []\nx:", "the file is"),
         ("id: river-levels", "id: [" * 3000, "nested too deeply"),
         ("id: river-levels", "id: 2026-01-01", "bare date"),

@@ -296,6 +296,60 @@ def test_a_metric_comes_with_a_version_of_the_rules(tmp_path, since):
     assert load.challenge(tmp_path).metrics["flood.recall"].since == 3
 
 
+def test_a_result_is_judged_by_the_rules_that_it_was_made_under_where_they_are_kept(folder):
+    found = json.loads((folder / "result.json").read_text())
+    key = next(key for key, pin in RULES.pinned.items() if pin.values)
+    other = dataclasses.replace(RULES, rules_version=4, pinned={**RULES.pinned, key: model.Pin(values=("other",))})
+    kept = dataclasses.replace(other, earlier=(RULES,))
+    assert judged(found, other)[1].state == "fail"
+    assert judged(found, kept)[1].state == "pass"  # made under version 3, which is kept
+    found["challenge"]["rules_version"] = 4
+    assert judged(found, kept)[1].state == "fail"
+    assert key in judged(found, kept)[1].detail
+    assert kept.of(found) is kept
+
+
+def test_earlier_rules_are_read_beside_the_newest(tmp_path):
+    text = (RULES.folder / "rules.yaml").read_text()
+    (tmp_path / "rules.yaml").write_text(text)
+    (tmp_path / "rules-2.yaml").write_text(text.replace("rules_version: 3", "rules_version: 2"))
+    (tmp_path / "rules-1.yaml").write_text(text.replace("rules_version: 3", "rules_version: 1"))
+    read = load.challenge(tmp_path)
+    versions = [read.of({"challenge": {"rules_version": made}}).rules_version for made in (1, 2, 3, 4)]
+    assert versions == [1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(("name", "version"), [("rules-3.yaml", 3), ("rules-2.yaml", 1), ("rules-old.yaml", 2)])
+def test_earlier_rules_are_named_by_their_version(tmp_path, name, version):
+    text = (RULES.folder / "rules.yaml").read_text()
+    (tmp_path / "rules.yaml").write_text(text)
+    (tmp_path / name).write_text(text.replace("rules_version: 3", f"rules_version: {version}"))
+    with pytest.raises(ValueError, match=rf"{name}: holds rules {version} of .*; expected those of .* older than 3"):
+        load.challenge(tmp_path)
+
+
+def test_other_values_may_be_pinned_where_a_key_has_a_certain_value():
+    (task, *_) = RULES.tasks
+    where = model.Where({"season": "dry", "soil": "clay"}, {"epochs": model.Pin(values=(5,))})
+    rules = dataclasses.replace(RULES, pinned_where=(where,))
+    config = {**CONFIG, "epochs": 5, "soil": "clay"}
+    assert rules.departures(task, "all", {**config, "season": "wet"}) == RULES.departures(task, "all", config)
+    assert "epochs" in rules.departures(task, "all", {**config, "season": "wet"})
+    assert "epochs" not in rules.departures(task, "all", {**config, "season": "dry"})
+    assert "epochs" in rules.departures(task, "all", {**config, "epochs": 7, "season": "dry"})
+    assert "epochs" in rules.departures(task, "all", {**config, "season": "dry", "soil": "sand"})
+
+
+def test_a_key_may_leave_older_results_unnamed():
+    methods = {**METHODS, "recipe": model.Methods("paper", {}, unnamed=True)}
+    rules = dataclasses.replace(RULES, methods=methods)
+    assert rules.method({"season": "dry"}) == "dry"
+    assert rules.method({"season": "dry", "recipe": "own"}) == "dry, own"
+    assert rules.method({}) == "wet, warm"
+    assert rules.other_method({}) == ""
+    assert rules.other_method({"recipe": "own"}) == "recipe own (the paper's: paper)"
+
+
 def test_an_older_version_of_the_rules_is_said(folder):
     rewrite(folder, lambda found: found["challenge"].update(rules_version=2))
     assert states(folder)["rules.version"] == "not evidenced"

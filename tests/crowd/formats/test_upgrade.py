@@ -149,5 +149,5 @@ def test_reading_refuses_before_the_schema_looks(tmp_path, old, new, message):
 
 @pytest.mark.parametrize("content", [b"[]", b"1", b'"x"', b"null"])
 def test_what_is_no_object_is_refused(tmp_path, content):
-    with pytest.raises(ValueError, match="expected type object"):
+    with pytest.raises(ValueError, match="expected an object"):
         upgrade.read(place(tmp_path / "a result", content))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ie_model import __main__ as command_line
-from ie_model import objective, train
+from ie_model import train
 from ie_model.bench import (
     command,
     flops,
@@ -27,10 +27,13 @@ from ie_model.bench import (
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
 from ie_model.model import EquiVAE
+from ie_model.objective import bounds, class_sums
 
 SMALL = {"dataset": "glyphs", "labels": 40, "channels": 4, "hidden": 32, "invariant_dim": 4, "equivariant_dim": 4}
 CONFIG = Config.resolve(**SMALL, per_class=3, batch_size=20, epochs=2, warm_up_steps=2, threads=1)
-WHOLE = dataclasses.replace(CONFIG, likeliest=10, pairs_per_image=10.0, labelled_decoded=3)
+WHOLE = dataclasses.replace(
+    CONFIG, likeliest=10, pairs_per_image=10.0, labelled_decoded=3, complementary="labelled", moments_weight=0.0
+)  # the bounds alone
 
 
 def images(config=CONFIG, folder=None):
@@ -112,9 +115,9 @@ def test_the_plain_step_is_ours_where_nothing_is_cut():
     torch.manual_seed(0)
     model = EquiVAE(WHOLE).eval()
     known, unknown = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28)
-    draw = torch.randn(objective.pairs_of_step(WHOLE, 3, 4), 4)
-    ours = objective.semi_supervised_step(model, known, unknown, draw, WHOLE, kl_weight=1.7).loss
-    pairs = objective.likeliest_pairs(model.classify(model.features(unknown)), 10, 40)
+    draw = torch.randn(bounds.pairs_of_step(WHOLE, 3, 4), 4)
+    ours = bounds.semi_supervised_step(model, known, unknown, draw, WHOLE, kl_weight=1.7).loss
+    pairs = class_sums.likeliest_pairs(model.classify(model.features(unknown)), 10, 40)
 
     def noise(y, n):
         rows = [3 * y + i for i in range(3)]
@@ -133,8 +136,8 @@ def test_the_usual_m2_has_the_objective_of_the_shared_step(monkeypatch):
     torch.manual_seed(0)
     model = EquiVAE(config).eval()
     known, unknown = torch.rand(10, 3, 1, 28, 28), torch.rand(4, 1, 28, 28)
-    draw = torch.zeros(objective.pairs_of_step(config, 3, 4), 4)
-    ours = objective.semi_supervised_step(model, known, unknown, draw, config, kl_weight=1.0).loss
+    draw = torch.zeros(bounds.pairs_of_step(config, 3, 4), 4)
+    ours = bounds.semi_supervised_step(model, known, unknown, draw, config, kl_weight=1.0).loss
     monkeypatch.setattr(usual_m2.torch, "randn_like", torch.zeros_like)
     labels = torch.arange(10).repeat_interleave(3)
     usual = usual_m2.loss(model, known.flatten(0, 1), labels, unknown, config.classifier_weight)
@@ -243,7 +246,7 @@ def test_its_training_is_the_training(tmp_path, few_images, monkeypatch):
 
 
 def test_the_open_recipe_has_marks_of_its_own(tmp_path, few_images):
-    found = measure(tmp_path / "open", open=True, moved_weight=1.0)
+    found = measure(tmp_path / "open", recipe="open", moved_weight=1.0)
     assert found["marks"] == [2.0, 0.8]
     assert set(found["rows"][0]["seconds_to"]) == {"2", "0.8"}
 

@@ -121,7 +121,7 @@ def test_the_whole_path_in_colour(folder, tmp_path, supervision):
     settings = small(supervision=supervision, labels=100 if supervision == "semi-supervised" else "all", per_class=5)
     with run_folder.opened(run, settings):
         train.train(settings, CPU, folder, run, lambda *_: None)
-    measured = evaluate.evaluate(settings, run, folder, lambda _: None)["metrics"]
+    measured = evaluate.evaluate(settings, run, folder, lambda _: None).metrics
     assert all(np.isfinite(value) for value in measured.values())
     rows = run_folder.read_metrics(run)
     assert rows[-1]["bound"] > rows[0]["bound"], "the bound rises"

@@ -10,7 +10,7 @@ from torch.distributions import Normal
 
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
-from ie_model.metrics import inference, scores, transforms
+from ie_model.metrics import likelihood, scores, transforms
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -198,11 +198,11 @@ def test_log_likelihood_is_the_integral_over_v(slope):
     grid = torch.linspace(-12, 12, 20_001, dtype=torch.float64)[:, None]
     logits = grid * model.slope.double() + 0.3
     for image in x:
-        likelihood = torch.distributions.Bernoulli(logits=logits).log_prob(image.flatten().double()).sum(-1)
-        density = (likelihood + Normal(0.0, 1.0).log_prob(grid[:, 0])).exp()
+        log_p = torch.distributions.Bernoulli(logits=logits).log_prob(image.flatten().double()).sum(-1)
+        density = (log_p + Normal(0.0, 1.0).log_prob(grid[:, 0])).exp()
         exact = float(torch.log(torch.trapezoid(density, grid[:, 0])))
         generator = torch.Generator().manual_seed(0)
-        got = inference.log_likelihood(model, image[None], torch.zeros(1, 1), 20_000, generator)  # type: ignore[arg-type]
+        got = likelihood.log_likelihood(model, image[None], torch.zeros(1, 1), 20_000, generator)  # type: ignore[arg-type]
         assert got.item() == pytest.approx(exact, abs=0.03)
 
 
@@ -212,9 +212,52 @@ def test_more_samples_tighten_the_bound_from_below():
     def mean(samples: int) -> float:
         generator = torch.Generator().manual_seed(0)
         many = x.expand(400, 1, 2, 2)
-        return float(inference.log_likelihood(model, many, torch.zeros(400, 1), samples, generator).mean())  # type: ignore[arg-type]
+        return float(likelihood.log_likelihood(model, many, torch.zeros(400, 1), samples, generator).mean())  # type: ignore[arg-type]
 
     assert mean(1) < mean(5) < mean(50) + 0.01
+
+
+class Classes(OneDimension):
+    """The same for several classes: r, one number, is added to every logit."""
+
+    def __init__(self) -> None:
+        super().__init__(1.5)
+
+    def __call__(self, r: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return super().__call__(r, v) + r
+
+
+def test_the_marginal_likelihood_is_the_sum_over_classes_of_the_integrals():
+    model, r = Classes(), torch.tensor([[0.0], [1.0], [-40.0]])  # the last class is out of the question
+    x = torch.tensor([[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0]]).view(2, 1, 2, 2)
+    labels, samples = torch.tensor([1, 0]), 20_000
+    found = likelihood.estimates(model, x, labels, r, samples, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+    grid = torch.linspace(-12, 12, 20_001, dtype=torch.float64)[:, None]
+    for row, image in enumerate(x):
+        exact = []
+        for value in r.flatten().double():
+            logits = grid * model.slope.double() + 0.3 + value
+            log_p = torch.distributions.Bernoulli(logits=logits).log_prob(image.flatten().double()).sum(-1)
+            density = (log_p + Normal(0.0, 1.0).log_prob(grid[:, 0])).exp()
+            exact.append(torch.trapezoid(density, grid[:, 0]))
+        assert found.conditional[row].item() == pytest.approx(exact[labels[row]].log().item(), abs=0.03)
+        assert found.marginal[row].item() == pytest.approx((torch.stack(exact).sum() / 3).log().item(), abs=0.03)
+
+
+def test_the_conditional_estimate_is_what_it_was_before_there_was_a_marginal_one():
+    model, r = Classes(), torch.tensor([[0.0], [1.0]])
+    x, labels = torch.rand(3, 1, 2, 2), torch.tensor([1, 0, 1])
+    found = likelihood.estimates(model, x, labels, r, 50, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+    alone = likelihood.log_likelihood(model, x, r[labels], 50, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+    assert torch.equal(found.conditional, alone)
+
+
+def test_variance_that_is_explained():
+    truth = torch.tensor([[0.0, 10.0], [2.0, 10.0], [4.0, 10.0]])
+    assert scores.variance_explained(truth, truth) == 1
+    assert scores.variance_explained(truth.mean(dim=0).expand(3, 2), truth) == 0
+    assert scores.variance_explained(torch.zeros(3, 2), torch.ones(3, 2)) == 0  # nothing varies: nothing to find
+    assert scores.variance_explained(truth + torch.tensor([1.0, 0.0]), truth) == pytest.approx(1 - 3 / 8)
 
 
 # Binarised images

@@ -212,7 +212,9 @@ OPERATIONS = (
             id=TEXT, rules_version=INTEGER, metrics=array(_METRIC), tasks=array(_TASK),
             paper=exactly(title=TEXT, url=TEXT, identifiers=array(TEXT)),
             datasets=by_name(by_name(NULLABLE)), splits=by_name(NULLABLE),
-            validity=exactly(completed_runs=COUNT, seeds_from_zero={"type": "boolean"}, images_per_second=_MEASURED),
+            validity=exactly(
+                completed_runs=COUNT, first_seed={"type": ["integer", "null"]}, images_per_second=_MEASURED,
+            ),
         ))},
     ),
     Operation(
@@ -220,6 +222,7 @@ OPERATIONS = (
         {200: Answer("The claims.", exactly(claims=array(exactly(
             id=TEXT, text=TEXT, tasks=array(TEXT), labels={"anyOf": [LABELS_SHOWN, {"type": "null"}]}, metric=TEXT,
             comparison=TEXT, value=NUMBER, tolerance=NUMBER, other=NULLABLE, threshold=TEXT, source=TEXT,
+            since=COUNT,
         ))))},
     ),
     Operation(

@@ -129,7 +129,20 @@ TABLES: dict[str, Table] = {
     ),
     "claims": Table(
         "the paper's claims",
-        ("id", "text", "tasks", "labels", "metric", "comparison", "value", "tolerance", "other", "threshold", "source"),
+        (
+            "id",
+            "text",
+            "tasks",
+            "labels",
+            "metric",
+            "comparison",
+            "value",
+            "tolerance",
+            "other",
+            "threshold",
+            "source",
+            "since",
+        ),
         _claims,
     ),
     "tasks": Table(

@@ -99,12 +99,15 @@ def sentence(row: Mapping[str, Any], judged: Verdict | None) -> str:
         checked = (
             f"{failed} check{'' if failed == 1 else 's'} of integrity or validity {'fails' if failed == 1 else 'fail'}"
         )
-    claims = next((group.counts for group in judged.groups if group.id == "claims"), {})
+    counts = {group.id: group.counts for group in judged.groups}
     told = [
-        f"{claims[state]} {words[claims[state] > 1]}"
-        for state, words in (("pass", ("holds", "hold")), ("fail", ("does not hold", "do not hold")))
-        if claims.get(state)
-    ]
+        f"{counts[group][state]} {words[counts[group][state] > 1]}"
+        for group, state, words in (
+            ("claims", "pass", ("holds", "hold")), ("claims", "fail", ("does not hold", "do not hold")),
+            ("kept", "pass", ("is kept", "are kept")), ("kept", "fail", ("is not kept", "are not kept")),
+        )
+        if counts.get(group, {}).get(state)
+    ]  # fmt: skip
     if not told:
         return f"{checked}; it decides no claim of the paper."
     alone = " A single run supports nothing by itself." if row["completed"] == 1 else ""

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ie_model.config import Config
-from ie_model.model import EquiVAE, sample_gaussian
+from ie_model.model import Classifier, EquiVAE, sample_gaussian
+from ie_model.objective import class_sums, representations
 
 
 class Bound(NamedTuple):
@@ -27,6 +28,7 @@ class Bound(NamedTuple):
     log_likelihood: Tensor
     kl: Tensor
     kl_by_dimension: Tensor  # (V,), mean over the pairs
+    v: Tensor  # the samples, (..., V)
 
 
 class Step(NamedTuple):
@@ -35,17 +37,7 @@ class Step(NamedTuple):
     loss: Tensor  # (), nats per image
     bound: Tensor  # (), mean of L(x, y), or of U(x) where there are unlabelled images, with KL at weight 1
     kl: Tensor  # (), mean KL
-
-
-def complementary_means(features: Tensor) -> Tensor:
-    """r_y of each labelled image from the *other* images of its class.
-
-    features: f(x), (C, k, R), k >= 2 images of each class. Returns (C, k, R). Raises ValueError when k < 2.
-    """
-    k = features.shape[1]
-    if k < 2:
-        raise ValueError(f"complementary samples: got {k} image per class, expected at least 2")
-    return (features.sum(dim=1, keepdim=True) - features) / (k - 1)
+    left_out: Tensor | None = None  # (), mean of what terms left out of the sums over y could add at most
 
 
 def log_bernoulli(logits: Tensor, x: Tensor) -> Tensor:
@@ -110,45 +102,11 @@ def bound(model: EquiVAE, x: Tensor, features: Tensor, image: Tensor, r: Tensor,
     noise: standard normal (N, V). Returns parts (N,).
     """
     mean, log_variance = model.posterior.pairs(features, image, r)
-    outputs = model.decoder(r, sample_gaussian(mean, log_variance, noise))  # (N, pixels)
+    v = sample_gaussian(mean, log_variance, noise)
+    outputs = model.decoder(r, v)  # (N, pixels)
     likelihood = log_probability(outputs, x.flatten(1)[image], model.decoder.log_scale)
     by_dimension = kl_of_dimensions(mean, log_variance).mean(dim=0)
-    return Bound(likelihood, kl_to_prior(mean, log_variance), by_dimension)
-
-
-class Pairs(NamedTuple):
-    """The pairs of an image and a class whose L(x, y) is computed, each (N,)."""
-
-    image: Tensor
-    label: Tensor
-    log_q: Tensor  # log q(y|x), renormalised over the pairs of the same image
-
-
-def likeliest_pairs(log_q: Tensor, likeliest: int, count: int) -> Pairs:
-    """Every image with its likeliest class, and the next likely pairs of the whole batch, ``count`` in all.
-
-    log_q: (B, C); no image gets more than its ``likeliest`` classes; B <= count <= B likeliest. The images that q is
-    sure of leave their share to those that it is not, and the count, which is fixed, tells nothing of the data to the
-    host. With likeliest = C and count = B C no pair is left out.
-    """
-    kept, labels = log_q.topk(likeliest, dim=1)  # (B, likeliest)
-    order = kept.detach().clone()
-    order[:, 0] = 1.0  # above every other: log q <= 0
-    chosen = order.flatten().topk(count, sorted=False).indices
-    image = chosen // likeliest
-    own = kept.flatten()[chosen]
-    total = torch.zeros(len(log_q), device=log_q.device).index_add(0, image, own.exp())
-    return Pairs(image, labels.flatten()[chosen], own - total.log()[image])
-
-
-def unlabelled_bound(pairs: Pairs, labelled: Tensor, images: int, classes: int) -> Tensor:
-    """U(x) from L(x, y), in nats, with the uniform p(y) over all classes.
-
-    labelled: L(x, y) of the pairs, (N,). With every pair of C classes this is the bound; with fewer it is the bound
-    for the q(y|x) that is cut to them. Returns (images,).
-    """
-    terms = pairs.log_q.exp() * (labelled - pairs.log_q - math.log(classes))
-    return torch.zeros(images, device=terms.device).index_add(0, pairs.image, terms)
+    return Bound(likelihood, kl_to_prior(mean, log_variance), by_dimension, v)
 
 
 def imbalance(log_q: Tensor) -> Tensor:
@@ -160,18 +118,6 @@ def imbalance(log_q: Tensor) -> Tensor:
     return torch.xlogy(mean, mean * log_q.shape[1]).sum()
 
 
-def representations(model: EquiVAE, labelled: Tensor) -> tuple[Tensor, Tensor]:
-    """r_y of each labelled image, (C, k, R), which is not among its samples, and of each class for others, (C, R).
-
-    labelled: (C, k, *shape). Those of M2 are parameters, the same for every image of the class.
-    """
-    classes, k = labelled.shape[:2]
-    if model.table is not None:
-        return model.table.unsqueeze(1).expand(-1, k, -1), model.table
-    invariants = model.f(labelled.flatten(0, 1)).unflatten(0, (classes, k))
-    return complementary_means(invariants), invariants.mean(dim=1)
-
-
 def labelled_step(
     model: EquiVAE,
     labelled: Tensor,
@@ -179,15 +125,16 @@ def labelled_step(
     classifier_weight: float,
     kl_weight: float | Tensor,
     free: float | Tensor | None = None,
+    moments_weight: float = 0.0,
 ) -> Step:
     """The labelled bound on a class-balanced batch, and the weighted log q(y|x) where the model has a q(y|x).
 
     labelled: (C, k, *shape); noise: (C k, V); weights and ``free`` may be tensors (). free: see :func:`given_back`;
-    None: nothing is. The loss is the mean over images.
+    None: nothing is. moments_weight: that of :class:`Moments`. The loss is the mean over images.
     """
     k = labelled.shape[1]
     x = labelled.flatten(0, 1)  # (C k, *shape)
-    r, _ = representations(model, labelled)
+    r, _ = representations.of_labelled(model, labelled)
     features = model.features(x)
     parts = bound(model, x, features, torch.arange(len(x), device=x.device), r.flatten(0, 1), noise)
     loss = (kl_weight * parts.kl - parts.log_likelihood).mean()
@@ -195,7 +142,31 @@ def labelled_step(
         loss = loss + kl_weight * given_back(parts.kl_by_dimension, free)
     if model.classifier is not None:
         loss = loss - classifier_weight * _log_q_of_own(model.classify(features), k).mean()
+    if moments_weight:
+        assert model.moments is not None
+        own = torch.arange(labelled.shape[0], device=x.device).repeat_interleave(k)
+        loss = loss + moments_weight * model.moments(parts.v, own, torch.ones(len(x), device=x.device))
     return Step(loss, (parts.log_likelihood - parts.kl).mean().detach(), parts.kl.mean().detach())
+
+
+def classifier_step(
+    model: Classifier,
+    labelled: Tensor,
+    unlabelled: Tensor | None,
+    config: Config,
+    balance_weight: float | Tensor = 0.0,
+) -> Step:
+    """What :func:`semi_supervised_step` asks of q(y|x) without a bound: its labelled and its balance term.
+
+    labelled: (C, k, *shape); unlabelled: (B, *shape), or None. ``bound`` is the loss, there is no KL.
+    """
+    known = labelled.flatten(0, 1)
+    x = known if unlabelled is None else torch.cat([known, unlabelled])
+    log_q = model(x)
+    loss = -config.classifier_weight * _log_q_of_own(log_q[: len(known)], labelled.shape[1]).sum() / len(x)
+    if unlabelled is not None:
+        loss = loss + balance_weight * imbalance(log_q[len(known) :])
+    return Step(loss, loss.detach(), loss.new_zeros(()))
 
 
 def semi_supervised_step(
@@ -214,53 +185,66 @@ def semi_supervised_step(
     with their own class alone; the mean bound of the first ``labelled_decoded`` of each class stands for all k, and
     has ``labelled_weight``. Where ``balance_weight`` is not 0 the loss has that multiple of :func:`imbalance` on top,
     and is no bound; nor is it where ``free`` nats are given back (:func:`given_back`; None: nothing is). The bound that
-    is reported is that of the unlabelled images.
+    is reported is that of the unlabelled images. ``moments_weight``: see :class:`Moments`.
     """
     classes, k = labelled.shape[:2]
     known = labelled.flatten(0, 1)  # (C k, *shape)
-    r_known, r_class = representations(model, labelled)  # (C, k, R), and (C, R) of which no unlabelled image is a part
     x = torch.cat([known, unlabelled])
     features = model.features(x)  # (C k + B, H)
     log_q = model.classify(features)
     log_q_unlabelled = log_q[len(known) :]
+    pool = None
+    if config.complementary == "all" and model.table is None:
+        r_known, pool = representations.of_all(
+            model, labelled, unlabelled, log_q_unlabelled, config.complementary_groups
+        )
+    else:
+        r_known, r_class = representations.of_labelled(model, labelled)  # no unlabelled image is a part of r_class
 
     decoded = min(k, config.labelled_decoded)
     own = torch.arange(len(known), device=x.device).view(classes, k)[:, :decoded].flatten()
-    pairs = likeliest_pairs(log_q_unlabelled, *_cut(config, len(unlabelled)))
+    pairs = class_sums.pairs_of(config, log_q_unlabelled)
+    if config.sum_tolerance:  # there is noise for every pair: one has the same, whichever others there are
+        noise = torch.cat([noise[: len(own)], noise[len(own) + pairs.image * classes + pairs.label]])
     parts = bound(
         model,
         x,
         features,
         torch.cat([own, len(known) + pairs.image]),
-        torch.cat([r_known[:, :decoded].flatten(0, 1), r_class[pairs.label]]),
+        torch.cat(
+            [
+                r_known[:, :decoded].flatten(0, 1),
+                r_class[pairs.label] if pool is None else pool.without(pairs.image, pairs.label),
+            ]
+        ),
         noise,
     )
 
     def bounds(weight: float | Tensor) -> tuple[Tensor, Tensor]:
         elbo = parts.log_likelihood - weight * parts.kl  # (C decoded + pairs,)
         known_mean = elbo[: len(own)].mean() - math.log(classes)
-        return known_mean, unlabelled_bound(pairs, elbo[len(own) :], len(unlabelled), classes).mean()
+        return known_mean, class_sums.unlabelled_bound(pairs, elbo[len(own) :], len(unlabelled), classes)
 
     on_known, on_unknown = bounds(kl_weight)
-    total = config.labelled_weight * len(known) * on_known + len(unlabelled) * on_unknown
+    total = config.labelled_weight * len(known) * on_known + len(unlabelled) * on_unknown.mean()
     total = total + config.classifier_weight * _log_q_of_own(log_q[: len(known)], k).sum()
     loss = balance_weight * imbalance(log_q_unlabelled) - total / len(x)
     if free is not None:
         loss = loss + kl_weight * given_back(parts.kl_by_dimension, free) * (len(unlabelled) / len(x))
+    if model.moments is not None:
+        counts = torch.cat([torch.ones(len(own), device=x.device), pairs.log_q.detach().exp()])
+        loss = loss + config.moments_weight * model.moments(parts.v, torch.cat([own // k, pairs.label]), counts)
     with torch.no_grad():
         kl = (pairs.log_q.exp() * parts.kl[len(own) :]).sum() / len(unlabelled)
-        return Step(loss, bounds(1.0)[1], kl)
+        reported = bounds(1.0)[1]
+        left_out = class_sums.left_out(log_q_unlabelled, pairs, reported) if config.sum_tolerance else None
+        return Step(loss, reported.mean(), kl, left_out)
 
 
 def pairs_of_step(config: Config, per_class: int, unlabelled: int) -> int:
     """How many pairs of an image and a class :func:`semi_supervised_step` decodes, each with a sample of v."""
-    return config.facts.classes * min(per_class, config.labelled_decoded) + _cut(config, unlabelled)[1]
-
-
-def _cut(config: Config, unlabelled: int) -> tuple[int, int]:
-    """The most classes of one image, and the pairs of all ``unlabelled`` images together."""
-    likeliest = min(config.likeliest, config.facts.classes)
-    return likeliest, max(unlabelled, min(round(config.pairs_per_image * unlabelled), likeliest * unlabelled))
+    known = config.facts.classes * min(per_class, config.labelled_decoded)
+    return known + class_sums.noise_rows(config, unlabelled)
 
 
 def _log_q_of_own(log_q: Tensor, k: int) -> Tensor:

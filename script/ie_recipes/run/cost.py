@@ -10,20 +10,20 @@ from typing import Any
 
 from ie_crowd.result import energy
 
-from ie_recipes import processes
+from ie_recipes.run import processes
 
 
 @contextmanager
-def metered(device: str) -> Iterator[dict[str, Any]]:
-    """A dict that at its end holds the joules that the machine took meanwhile, None where it does not tell, and else
-    nothing."""
+def metered(device: str, *, alone: bool = True) -> Iterator[dict[str, Any]]:
+    """A dict that at its end holds the joules that the machine took meanwhile, and else nothing. None where it does not
+    tell, and where not all of it was for this (not ``alone``)."""
     spent: dict[str, Any] = {"wall_seconds": 0.0, "cpu_seconds": 0.0, "peak_rss_bytes": None, "joules": None}
     meter = energy.Meter(energy.counters(device))
     try:
         with meter:
             yield spent
     finally:
-        spent["joules"] = meter.joules
+        spent["joules"] = meter.joules if alone else None
 
 
 def step(wall_seconds: float, ended: processes.Ended) -> dict[str, Any]:

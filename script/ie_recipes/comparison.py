@@ -1,0 +1,173 @@
+"""What both recipes gave, beside the labels alone and what others published, and what becomes of the paper's claims."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ie_crowd.check import verdict
+from ie_crowd.check.finding import Item
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ie_recipes import label_curve
+
+COLUMNS = 80
+# metric -> head of its column
+METRICS = {
+    "classification.error": "error, %",
+    "invariant.knn_error": "neighbours, %",
+    "equivariant.leakage": "leakage, %",
+    "swap.accuracy": "swaps, %",
+    "equivariance.r2": "R²",
+    "elbo": "bound, nats",
+}
+NOTES = (
+    "error: of q(y|x). neighbours: error of nearest neighbours on f(x). leakage: how often a probe reads the class in "
+    "v; guessing gives 10. swaps: recombined images taken for the intended class. R²: of known transformations, from v."
+)
+HEADINGS = {
+    "claims": "What the paper claims, on its own recipe",
+    "kept": "Whether the improved recipe keeps it",
+}
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
+    "table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ccc}"
+    "th:first-child,td:first-child{text-align:left}small{color:#555}"
+    "dt{font-weight:600}dd{margin:0 0 .6rem}"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: what was measured or published, its values by metric as text, and where they are from."""
+
+    name: str
+    values: Mapping[str, str]
+    source: str
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Title, lines of the table, and the claims by heading."""
+
+    title: str
+    rows: tuple[Row, ...]
+    claims: Mapping[str, tuple[Item, ...]]
+
+
+def of(folder: Path, dataset: str, labels: Any, documents: Mapping[str, Mapping[str, Any]]) -> Comparison:
+    """From the result.json of each recipe by the name of its folder below ``folder``."""
+    rows = [
+        Row(label_curve.method(read), _values(read), f"{_runs(read)}, test images", folder=name)
+        for name, read in documents.items()
+    ]
+    control = next((read for read in documents.values() if label_curve.CONTROL in read["metrics"]), None)
+    if control:
+        value = {label_curve.METRIC: _value(control["metrics"][label_curve.CONTROL])}
+        rows.append(Row(label_curve.ALONE, value, f"{_runs(control)}, test images"))
+    rows += _published(dataset, labels)
+    claims: dict[str, tuple[Item, ...]] = {}
+    for name in documents:
+        for group in verdict.judge(folder / name).groups:
+            asked = tuple(item for item in group.items if item.state != "not applicable" and _is_measured(item))
+            if group.id in HEADINGS and asked:
+                claims[HEADINGS[group.id]] = asked
+    return Comparison(f"{dataset}, {labels} labels", tuple(rows), claims)
+
+
+def _published(dataset: str, labels: Any) -> list[Row]:
+    """What others reported for that data set and number of labels."""
+    rows = []
+    for published in label_curve.published():
+        for point in published["errors"] if published["dataset"] == dataset else []:
+            if point["labels"] == labels:
+                spread = "" if point["spread"] is None else f" ± {point['spread']:.2f}"
+                value = {label_curve.METRIC: f"{point['value']:.2f}{spread}"}
+                rows.append(Row(published["method"], value, published["source"]))
+    return rows
+
+
+def _is_measured(item: Item) -> bool:
+    """Whether a claim has a number to be held against: those of the paper's tables have none here."""
+    return not item.detail.startswith("no value in")
+
+
+def _runs(document: Mapping[str, Any]) -> str:
+    completed = sum(run["status"] == "completed" for run in document["runs"])
+    return f"{completed} run" + ("s" if completed != 1 else "") + " here"
+
+
+def _values(document: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _value(document["metrics"][name]) for name in METRICS if name in document["metrics"]}
+
+
+def _value(metric: Mapping[str, Any]) -> str:
+    half = "" if metric["ci95"] is None else f" ± {metric['ci95']:.2f}"
+    return f"{metric['value']:.2f}{half}"
+
+
+def show(seen: Comparison) -> None:
+    """The table and the claims in the terminal, in 80 columns. No markup is read from the text."""
+    console = Console(width=COLUMNS, markup=False, highlight=False, emoji=False)
+    errors = Table(title=seen.title, box=box.SIMPLE_HEAD, width=COLUMNS, padding=(0, 1, 0, 0))
+    errors.add_column("", no_wrap=True)
+    errors.add_column(METRICS[label_curve.METRIC], justify="right", no_wrap=True)
+    errors.add_column("from")
+    for row in seen.rows:
+        errors.add_row(Text(row.name), row.values.get(label_curve.METRIC, ""), Text(row.source, style="dim"))
+    console.print(errors)
+    others = {metric: head for metric, head in METRICS.items() if metric != label_curve.METRIC}
+    measured = Table(box=box.SIMPLE_HEAD, width=COLUMNS, padding=(0, 1, 0, 0))
+    measured.add_column("", no_wrap=True)
+    for head in others.values():
+        measured.add_column(head.replace(", ", "\n"), justify="right")
+    for row in seen.rows:
+        if row.folder:
+            measured.add_row(Text(row.name), *(row.values.get(metric, "") for metric in others))
+    console.print(measured)
+    console.print(Padding(Text(NOTES, style="dim"), (0, 0, 1, 0)))
+    for heading, items in seen.claims.items():
+        console.print(Text(heading, style="bold"))
+        for item in items:
+            console.print(Text(f"  {item.state}: {item.name.partition('.')[2]}"))
+            console.print(Padding(Text(item.detail), (0, 0, 0, 6)))
+
+
+def page(seen: Comparison, failed: Mapping[str, str]) -> str:
+    """The same as a page that needs nothing else. All text is escaped."""
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in METRICS.values())
+    body = "".join(_line(row) for row in seen.rows)
+    claims = "".join(_claims(heading, items) for heading, items in seen.claims.items())
+    listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in failed.items())
+    failures = f"<h2>Failed</h2><ul>{listed}</ul>" if listed else ""
+    links = ", ".join(
+        f'<a href="{escape(row.folder)}/report.html">{escape(row.name)}</a>' for row in seen.rows if row.folder
+    )
+    title = escape(f"The paper's method and this project's: {seen.title}")
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+        f"<h1>{title}</h1><p>Reports: {links}. Each folder is a result of its own, to be checked and submitted by "
+        f'itself.</p><table><thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f"<p><small>{escape(NOTES)} Mean ± half-width of the 95 % interval over runs; of published numbers, the ± that "
+        f"they give.</small></p>{claims}{failures}</html>\n"
+    )
+
+
+def _line(row: Row) -> str:
+    name = f'<a href="{escape(row.folder)}/report.html">{escape(row.name)}</a>' if row.folder else escape(row.name)
+    cells = "".join(f"<td>{escape(row.values.get(metric, ''))}</td>" for metric in METRICS)
+    return f'<tr><th scope="row">{name}<br><small>{escape(row.source)}</small></th>{cells}</tr>'
+
+
+def _claims(heading: str, items: Sequence[Item]) -> str:
+    lines = "".join(
+        f"<dt>{escape(item.state)}: {escape(item.name.partition('.')[2])}</dt><dd>{escape(item.detail)}</dd>"
+        for item in items
+    )
+    return f"<h2>{escape(heading)}</h2><dl>{lines}</dl>"
