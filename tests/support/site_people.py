@@ -18,10 +18,10 @@ PEOPLE = {
 
 
 def fill(engine):
-    """Accounts, results and words; returns {tokens, ids, comment, objection}."""
+    """Accounts, results and words; returns {tokens, ids, comment, objection, report}."""
     from ie_crowd.store import insert
     from ie_crowd.store.people import accounts as store_accounts
-    from ie_crowd.store.people import comments, moderation
+    from ie_crowd.store.people import comments, moderation, reports
     from toy_challenge.documents import identified, text, toy
     from toy_challenge.make import RULES
 
@@ -44,7 +44,15 @@ def fill(engine):
     assert send("bobs", toy((5.0, 6.0, 7.0), submitter="Bob", machine=1), "Bob", True) == "published"
     comment = comments.comment(engine, accounts["Ada"], "It runs on my laptop.", ids["published"])
     objection = moderation.object_to(engine, ids["bobs"], accounts["Ada"], "trained on the test set")
-    return {"tokens": tokens, "ids": ids, "comment": comment, "objection": objection, "accounts": accounts}
+    report = reports.report(engine, f"result:{ids['bobs']}", "its name is rude")
+    return {
+        "report": report,
+        "tokens": tokens,
+        "ids": ids,
+        "comment": comment,
+        "objection": objection,
+        "accounts": accounts,
+    }
 
 
 class Site:

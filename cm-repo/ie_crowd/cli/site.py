@@ -39,6 +39,9 @@ def add(commands: Any) -> None:
     serve.add_argument("--port", type=_port, default=PORT, help=f"(default: {PORT}; 0: any free one)")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     serve.add_argument("--base-url", default="", metavar="URL", help="the public address, behind another server")
+    serve.add_argument(
+        "--contact", default="", metavar="WORDS", help="how to reach you, shown where content is reported"
+    )
     _shared(serve)
     site = _command(commands, "site", "write the site of a store as files, for any web server", SITE, _site, json=False)
     site.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an earlier site")
@@ -103,6 +106,7 @@ def _settings(arguments: argparse.Namespace) -> Any:
         challenges=tuple(arguments.challenge),
         folders=folders_of(arguments),
         base_url=arguments.base_url,
+        contact=getattr(arguments, "contact", "")[:200],
     )
 
 

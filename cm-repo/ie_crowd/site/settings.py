@@ -24,6 +24,7 @@ class Settings:
     folders: tuple[Path, ...] = ()
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     base_url: str = ""
+    contact: str = ""  # how to reach the operator, in words: shown where content is reported
     secure_cookies: bool = False
     static: bool = False
     page_size: int = 50

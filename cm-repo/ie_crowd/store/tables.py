@@ -268,6 +268,20 @@ objection = Table(
     Index("ix_objection_result", "result_pk", "pk"),
     CheckConstraint("state IN ('open', 'upheld', 'dismissed')", name="state"),
 )
+report = Table(
+    "report",  # of inappropriate content: see people/reports.py
+    metadata,
+    _key(),
+    Column("about", String(80), nullable=False),
+    _to("account", nullable=True),  # null: somebody without an account
+    Column("reason", Text, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("decision", String(500)),
+    _to("account", "decided_by_pk", nullable=True),
+    Index("ix_report_state", "state", "pk"),
+    CheckConstraint("state IN ('open', 'settled')", name="state"),
+)
 attempt = Table(
     "attempt",
     metadata,

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.real
 
 SHARED = (
     "/", "/results", "/results?view=chart", "/ranking", "/challenge", "/checklists", "/formats", "/initiatives",
-    "/take-part", "/comments", "/api", "/login", "/no/such/page", "/results?dataset=none",
+    "/take-part", "/comments", "/api", "/login", "/no/such/page", "/results?dataset=none", "/report",
 )  # fmt: skip
 RESULT = ("/results/{published}", "/results/{bobs}/comments", "/compare?a={published}&b={bobs}")
 OF_ROLES = {
@@ -20,10 +20,11 @@ OF_ROLES = {
     "Ada": ("/account", "/results/{bobs}/comments", "/results/{published}/withdraw", "/results/{quarantined}"),
     "Rev": (
         "/moderation", "/moderation?show=quarantined", "/moderation?show=comments", "/moderation?show=objections",
-        "/moderation/refused", "/moderation/results/{valid}",
+        "/moderation?show=reports", "/moderation/refused", "/moderation/results/{valid}",
+        "/moderation/results/{published}", "/results/{published}",
         "/moderation/results/{quarantined}?item=acm-badges/archive",
     ),
-    "Boss": ("/operator/accounts", "/operator/log", "/results/{bobs}/withdraw"),
+    "Boss": ("/operator/accounts", "/operator/log", "/results/{bobs}/withdraw", "/results/{bobs}"),
 }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ CELLS = {
     "log out": ("/logout", {}, ALL),
     "renew token": ("/account/token", {}, (401, 200, 200, 200, 200)),
     "withdraw": ("/results/{published}/withdraw", {"why": "a mistake"}, (401, 303, 403, 403, 303)),
+    "report": ("/report", {"about": "comment:{comment}", "reason": "rude"}, (303, 303, 303, 303, 303)),
+    "settle report": ("/moderation/reports/{report}", {"decision": "it is not"}, REVIEWERS),
     "comment on the paper": ("/comments", {"text": "Well.", "do": "send"}, ALL),
     "comment on a result": ("/results/{published}/comments", {"text": "Well.", "do": "send"}, ALL),
     "delete comment": ("/comments/{comment}/delete", {"about": "{published}"}, ONES_OWN),
@@ -58,6 +60,7 @@ PAGES = {
 
 def filled_in(site, text):
     known = {**site.ids, **site.tokens, "comment": site.found["comment"], "objection": site.found["objection"]}
+    known["report"] = site.found["report"]
     return re.sub(r"\{(\w+)\}", lambda match: str(known[match[1]]), text)
 
 

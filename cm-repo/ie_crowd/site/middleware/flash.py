@@ -18,6 +18,8 @@ MESSAGES = {
     "comment-hidden": "The comment is hidden.",
     "objection-upheld": "The objection is upheld; the result is quarantined.",
     "objection-dismissed": "The objection is dismissed.",
+    "reported": "Thank you. A reviewer looks at what you reported.",
+    "report-settled": "The report is settled.",
     "role-changed": "The role is changed.",
     "tokens-ended": "The account's tokens and sessions are ended.",
     "account-disabled": "The account is disabled; its tokens and sessions are ended.",

@@ -28,6 +28,8 @@ RIGHTS: Mapping[str, Right] = {
     "renew token": Right("contributor", "one's own"),
     "upload": Right("contributor", "by a token, not by a session"),
     "withdraw": Right("contributor", "an upload of one's own; operators any"),
+    "report": Right(ANYBODY),
+    "settle report": Right("reviewer"),
     "comment on the paper": Right("contributor"),
     "comment on a result": Right("contributor", "a published one"),
     "delete comment": Right("contributor", "one's own"),

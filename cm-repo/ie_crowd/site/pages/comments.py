@@ -1,4 +1,4 @@
-"""Comments on the paper and on results, and objections to results: their pages and forms."""
+"""Comments on the paper and on results, objections to results, and reports of content: their pages and forms."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ie_crowd.site.api import exports
-from ie_crowd.site.middleware import form_routes, session
+from ie_crowd.site.middleware import form_routes, guard, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, tables
-from ie_crowd.store.people import accounts, comments, moderation
+from ie_crowd.store.people import accounts, comments, moderation, reports
 
 ID = re.compile(r"[0-9a-f]{64}")
 NUMBER = re.compile(r"[0-9]{1,15}")
 TYPED = 2 * comments.LONGEST_COMMENT + 1000  # characters that a form may bring; the store says what is too long
 MOST, HOUR = 30, 3600  # comments and objections of one account in an hour
+REPORTS = 10  # of one address in an hour
 TOO_OFTEN = "You wrote a lot in this hour. Keep your text and send it later."
 
 
@@ -80,6 +81,44 @@ def objection(request: Request, typed: Typed) -> Response:
     return session.done(request, _path(about), "objection-open")
 
 
+def report_page(request: Request) -> Response:
+    """Asks what is wrong with something; open to anybody."""
+    about = request.query_params.get("about", "paper")
+    if not reports.THING.fullmatch(about):
+        raise HTTPException(404, "There is no such thing to report.")
+    return _report(request, {"about": about, "reason": ""})
+
+
+def report(request: Request, typed: Typed) -> Response:
+    """Put a report in the reviewers' queue."""
+    who = guard.client(request.scope)
+    if form_routes.too_often(request, "report", most=REPORTS, seconds=HOUR, who=who):
+        return _report(request, typed, "You reported a lot in this hour. Try again later.", 429)
+    account = request.state.account
+    error = form_routes.refused(reports.report, request.app.state.store, typed["about"], typed["reason"], account)
+    return _report(request, typed, error, 422) if error else session.done(request, "/", "reported")
+
+
+def _report(request: Request, typed: Typed, error: str = "", status: int = 200) -> Response:
+    session.new_visit(request)
+    kind, _, name = typed["about"].partition(":")
+    contact = request.app.state.settings.contact
+    response = render(
+        request, "report.html.j2", status, typed=typed, kind=kind, name=name, error=error, contact=contact
+    )
+    session.begin_visit(request, response)
+    return response
+
+
+def comment_place(request: Request) -> Response:
+    """Lead to where a comment stands."""
+    found = comments.place_of(request.app.state.store, number(request))
+    if found is None:
+        raise HTTPException(404, "There is no such comment (any more).")
+    base = request.app.state.settings.base_path
+    return RedirectResponse(f"{base}{_path(found or None)}#comment-{number(request)}", 303)
+
+
 def result_id(request: Request) -> str:
     """The id in the address, whole. 404 for what is none."""
     found = str(request.path_params["id"])
@@ -135,6 +174,9 @@ def _path(about: str | None) -> str:
 routes = [
     Route("/comments", on_paper),
     Route("/results/{id}/comments", on_result),
+    Route("/report", report_page),
+    Route("/report/comment/{number}", comment_place),
+    form_routes.posted("/report", "report", report, about=80, reason=TYPED),
     form_routes.posted("/comments", "comment on the paper", comment_paper, text=TYPED, do=10),
     form_routes.posted("/results/{id}/comments", "comment on a result", comment_result, text=TYPED, do=10),
     form_routes.posted("/comments/{number}/delete", "delete comment", remove, about=64),

@@ -16,12 +16,12 @@ from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.pages.comments import TYPED, number, result_id
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, rejected_uploads, tables
-from ie_crowd.store.people import comments, review_queue
+from ie_crowd.store.people import comments, reports, review_queue
 from ie_crowd.store.people import moderation as store_moderation
 
 SIZE = 20
 LINES = 50
-SHOWN = ("valid", "quarantined", "comments", "objections")
+SHOWN = ("valid", "quarantined", "comments", "objections", "reports")
 SIGNS = ("pass", "fail", "not applicable")
 NO_ERRORS: Mapping[Any, str] = {}
 
@@ -53,6 +53,8 @@ def _waiting(request: Request, show: str, page: int) -> query.Page:
         return review_queue.comments(store, who, page=page, size=SIZE)
     if show == "objections":
         return review_queue.objections(store, who, page=page, size=SIZE)
+    if show == "reports":
+        return reports.waiting(store, who, page=page, size=SIZE)
     return review_queue.waiting(store, who, show, page=page, size=SIZE)
 
 
@@ -177,6 +179,15 @@ def decide(request: Request, typed: Typed) -> Response:
     return session.done(request, back, "objection-upheld" if upheld else "objection-dismissed")
 
 
+def settle(request: Request, typed: Typed) -> Response:
+    """Close a report, with what was done."""
+    one, back = number(request), _back(request, "reports")
+    error = form_routes.refused(reports.settle, request.app.state.store, one, request.state.account, typed["decision"])
+    if error:
+        return _queue(request, "reports", {one: typed["decision"]}, {one: error})
+    return session.done(request, back, "report-settled")
+
+
 def _points() -> set[str]:
     return {
         f"{checklist.id}/{point.id}"
@@ -195,6 +206,7 @@ routes = [
     form_routes.posted(f"{_RESULT}/quarantine", "quarantine", quarantine, why=TYPED),
     form_routes.posted(f"{_RESULT}/refuse", "refuse", refuse, refuse=TYPED),
     form_routes.posted(f"{_RESULT}/sign", "sign", sign, item=140, state=20, sign=TYPED),
+    form_routes.posted("/moderation/reports/{number}", "settle report", settle, decision=TYPED),
     form_routes.posted("/moderation/comments/{number}", "judge comment", judge, do=10, back=200),
     form_routes.posted("/moderation/objections/{number}", "decide objection", decide, decision=TYPED, do=10),
 ]

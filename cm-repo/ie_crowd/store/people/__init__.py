@@ -3,5 +3,6 @@
 accounts      accounts, tokens, sessions, roles
 moderation    publish, release, quarantine, withdraw; objections
 comments      comments and reviewers' signatures
+reports       reports of inappropriate content, by anybody
 review_queue  an account's own uploads; what waits for a reviewer, with the reasons
 """

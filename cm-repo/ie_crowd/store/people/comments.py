@@ -128,6 +128,19 @@ def visible(engine: Engine) -> Iterator[dict[str, Any]]:
             yield {"result": row["id"], **{name: row[name] for name in ("by", "role", "text", "created")}}
 
 
+def place_of(engine: Engine, number: int) -> str | None:
+    """The id of the result that a comment is on, "" for the paper; None where there is no such comment."""
+    query = (
+        select(tables.comment.c.pk, tables.result.c.id)
+        .select_from(tables.comment)
+        .outerjoin(tables.result, tables.result.c.pk == tables.comment.c.result_pk)
+        .where(tables.comment.c.pk == number)
+    )
+    with database.reading(engine) as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else str(row.id or "")
+
+
 def listed() -> Select[Any]:
     """What is listed of comments, oldest first: pk, id (of the result), by, role, text, created, state."""
     table = tables.comment.c

@@ -45,14 +45,15 @@ def objections(engine: Engine, account: Mapping[str, Any], *, page: int = 1, siz
 
 
 def counts(engine: Engine, account: Mapping[str, Any]) -> dict[str, int]:
-    """How much waits for a reviewer: results (valid), quarantined, comments, objections."""
+    """How much waits for a reviewer: results (valid), quarantined, comments, objections, reports."""
     accounts.need(account, "reviewer")
-    result, comment, objection = tables.result, tables.comment, tables.objection
+    result, comment, objection, report = tables.result, tables.comment, tables.objection, tables.report
     asked = {
         "valid": (result, result.c.state == tables.VALID),
         "quarantined": (result, result.c.state == tables.QUARANTINED),
         "comments": (comment, comment.c.state == "pending"),
         "objections": (objection, objection.c.state == "open"),
+        "reports": (report, report.c.state == "open"),
     }
     with database.reading(engine) as connection:
         return {
