@@ -6,12 +6,15 @@ cached network is used only if it was trained on the same images with the same s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import filelock
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,21 +60,37 @@ class Trained(NamedTuple):
 
 
 def trained(config: Config, images: tensors.Labelled) -> Trained:
-    """The judge for this data set: from the cache, or trained now and put there. images: all training images."""
-    device = images.images.device
+    """The judge for this data set: from the cache, or trained now and put there. images: all training images.
+
+    Where another run is training the same one, its end is waited for.
+    """
     path = _cache_path(config, images)
-    network = Judge(config.facts).to(device)
-    try:
-        checkpoint.load_module("judge", network, checkpoint.read(path)[0])
-        return Trained(network.eval(), _sha256(network), cached=True)
-    except ValueError:  # not there, damaged, or of another shape
-        network = train(config, images)
+    with _alone(path):
+        network = Judge(config.facts).to(images.images.device)
+        try:
+            checkpoint.load_module("judge", network, checkpoint.read(path)[0])
+            return Trained(network.eval(), _sha256(network), cached=True)
+        except ValueError:  # not there, damaged, or of another shape
+            network = train(config, images)
+        with contextlib.suppress(OSError):
+            checkpoint.write(path, checkpoint.module_tensors("judge", network))
+        return Trained(network, _sha256(network), cached=False)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a cached judge. A cache that cannot be written costs time, not correctness."""
+    lock = filelock.FileLock(f"{path}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(path, checkpoint.module_tensors("judge", network))
-    except OSError:  # a cache that cannot be written costs time, not correctness
-        pass
-    return Trained(network, _sha256(network), cached=False)
+        lock.acquire()
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def train(config: Config, images: tensors.Labelled) -> Judge:
