@@ -24,7 +24,7 @@ from ie_crowd.store.filters import Filter
 
 HOLDS, FAILS, PARTLY, OPEN = "holds", "does not hold", "holds in part", "open"
 SIGNS = {HOLDS: ("✓", "pass"), FAILS: ("✗", "fail"), PARTLY: ("◐", "needs-a-person"), OPEN: ("○", "not-evidenced")}
-_TOLD = re.compile(r"(?P<shown>.+?), asked: (?P<asked>[^;]+)")
+_TOLD = re.compile(r"(?:one run, \w+ of what is asked: )?(?P<shown>.+?), asked: (?P<asked>[^;]+)")
 Task = tuple[str, str, Any]
 
 

@@ -51,6 +51,12 @@ def test_how_a_claim_stands(found, state):
     assert one.row is None if not found else one.row["completed"] == max(several or [1])
 
 
+def test_what_is_said_of_one_run_is_shown_as_its_number():
+    said = "one run, inside of what is asked: m 1 %, asked: at most 1"
+    one = holds._finding(CLAIM, [({"completed": 1}, Item("claim.c", "not evidenced", "", said))])
+    assert (one.state, one.measured, one.asked) == (holds.OPEN, "m 1 %", "at most 1")
+
+
 @pytest.mark.parametrize(
     ("states", "says"),
     [
