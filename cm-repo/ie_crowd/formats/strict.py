@@ -14,6 +14,7 @@ import os
 import stat
 import unicodedata
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -84,8 +85,12 @@ def open_regular(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a valid name"
-        if isinstance(error, FileNotFoundError) and path.with_name(f"{path.name}.dvc").is_file():
-            reason = f"only {path.name}.dvc is here, a link of DVC: run dvc pull"
+        if isinstance(error, FileNotFoundError):
+            below = sorted(repr(one.parent.name)[1:-1] for one in islice(path.parent.glob(f"*/{path.name}"), 3))
+            if path.with_name(f"{path.name}.dvc").is_file():
+                reason = f"only {path.name}.dvc is here, a link of DVC: run dvc pull"
+            elif below:
+                reason = f"the folders in it hold one each: give one of {', '.join(below)}"
         raise ValueError(f"{name_of(path)}: cannot be read ({reason[:1].lower() + reason[1:]})") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -275,3 +275,11 @@ def test_a_folder_that_cannot_be_read(folder, capsys):
 def test_the_seeds_are_what_they_say():
     assert safetensors_header.read_header(CORPUS / "weights-good.safetensors") == {"gauge": (2,)}
     assert (CORPUS / "weights-good.safetensors").read_bytes() == compute.weights(4.0, 90.0)
+
+
+def test_a_folder_of_results_is_told_from_a_result(tmp_path):
+    for name in ("closed", "paper"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text("{}")
+    with pytest.raises(ValueError, match="the folders in it hold one each: give one of closed, paper"):
+        strict.read_json(tmp_path / "result.json")
