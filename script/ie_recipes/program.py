@@ -11,6 +11,8 @@ from pathlib import Path
 from ie_recipes import flags
 
 STOPPED = {128 + signal.SIGINT: "interrupted", 128 + signal.SIGTERM: "terminated"}
+if hasattr(signal, "SIGHUP"):
+    STOPPED[128 + signal.SIGHUP] = "the terminal is gone"
 
 
 class StopError(Exception):

@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 from ie_crowd import __main__ as ie_crowd
-from ie_recipes import flags
+from ie_recipes import comparison, flags
 from paths import ROOT
 
 from ie_model import __main__ as ie_model
@@ -73,19 +73,11 @@ def test_the_table_of_metrics_names_what_a_task_must_have():
     assert len(found) == len(set(found))
 
 
-def test_what_the_readme_shows_of_a_run_is_what_a_run_shows():
-    (task,) = [
-        task for task in RULES["tasks"] if (task["dataset"], task["supervision"]) == ("mnist", "semi-supervised")
-    ]
-    rows = re.findall(r"^│ (\S+) +│ +(-?[0-9.]+) │ (\S+) +│ (\S+) +│ +1 │$", PAGES["README.md"], re.MULTILINE)
-    assert len(rows) >= 5
-    assert {row[0] for row in rows} <= set(task["metrics"])
-    for name, value, unit, better in rows:
-        metric = RULES["metrics"][name]
-        assert (unit, better) == (metric["unit"], metric["direction"]), name
-        low, high = (metric.get("range") or [None, None])[:2]
-        assert low is None or low <= float(value)
-        assert high is None or float(value) <= high
+def test_what_the_readme_says_of_the_first_command_is_what_its_table_has():
+    section = PAGES["README.md"].partition("## What comes out\n")[2].partition("\n## ")[0]
+    assert all(f"`{recipe}/`" in section for recipe in flags.AT_ONCE)
+    for head in comparison.METRICS.values():
+        assert re.search(rf"\b{head.partition(',')[0]}", section), head
 
 
 def test_the_readme_stays_a_first_page():
