@@ -96,7 +96,7 @@ class BothRecipes(tasks.Tasks):
 
     def _compared(self, documents: Mapping[str, Mapping[str, Any]]) -> comparison.Comparison:
         labels = next(iter(self.parts.values())).config()["labels"]
-        return comparison.of(self.folder, self.request.dataset, labels, documents)
+        return comparison.of(self.request.dataset, labels, documents)
 
 
 def main(argv: Sequence[str]) -> int:

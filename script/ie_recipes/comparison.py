@@ -1,20 +1,20 @@
 """What both recipes gave, beside the labels alone and what others published, and what becomes of the paper's claims."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
-from ie_crowd.check import verdict
-from ie_crowd.check.finding import Item
+from ie_crowd.challenge import claims as claims_yaml
+from ie_crowd.challenge import load
+from ie_crowd.check import claims
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ie_recipes import label_curve
+from ie_recipes import flags, label_curve
 
 COLUMNS = 80
 # metric -> head of its column
@@ -30,15 +30,11 @@ NOTES = (
     "error: of q(y|x). neighbours: error of nearest neighbours on f(x). leakage: how often a probe reads the class in "
     "v; guessing gives 10. swaps: recombined images taken for the intended class. R²: of known transformations, from v."
 )
-HEADINGS = {
-    "claims": "What the paper claims, on its own recipe",
-    "kept": "Whether the improved recipe keeps it",
-}
+CLAIMS = "What the paper claims is judged on its own recipe; of the improved one it is whether it keeps it."
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
     "table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ccc}"
     "th:first-child,td:first-child{text-align:left}small{color:#555}"
-    "dt{font-weight:600}dd{margin:0 0 .6rem}"
 )
 
 
@@ -53,16 +49,30 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Claimed:
+    """A claim, what it asks, and how each recipe stands to it, as text, in the order of the folders."""
+
+    id: str
+    asked: str
+    stands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Title, lines of the table, and the claims by heading."""
+    """Title, lines of the table, and the claims that have a number to be held against."""
 
     title: str
     rows: tuple[Row, ...]
-    claims: Mapping[str, tuple[Item, ...]]
+    claims: tuple[Claimed, ...]
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Names of the columns of the claims."""
+        return tuple(row.name for row in self.rows if row.folder)
 
 
-def of(folder: Path, dataset: str, labels: Any, documents: Mapping[str, Mapping[str, Any]]) -> Comparison:
-    """From the result.json of each recipe by the name of its folder below ``folder``."""
+def of(dataset: str, labels: Any, documents: Mapping[str, Mapping[str, Any]]) -> Comparison:
+    """From the result.json of each recipe by the name of its folder."""
     rows = [
         Row(label_curve.method(read), _values(read), f"{_runs(read)}, test images", folder=name)
         for name, read in documents.items()
@@ -72,13 +82,7 @@ def of(folder: Path, dataset: str, labels: Any, documents: Mapping[str, Mapping[
         value = {label_curve.METRIC: _value(control["metrics"][label_curve.CONTROL])}
         rows.append(Row(label_curve.ALONE, value, f"{_runs(control)}, test images"))
     rows += _published(dataset, labels)
-    claims: dict[str, tuple[Item, ...]] = {}
-    for name in documents:
-        for group in verdict.judge(folder / name).groups:
-            asked = tuple(item for item in group.items if item.state != "not applicable" and _is_measured(item))
-            if group.id in HEADINGS and asked:
-                claims[HEADINGS[group.id]] = asked
-    return Comparison(f"{dataset}, {labels} labels", tuple(rows), claims)
+    return Comparison(f"{dataset}, {labels} labels", tuple(rows), _claimed(documents))
 
 
 def _published(dataset: str, labels: Any) -> list[Row]:
@@ -93,9 +97,28 @@ def _published(dataset: str, labels: Any) -> list[Row]:
     return rows
 
 
-def _is_measured(item: Item) -> bool:
-    """Whether a claim has a number to be held against: those of the paper's tables have none here."""
-    return not item.detail.startswith("no value in")
+def _claimed(documents: Mapping[str, Mapping[str, Any]]) -> tuple[Claimed, ...]:
+    rules = load.challenge(load.find(flags.CHALLENGE))
+    found = []
+    for claim in claims_yaml.load(rules.folder, rules):
+        about = {name: read for name, read in documents.items() if claims.is_about(claim, read)}
+        stands = [claims.standing(read, claim, rules) for read in about.values()]
+        known = [one for one in stands if one is not None]
+        if known:
+            asked = f"{known[0].what} {known[0].asked} {known[0].unit}".rstrip()
+            found.append(Claimed(claim.id, asked, tuple(_stands(one) for one in stands)))
+    return tuple(found)
+
+
+def _stands(one: claims.Standing | None) -> str:
+    """How a recipe stands to a claim: "3.87 %: holds"; of one run only where its value lies."""
+    if one is None:
+        return "not measured"
+    half = "" if one.half is None else f" ± {one.half:.2g}"
+    word = {"pass": "holds", "fail": "does not hold"}.get(one.state, "open")
+    if one.n == 1:
+        word = f"not evidenced, one run ({'inside' if one.inside else 'outside'})"
+    return f"{one.mean:.4g}{half} {one.unit}".rstrip() + f": {word}"
 
 
 def _runs(document: Mapping[str, Any]) -> str:
@@ -124,26 +147,32 @@ def show(seen: Comparison) -> None:
     console.print(errors)
     others = {metric: head for metric, head in METRICS.items() if metric != label_curve.METRIC}
     measured = Table(box=box.SIMPLE_HEAD, width=COLUMNS, padding=(0, 1, 0, 0))
-    measured.add_column("", no_wrap=True)
+    measured.add_column("")
     for head in others.values():
-        measured.add_column(head.replace(", ", "\n"), justify="right")
+        measured.add_column(head.replace(", ", "\n"), justify="right", min_width=len(head.partition(",")[0]))
     for row in seen.rows:
         if row.folder:
             measured.add_row(Text(row.name), *(row.values.get(metric, "") for metric in others))
     console.print(measured)
     console.print(Padding(Text(NOTES, style="dim"), (0, 0, 1, 0)))
-    for heading, items in seen.claims.items():
-        console.print(Text(heading, style="bold"))
-        for item in items:
-            console.print(Text(f"  {item.state}: {item.name.partition('.')[2]}"))
-            console.print(Padding(Text(item.detail), (0, 0, 0, 6)))
+    if seen.claims:
+        console.print(Text(CLAIMS))
+        table = Table(box=box.SIMPLE_HEAD, width=COLUMNS, padding=(0, 1, 0, 0))
+        table.add_column("claim, and what it asks", ratio=4)
+        for head in seen.recipes:
+            table.add_column(head, ratio=3)
+        for claim in seen.claims:
+            name = Text(claim.id.replace("-", " "))
+            name.append(f"\n{claim.asked}", style="dim")
+            table.add_row(name, *map(Text, claim.stands))
+        console.print(table)
 
 
 def page(seen: Comparison, failed: Mapping[str, str]) -> str:
     """The same as a page that needs nothing else. All text is escaped."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in METRICS.values())
     body = "".join(_line(row) for row in seen.rows)
-    claims = "".join(_claims(heading, items) for heading, items in seen.claims.items())
+    claimed = _claims(seen) if seen.claims else ""
     listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in failed.items())
     failures = f"<h2>Failed</h2><ul>{listed}</ul>" if listed else ""
     links = ", ".join(
@@ -155,7 +184,7 @@ def page(seen: Comparison, failed: Mapping[str, str]) -> str:
         f"<h1>{title}</h1><p>Reports: {links}. Each folder is a result of its own, to be checked and submitted by "
         f'itself.</p><table><thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"<p><small>{escape(NOTES)} Mean ± half-width of the 95 % interval over runs; of published numbers, the ± that "
-        f"they give.</small></p>{claims}{failures}</html>\n"
+        f"they give.</small></p>{claimed}{failures}</html>\n"
     )
 
 
@@ -165,9 +194,16 @@ def _line(row: Row) -> str:
     return f'<tr><th scope="row">{name}<br><small>{escape(row.source)}</small></th>{cells}</tr>'
 
 
-def _claims(heading: str, items: Sequence[Item]) -> str:
+def _claims(seen: Comparison) -> str:
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in seen.recipes)
     lines = "".join(
-        f"<dt>{escape(item.state)}: {escape(item.name.partition('.')[2])}</dt><dd>{escape(item.detail)}</dd>"
-        for item in items
+        f'<tr><th scope="row">{escape(claim.id)}<br><small>{escape(claim.asked)}</small></th>'
+        + "".join(f"<td>{escape(text)}</td>" for text in claim.stands)
+        + "</tr>"
+        for claim in seen.claims
     )
-    return f"<h2>{escape(heading)}</h2><dl>{lines}</dl>"
+    return (
+        f"<h2>Claims of the paper</h2><p>{escape(CLAIMS)}</p>"
+        f'<table><thead><tr><th scope="col">claim, and what it asks</th>{head}</tr></thead>'
+        f"<tbody>{lines}</tbody></table>"
+    )

@@ -45,15 +45,15 @@ def test_a_folder_each_one_table_and_a_page(place):
     table = "\n".join(rest)
     for said in (
         "EquiVAE, as in the paper", "EquiVAE, improved", "labels alone", "Kingma et al. 2014", "11.97 ± 1.71", "VAT",
-        "What the paper claims, on its own recipe", "Whether the improved recipe keeps it",
-        "not evidenced: invariant-carries-class", "one run, outside of what is asked: invariant.knn_error 50 %",
+        "What the paper claims is judged on its own recipe", "claim, and what it asks", "invariant carries class",
+        "invariant.knn_error", "50 %: not evidenced",
     ):  # fmt: skip
         assert said in table
     page = Page((place.out / "index.html").read_text(encoding="utf-8"))
     assert set(page.hrefs) == {f"{recipe}/report.html" for recipe in RECIPES}
     assert all((place.out / href).is_file() for href in page.hrefs)
     assert "script" not in page.tags
-    assert "one run, outside of what is asked: invariant.knn_error 50 %, asked: at most 10" in page.text
+    assert page.text.count("50 %: not evidenced, one run (outside)") >= 6, "three claims, two recipes"
 
 
 def test_they_are_at_work_at_once(place):

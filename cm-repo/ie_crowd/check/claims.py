@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ie_crowd.challenge.claims import CLAIMS, Claim
 from ie_crowd.challenge.model import Challenge
-from ie_crowd.check.finding import Item
+from ie_crowd.check.finding import Item, State
 from ie_crowd.result.aggregate import mean_sd_ci95
 
 
@@ -29,17 +29,18 @@ def kept(result: Mapping[str, Any], claims: Sequence[Claim], rules: Challenge) -
     """Of a result of another version of the paper's method: one Item for each claim that is about its task."""
     if not rules.should_keep(result["config"]):
         return []
-    return [_measured(f"kept.{claim.id}", result, claim, rules) for claim in claims if _is_about(claim, result)]
+    return [_measured(f"kept.{claim.id}", result, claim, rules) for claim in claims if is_about(claim, result)]
 
 
-def _is_about(claim: Claim, result: Mapping[str, Any]) -> bool:
+def is_about(claim: Claim, result: Mapping[str, Any]) -> bool:
+    """Whether a claim is about the result's task."""
     task = result["task"]
     return f"{task['dataset']}/{task['supervision']}" in claim.tasks and claim.labels in (None, task["labels"])
 
 
 def _claimed(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
     name = f"claim.{claim.id}"
-    if not _is_about(claim, result):
+    if not is_about(claim, result):
         about = ", ".join(claim.tasks) + (f", {claim.labels} labels" if claim.labels is not None else "")
         return Item(name, "not applicable", "/task", f"is about {about}")
     if result["challenge"]["rules_version"] < claim.since:
@@ -49,31 +50,56 @@ def _claimed(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
     return _measured(name, result, claim, rules)
 
 
+class Standing(NamedTuple):
+    """How a result's runs lie to a claim: their mean, the half-width of its 95 % interval (None for one run), in the
+    metric's unit ("" where it has none), what is asked, and the state that this comes to."""
+
+    what: str
+    mean: float
+    half: float | None
+    n: int
+    unit: str
+    asked: str
+    state: State
+    inside: bool  # whether the mean alone is what is asked
+
+
+def standing(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Standing | None:
+    """None where the claim has no value, or no completed run its metric. Whose result it is about is not asked."""
+    values = _values(result, claim)
+    if claim.tolerance is None or (claim.value is None and claim.other is None) or not values:
+        return None
+    low, high = _region(claim)
+    mean, _, half = mean_sd_ci95(values)
+    strict = claim.comparison == "below-metric"
+    inside = _state(mean, mean, low, high, strict) == "pass"
+    state = _state(mean - (half or 0), mean + (half or 0), low, high, strict)
+    if half is None and rules.of(result) is rules:
+        state = "not evidenced"
+    unit = rules.metrics[claim.metric].unit
+    what = f"{claim.metric} − {claim.other}" if claim.other else claim.metric
+    return Standing(what, mean, half, len(values), "" if unit == "1" else unit, _asked(claim), state, inside)
+
+
 def _measured(name: str, result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
     pointer = f"/metrics/{claim.metric}"
     if claim.tolerance is None or (claim.value is None and claim.other is None):
         return Item(name, "not evidenced", pointer, f"no value in {CLAIMS}: source {claim.source}")
-    values = _values(result, claim)
-    if not values:
+    found = standing(result, claim, rules)
+    if found is None:
         return Item(name, "not evidenced", pointer, f"no completed run has {claim.metric}")
-    what = f"{claim.metric} − {claim.other}" if claim.other else claim.metric
-    low, high = _region(claim)
-    mean, _, half = mean_sd_ci95(values)
-    unit = rules.metrics[claim.metric].unit
-    shown = f"{what} {mean:.4g}{'' if half is None else f' ± {half:.2g}'} {unit}, asked: {_asked(claim)}"
-    shown += f"; n={len(values)}" + ("" if half is not None else ": one run, its uncertainty is unknown")
-    strict = claim.comparison == "below-metric"
-    state = _state(mean - (half or 0), mean + (half or 0), low, high, strict)
+    value = f"{found.mean:.4g}{'' if found.half is None else f' ± {found.half:.2g}'} {found.unit}".rstrip()
+    shown = f"{found.what} {value}, asked: {found.asked}"
+    counted = f"{shown}; n={found.n}" + ("" if found.half is not None else ": one run, its uncertainty is unknown")
     # The labels of another count are another task of the same method; any other departure is another method.
     departures = [key for key in result["challenge"]["departures"] if key != "labels"]
     if result["challenge"]["division"] == "open" and departures and not name.startswith("kept."):
         listed = ", ".join(departures[:3]) + (f" and {len(departures) - 3} more" if departures[3:] else "")
-        return Item(name, "not evidenced", pointer, f"departs from the method in {listed}; {shown}")
-    if half is None and rules.of(result) is rules:
-        inside = "inside" if state == "pass" else "outside"
-        bare = shown.partition("; n=")[0]
-        return Item(name, "not evidenced", pointer, f"one run, {inside} of what is asked: {bare}")
-    return Item(name, state, pointer, shown)
+        return Item(name, "not evidenced", pointer, f"departs from the method in {listed}; {counted}")
+    if found.half is None and found.state == "not evidenced":
+        where = "inside" if found.inside else "outside"
+        return Item(name, "not evidenced", pointer, f"one run, {where} of what is asked: {shown}")
+    return Item(name, found.state, pointer, counted)
 
 
 def _values(result: Mapping[str, Any], claim: Claim) -> list[float]:
