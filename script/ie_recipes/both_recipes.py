@@ -87,7 +87,7 @@ class BothRecipes(tasks.Tasks):
     def write_index(self, documents: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]) -> None:
         """One page of both: the table, what becomes of the claims, and where each result is."""
         seen = self._compared(documents)
-        strict.write_text(self.folder / tasks.INDEX, comparison.page(seen, failed))
+        strict.write_text(self.folder / tasks.INDEX, comparison.page(self.folder, seen, failed))
 
     def show(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
         """The table and the claims, in the terminal."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from ie_crowd.challenge import claims as claims_yaml
@@ -17,6 +18,7 @@ from rich.text import Text
 from ie_recipes import flags, label_curve
 
 COLUMNS = 80
+PICTURE = "figures/styles.png"  # of a results folder
 # metric -> head of its column
 METRICS = {
     "classification.error": "error, %",
@@ -34,7 +36,8 @@ CLAIMS = "What the paper claims is judged on its own recipe; of the improved one
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
     "table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ccc}"
-    "th:first-child,td:first-child{text-align:left}small{color:#555}"
+    "th:first-child,td:first-child{text-align:left}small{color:#555;font-weight:400}td{white-space:nowrap}"
+    "figure{display:inline-block;margin:0 1rem 1rem 0;max-width:33rem}img{max-width:100%}"
 )
 
 
@@ -168,8 +171,8 @@ def show(seen: Comparison) -> None:
         console.print(table)
 
 
-def page(seen: Comparison, failed: Mapping[str, str]) -> str:
-    """The same as a page that needs nothing else. All text is escaped."""
+def page(folder: Path, seen: Comparison, failed: Mapping[str, str]) -> str:
+    """The same as a page of ``folder``, with a picture from each recipe's. All text is escaped."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in METRICS.values())
     body = "".join(_line(row) for row in seen.rows)
     claimed = _claims(seen) if seen.claims else ""
@@ -184,8 +187,18 @@ def page(seen: Comparison, failed: Mapping[str, str]) -> str:
         f"<h1>{title}</h1><p>Reports: {links}. Each folder is a result of its own, to be checked and submitted by "
         f'itself.</p><table><thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"<p><small>{escape(NOTES)} Mean ± half-width of the 95 % interval over runs; of published numbers, the ± that "
-        f"they give.</small></p>{claimed}{failures}</html>\n"
+        f"they give.</small></p>{claimed}{_pictures(folder, seen)}{failures}</html>\n"
     )
+
+
+def _pictures(folder: Path, seen: Comparison) -> str:
+    shown = [row for row in seen.rows if row.folder and (folder / row.folder / PICTURE).is_file()]
+    figures = "".join(
+        f'<figure><img src="{escape(row.folder)}/{PICTURE}" alt="Styles decoded under every class">'
+        f"<figcaption>{escape(row.name)}</figcaption></figure>"
+        for row in shown
+    )
+    return f"<h2>One style under every class</h2>{figures}" if figures else ""
 
 
 def _line(row: Row) -> str:
