@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ie_recipes import processes
+from ie_recipes.run import processes
 from paths import RECIPES, ROOT
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl and signals of Linux")
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pr
 DEEP = """
 import os, sys, pathlib
 sys.path.insert(0, sys.argv[1])
-from ie_recipes import processes
+from ie_recipes.run import processes
 level, place = int(sys.argv[2]), pathlib.Path(sys.argv[3])
 (place / f"{level}").write_text(str(os.getpid()))
 if level:
@@ -128,7 +128,7 @@ def test_a_real_kill_for_want_of_memory(tmp_path):
         code = (
             f"import os, sys, pathlib; pathlib.Path({str(group / 'cgroup.procs')!r}).write_text(str(os.getpid()))\n"
             f"sys.path[:0] = [{str(RECIPES)!r}, {str(ROOT)!r}]\n"
-            "from ie_recipes import processes\n"
+            "from ie_recipes.run import processes\n"
             "hungry = [sys.executable, '-c', 'x = []\\nwhile True: x.append(bytearray(8 << 20))']\n"
             "sys.exit(processes.run(hungry, cwd=pathlib.Path('/'), env=os.environ))"
         )
