@@ -27,7 +27,7 @@ EXAMPLES = 8  # of each operation and kind
 MOST_BORDERS = 80  # of each operation
 
 
-async def never(guard, scope):
+def never(guard, scope):
     """Nobody asks too often here."""
 
 
@@ -48,8 +48,9 @@ def served(tmp_path_factory):
     token = accounts.add(engine, "Op", "operator")
     comments.comment(engine, next(iter(accounts.accounts(engine))), "a comment", documents[1]["id"])
     with pytest.MonkeyPatch.context() as patch, client(engine) as one:
-        for name in ("WRONG_TOKENS", "UPLOADS", "WORDS"):
+        for name in ("UPLOADS", "WORDS"):
             patch.setattr(endpoint, name, (10**9, 3600))
+        one.app.state.wrong_tokens = site_guard.Counter(10**9, 3600)
         patch.setattr(site_guard.Guard, "_too_often", never)
         one.ids = [document["id"] for document in (*documents, held)]
         one.operator = {"Authorization": f"Bearer {token}"}
