@@ -171,18 +171,22 @@ def test_the_same_form_twice_is_one_change(people_site):
 def test_a_reviewer_empties_the_queues(people_site):
     rev, ids, store = people_site.browser("Rev"), people_site.ids, people_site.engine
     who = people_site.accounts["Rev"]
-    assert review_queue.counts(store, who) == {"valid": 2, "quarantined": 1, "comments": 1, "objections": 1}
+    waiting = {"valid": 2, "quarantined": 1, "comments": 1, "objections": 1, "reports": 1}
+    assert review_queue.counts(store, who) == waiting
     assert "It runs on my laptop." in rev.get("/moderation?show=comments").text
     assert rev.post(f"/moderation/comments/{people_site.found['comment']}", {"do": "show"}).status_code == 303
     assert "It runs on my laptop." in people_site.browser().get(f"/results/{ids['published']}").text
     fields = {"decision": "the log shows it", "do": "uphold"}
     assert rev.post(f"/moderation/objections/{people_site.found['objection']}", fields).status_code == 303
     assert query.one(store, ids["bobs"])["state"] == "quarantined"
+    settled = {"decision": "the name was changed"}
+    assert rev.post(f"/moderation/reports/{people_site.found['report']}", settled).status_code == 303
     noted = {"note": "the earlier one is a copy of this"}
     assert rev.post(f"/moderation/results/{ids['quarantined']}/publish", noted).status_code == 303
     assert rev.post(f"/moderation/results/{ids['valid']}/publish").status_code == 303
-    assert review_queue.counts(store, who) == {"valid": 1, "quarantined": 1, "comments": 0, "objections": 0}
-    for show in ("comments", "objections"):
+    waiting = {"valid": 1, "quarantined": 1, "comments": 0, "objections": 0, "reports": 0}
+    assert review_queue.counts(store, who) == waiting
+    for show in ("comments", "objections", "reports"):
         assert 'class="empty"' in rev.get(f"/moderation?show={show}").text
     assert rev.get("/moderation?show=everything").status_code == 400
     assert rev.get("/moderation?page=0").status_code == 400
