@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -66,7 +67,9 @@ class Place:
     def start(self, stand_in, **asked):
         """Start it and wait until the stand-in waits; returns the process and the stand-in's pid."""
         env = {**os.environ, "STAND_IN": json.dumps(stand_in)}
-        process = subprocess.Popen(self.argv(**asked), stderr=subprocess.PIPE, text=True, env=env, cwd=self.path)
+        process = subprocess.Popen(
+            self.argv(**asked), stderr=subprocess.PIPE, text=True, env=env, cwd=self.path, preexec_fn=heed_hang_up
+        )
         return process, self.waiting()
 
     def waiting(self):
@@ -80,6 +83,11 @@ class Place:
 
     def marker(self):
         return json.loads((self.out / "incomplete.json").read_text())
+
+
+def heed_hang_up():
+    """Whatever runs the tests may itself be under nohup, which its children would go on heeding."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def alive(pid):
