@@ -74,7 +74,7 @@ class BothRecipes(tasks.Tasks):
         request, reason = self.request, self.found.get("reason", "")
         config = next(iter(self.parts.values())).config()
         runs = f", {request.seeds} runs each" if request.seeds > 1 else ""
-        expected = "8 to 20 minutes" + (" each" if runs else "") + " on 2 CPU cores"
+        expected = "10 to 25 minutes" + (" each" if runs else "") + " on 2 CPU cores"
         if request.epochs is not None:
             expected = f"{request.epochs} epochs, as --epochs says"
         device = self.found["device"] + (f" ({reason.partition(':')[0]})" if reason else "")

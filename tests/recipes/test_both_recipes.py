@@ -39,7 +39,7 @@ def test_a_folder_each_one_table_and_a_page(place):
         assert document["cost"]["energy_joules_estimated"] is None, "another recipe took a part of it"
         assert not (place.out / recipe / "incomplete.json").exists()
     first, *rest = done.stdout.splitlines()
-    for word in ("mnist", "100 labels", "at once", "8 to 20 minutes", "cpu", str(place.out)):
+    for word in ("mnist", "100 labels", "at once", "10 to 25 minutes", "cpu", str(place.out)):
         assert word in first
     assert all(len(line) <= 80 for line in rest[:-1])
     table = "\n".join(rest)
