@@ -1,6 +1,7 @@
 """What the recipes share. CM passes this folder by, since it holds no _cm.yaml.
 
-bridge          CM's raw input: unknown flags and stray words
+front_end       what started the recipe, CM or mlcflow: env, exit codes, what is typed
+bridge          the raw input of either: unknown flags and stray words
 flags           what `reproduce` was asked for, as one validated Request
 setup           what detect-ie-device, get-ie-deps and get-dataset-* share
 install         missing packages, with the torch build that fits the device

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, own_code, references
+from ie_recipes import bridge, front_end, own_code, references
 from ie_recipes.run import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
@@ -53,6 +53,7 @@ class Request:
     full: bool = False  # every label count of the data set, each a task of its own
     recipe: str = "closed"  # paper, closed, open, or BOTH
     references: bool = False  # the reference results of the data set: the tasks of references.REFERENCES
+    front_end: str = front_end.CM  # what it was asked of, and what is typed to go on with it
 
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
@@ -134,7 +135,7 @@ class Request:
         return f"{method}{self.dataset}-{self.supervision}-{labels}{kinds}"
 
     def command(self) -> list[str]:
-        """The cm command that asks for exactly this."""
+        """The command of CM or mlcflow that asks for exactly this."""
         size = [f"_{name}" for name in ("smoke", "full", "references") if getattr(self, name)]
         method = [] if self.method == "equivae" else [f"_{self.method}"]
         recipe = [] if self.recipe == self._unnamed() else [f"_{self.recipe}"]
@@ -144,7 +145,7 @@ class Request:
         defaults = {field.name: field.default for field in fields(self)}
         defaults["seeds"] = FULL_SEEDS if self.full else defaults["seeds"]
         given = [f"--{key}={value}" for key, value in values.items() if value != defaults[key]]
-        return ["cm", "run", "script", tags, *given, *(["--quiet"] if self.quiet else [])]
+        return front_end.command(self.front_end, tags, *given, *(["--quiet"] if self.quiet else []))
 
     def _unnamed(self) -> str:
         """The recipe of this request if it names none."""
@@ -196,7 +197,7 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
 
 def check_names(raw: Mapping[str, Any]) -> None:
     """Raise ValueError for a flag that is not one of ours or of CM's, and for stray words."""
-    words = [str(word) for word in raw.get("artifacts", [])]
+    words = bridge.words(raw)
     for flag in FLAGS:
         if raw.get(flag) is True and flag != "quiet":
             typed = f"--{flag} {words[0]}" if words else f"--{flag}"
@@ -282,6 +283,7 @@ def from_env(env: Mapping[str, Any]) -> Request:
         data=str(here / Path(texts["data"]).expanduser()) if "data" in texts else None,
         outdir=str(here / Path(texts["outdir"]).expanduser()) if "outdir" in texts else None,
         quiet=_switch("quiet", env.get("CM_IE_QUIET", env.get("CM_QUIET", False))),
+        front_end=front_end.of(env),
     )
 
 
