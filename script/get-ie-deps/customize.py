@@ -7,18 +7,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    from ie_recipes import front_end, setup
+    from ie_recipes import own_code, setup
 
-    return front_end.predeps(i, setup.check)
+    return own_code.refuse_another() or setup.check(i)
 
 
 def preprocess(i):
-    from ie_recipes import front_end
-
-    return front_end.preprocess(i, install)
-
-
-def install(i):
     from ie_recipes import install, setup
 
     env = i["env"]

@@ -1,11 +1,11 @@
 """What the recipes share. CM passes this folder by, since it holds no _cm.yaml.
 
-front_end       what started the recipe, CM or mlcflow: env, exit codes, what is typed
-bridge          the raw input of either: unknown flags and stray words
+bridge          CM's raw input: unknown flags and stray words
 flags           what `reproduce` was asked for, as one validated Request
 setup           what detect-ie-device, get-ie-deps and get-dataset-* share
 install         missing packages, with the torch build that fits the device
 crowd_commands  the recipes evaluate, submit and serve
+sweep           a grid of tasks and settings, on this machine or many
 program         the command line of the next three
 workflow        one task: train, evaluate, draw, assemble
 tasks           several tasks in one command, and their index page

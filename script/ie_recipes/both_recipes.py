@@ -103,7 +103,8 @@ def main(argv: Sequence[str]) -> int:
     """Run both; every foreseeable end is an exit code and one line."""
     arguments = program.parse(argv)
     found = {key: getattr(arguments, key) for key in ("device", "reason", "data", "downloaded")}
-    return program.ended(lambda: BothRecipes(arguments.request, arguments.folder, **found).run(), arguments)
+    doing = BothRecipes(arguments.request, arguments.folder, **found)
+    return program.ended(doing.run, arguments.folder, arguments.last_words)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ sees them. So every recipe calls `check(i)` from `predeps`, before any dependenc
 
 import importlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, front_end, own_code, references
+from ie_recipes import bridge, own_code, references
 from ie_recipes.run import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
@@ -53,7 +53,8 @@ class Request:
     full: bool = False  # every label count of the data set, each a task of its own
     recipe: str = "closed"  # paper, closed, open, or BOTH
     references: bool = False  # the reference results of the data set: the tasks of references.REFERENCES
-    front_end: str = front_end.CM  # what it was asked of, and what is typed to go on with it
+    draws: Sequence[int] | None = None  # seed and label draw of each run; None: those of the closed division
+    more: Mapping[str, Any] = field(default_factory=dict)  # other settings of ie_model's config, for the open division
 
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
@@ -73,7 +74,7 @@ class Request:
 
     def settings(self) -> dict[str, Any]:
         """The settings of a run that flags give, by name, for ie_model's config and its command line alike."""
-        return {"labels": self.labels, "epochs": self.epochs, "threads": self.run_threads()}
+        return {"labels": self.labels, "epochs": self.epochs, "threads": self.run_threads(), **self.more}
 
     def run_threads(self) -> int | None:
         """The threads of each run. Of several runs one core each is fastest, whatever the machine; None: the default.
@@ -94,7 +95,8 @@ class Request:
         }
         if self.several:
             return {"seeds": self.seeds, "tasks": list(self.parts()), "config": config}
-        return {"seeds": self.seeds, "config": config}
+        draws = {} if self.draws is None else {"draws": list(self.draws)}
+        return {"seeds": self.seeds, **draws, "config": config}
 
     @property
     def several(self) -> bool:
@@ -132,10 +134,13 @@ class Request:
         labels = "full" if self.full else self._first().config()["labels"]
         method = "" if self.method == "equivae" else f"{self.method}-"
         kinds = ("" if self.recipe == "closed" else f"-{self.recipe}") + ("-smoke" if self.smoke else "")
-        return f"{method}{self.dataset}-{self.supervision}-{labels}{kinds}"
+        settings = "".join(f"-{key.replace('_', '-')}-{value}" for key, value in self.more.items())
+        return f"{method}{self.dataset}-{self.supervision}-{labels}{kinds}{settings}"
 
     def command(self) -> list[str]:
-        """The command of CM or mlcflow that asks for exactly this."""
+        """The cm command that asks for exactly this."""
+        if self.draws is not None or self.more:
+            return self._sweep_command()
         size = [f"_{name}" for name in ("smoke", "full", "references") if getattr(self, name)]
         method = [] if self.method == "equivae" else [f"_{self.method}"]
         recipe = [] if self.recipe == self._unnamed() else [f"_{self.recipe}"]
@@ -145,7 +150,28 @@ class Request:
         defaults = {field.name: field.default for field in fields(self)}
         defaults["seeds"] = FULL_SEEDS if self.full else defaults["seeds"]
         given = [f"--{key}={value}" for key, value in values.items() if value != defaults[key]]
-        return front_end.command(self.front_end, tags, *given, *(["--quiet"] if self.quiet else []))
+        return ["cm", "run", "script", tags, *given, *(["--quiet"] if self.quiet else [])]
+
+    def _sweep_command(self) -> list[str]:
+        """The same as a sweep of one task, which can ask for any draws and settings."""
+        names = (
+            "dataset",
+            "supervision",
+            "method",
+            "recipe",
+            "labels",
+            "epochs",
+            "threads",
+            "device",
+            "data",
+            "outdir",
+        )
+        defaults = {field.name: field.default for field in fields(self)}
+        values = {name: getattr(self, name) for name in names if getattr(self, name) != defaults.get(name)}
+        draws = self.seeds if self.draws is None else ",".join(map(str, self.draws))
+        given = [f"--{key}={value}" for key, value in ({**values, "draws": draws} | dict(self.more)).items()]
+        switches = [f"--{name}" for name in ("smoke", "quiet") if getattr(self, name)]
+        return ["cm", "run", "script", "sweep ie-repr", *given, *switches]
 
     def _unnamed(self) -> str:
         """The recipe of this request if it names none."""
@@ -197,7 +223,7 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
 
 def check_names(raw: Mapping[str, Any]) -> None:
     """Raise ValueError for a flag that is not one of ours or of CM's, and for stray words."""
-    words = bridge.words(raw)
+    words = [str(word) for word in raw.get("artifacts", [])]
     for flag in FLAGS:
         if raw.get(flag) is True and flag != "quiet":
             typed = f"--{flag} {words[0]}" if words else f"--{flag}"
@@ -283,7 +309,6 @@ def from_env(env: Mapping[str, Any]) -> Request:
         data=str(here / Path(texts["data"]).expanduser()) if "data" in texts else None,
         outdir=str(here / Path(texts["outdir"]).expanduser()) if "outdir" in texts else None,
         quiet=_switch("quiet", env.get("CM_IE_QUIET", env.get("CM_QUIET", False))),
-        front_end=front_end.of(env),
     )
 
 

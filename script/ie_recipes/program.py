@@ -31,7 +31,7 @@ def stopped(code: int, folder: Path, command: str) -> StopError:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments: what was asked for, and what the dependencies found."""
     parser = argparse.ArgumentParser(
-        description="Runs one task of ie-repr. Use `cm run script` or `mlcr` instead.", allow_abbrev=False
+        description="Runs one task of ie-repr. Use `cm run script` instead.", allow_abbrev=False
     )
     parser.add_argument("--request", required=True, type=flags.from_text, help="flags.Request as JSON")
     parser.add_argument("--folder", required=True, type=Path, help="results folder, absolute")
@@ -45,8 +45,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def ended(work: Callable[[], None], arguments: argparse.Namespace) -> int:
-    """Do the work; every foreseeable end is an exit code and one line, on stderr or in --last-words."""
+def ended(
+    work: Callable[[], None], folder: Path | Callable[[], Path], last_words: Path | None, name: str = "run-ie-repr"
+) -> int:
+    """Do the work in ``folder``; every foreseeable end is an exit code and one line, on stderr or in ``last_words``."""
     line = ""
     try:
         work()
@@ -57,12 +59,16 @@ def ended(work: Callable[[], None], arguments: argparse.Namespace) -> int:
         code, line = 2, str(error)
     except OSError as error:
         why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
-        code, line = 1, f"{why}: {arguments.folder} keeps what is done, the same flags go on with it"
+        code, line = 1, f"{why}: {_path(folder)} keeps what is done, the same flags go on with it"
     except KeyboardInterrupt:
-        code, line = 130, f"interrupted: {arguments.folder} keeps what is done, the same flags go on with it"
-    if arguments.last_words:
+        code, line = 130, f"interrupted: {_path(folder)} keeps what is done, the same flags go on with it"
+    if last_words:
         with contextlib.suppress(OSError):  # a full disk: the exit code still says it
-            arguments.last_words.write_text(line, encoding="utf-8")
-    if not arguments.last_words or not arguments.last_words.exists():
-        print(f"run-ie-repr: error: {line}", file=sys.stderr)
+            last_words.write_text(line, encoding="utf-8")
+    if not last_words or not last_words.exists():
+        print(f"{name}: error: {line}", file=sys.stderr)
     return code
+
+
+def _path(folder: Path | Callable[[], Path]) -> Path:
+    return folder if isinstance(folder, Path) else folder()

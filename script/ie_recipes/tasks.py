@@ -192,7 +192,8 @@ def main(argv: Sequence[str]) -> int:
     """Run all tasks; every foreseeable end is an exit code and one line."""
     arguments = program.parse(argv)
     found = {key: getattr(arguments, key) for key in ("device", "reason", "data", "downloaded")}
-    return program.ended(lambda: Tasks(arguments.request, arguments.folder, **found).run(), arguments)
+    doing = Tasks(arguments.request, arguments.folder, **found)
+    return program.ended(doing.run, arguments.folder, arguments.last_words)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ if __name__ == "__main__":  # before everything else: it keeps the current folde
     own_code.start()
 
 import contextlib
+import functools
 import json
 import os
 import shlex
@@ -20,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
 
-from ie_recipes import flags, front_end, own_code, program
+from ie_recipes import flags, own_code, program
 from ie_recipes.program import StopError
 from ie_recipes.run import cost, processes, progress, results_folder
 
@@ -129,15 +131,7 @@ class Flow:
         if status in ("completed", "failed"):
             return
         if status != "trained":
-            request = self.request
-            presets = ["--smoke"] if request.smoke else []
-            given = [
-                f"--{key.replace('_', '-')}={value}" for key, value in request.settings().items() if value is not None
-            ]
-            task = [f"--{key}={getattr(request, key)}" for key in ("method", "recipe", "dataset", "supervision")]
-            seed = n + (_challenge().validity.first_seed or 0)
-            seeds = [f"--seed={seed}", f"--label-seed={seed}"]
-            arguments = [*task, *given, *presets, *seeds, f"--outdir=runs/{n}"]
+            arguments = [*training(self.request, n), f"--outdir=runs/{n}"]
             yield from self.ie_model("train", *arguments, "--evaluate", run=n, quiet=together > 1)
         if self.read_run(n)["status"] == "trained":  # and was stopped before it was evaluated
             yield from self.ie_model("evaluate", f"runs/{n}", run=n, quiet=together > 1)
@@ -219,7 +213,7 @@ class Flow:
             recipe = {
                 "repo": "ie-repr",
                 "script": f"reproduce-ie-repr-{self.request.dataset}",
-                "version": front_end.version(self.request.front_end),
+                "version": _version("cmind"),
             }
             self.marker["facts"] = {
                 "created": artifact_assemble.now(),
@@ -231,7 +225,10 @@ class Flow:
             }
             self._mark()
         document = artifact_assemble.assemble(
-            self.folder, challenge=_challenge(), division=None, **self.marker["facts"]
+            self.folder,
+            challenge=_challenge(),
+            division=None if self.request.draws is None else "open",  # the closed one says which draws
+            **self.marker["facts"],
         )
         self._mark(done="result.json")
         return document
@@ -297,6 +294,22 @@ class Flow:
         results_folder.write_marker(self.folder, self.marker)
 
 
+def training(request: flags.Request, n: int) -> list[str]:
+    """The words after `ie-model train` for run n of a request, but for its folder, the device and the data."""
+    task = [f"--{key}={getattr(request, key)}" for key in ("method", "recipe", "dataset", "supervision")]
+    given = [_word(key, value) for key, value in request.settings().items() if value is not None]
+    presets = ["--smoke"] if request.smoke else []
+    seed = n + (_challenge().validity.first_seed or 0) if request.draws is None else request.draws[n]
+    return [*task, *given, *presets, f"--seed={seed}", f"--label-seed={seed}"]
+
+
+def _word(key: str, value: Any) -> str:
+    flag = key.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return f"--{flag}={value}"
+
+
 @contextlib.contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; StopError at once when another process holds it."""
@@ -311,8 +324,17 @@ def only_one(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+@functools.cache
 def _challenge() -> Challenge:
     return load.challenge(load.find(flags.CHALLENGE))
+
+
+def _version(distribution: str) -> str | None:
+    """The installed version, None when it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -320,7 +342,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = program.parse(argv)
     keys = ("device", "reason", "data", "downloaded", "beside", "command")
     found = {key: getattr(arguments, key) for key in keys}
-    return program.ended(lambda: Flow(arguments.request, arguments.folder, **found).run(), arguments)
+    doing = Flow(arguments.request, arguments.folder, **found)
+    return program.ended(doing.run, arguments.folder, arguments.last_words)
 
 
 if __name__ == "__main__":
