@@ -146,7 +146,7 @@ class Config:
     )
     smoothness_until: float = setting(0.95, "share of the steps after which that weight has come down to 0", "", 0, 1)
     smoothness_radius: float = setting(3.0, "L2 length of d, in grey values from 0 to 1", "", 0, 1e6)
-    smoothness_images: int = setting(63, "unlabelled images of a step that have that term", "images", 1, 65_536)
+    smoothness_images: int = setting(32, "unlabelled images of a step that have that term", "images", 1, 65_536)
     complementary: str = setting(
         "all",
         "images of a step that r_y is the mean of f over: labelled, or all, where unlabelled ones count by q(y|x) if "
@@ -180,6 +180,7 @@ class Config:
         0,
         1e6,
     )
+    posed_images: int = setting(32, "unlabelled images of a step that have a posed copy", "images", 1, 65_536)
     moved_weight: float = setting(0.0, "weight of KL(q(y|x) || q(y|x')), x' a moved copy of x", "nats", 0, 1e6)
     moved_ramp: float = setting(0.4, "share of the steps over which the weight of copies rises from 0", "", 0, 1)
     moved_sharpness: float = setting(2.0, "power of q(y|x) that copies are to agree with", "", 0, 100)

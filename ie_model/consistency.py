@@ -79,6 +79,7 @@ def terms(
     model: EquiVAE | Classifier,
     known: Tensor,
     unknown: Tensor,
+    log_q_unknown: Tensor,
     config: Config,
     smoothness_weight: float | Tensor | None,
     moved_weight: float | Tensor | None,
@@ -88,7 +89,8 @@ def terms(
     """What is added to a step's loss, in nats per image; 0 where neither term is asked for. Returns ().
 
     Weights: numbers, or tensors () that nothing here looks into; None for no smoothness, or no moved copies.
-    known: labelled images (C, k, *shape); unknown: (B, *shape). ``noise`` gives steps and movements, on their device.
+    known: labelled images (C, k, *shape); unknown: (B, *shape), with the step's log q(y|x) of them, (B, C). ``noise``
+    gives steps and movements, on their device.
     """
     total = torch.zeros((), device=unknown.device)
 
@@ -101,9 +103,12 @@ def terms(
             start = torch.randn(some.shape, generator=noise, device=some.device)
             total = total + smoothness_weight * smoothness(log_q, some, start, config.smoothness_radius)
         if moved_weight is not None:
-            total = total + _moved_copies(log_q, known, unknown, config, moved_weight, noise)
+            total = total + _moved_copies(log_q, known, unknown, log_q_unknown, config, moved_weight, noise)
         if posed_weight is not None and isinstance(model, EquiVAE):
-            total = total + _posed_copies(model, log_q, known, unknown, config, posed_weight, noise)
+            # the last ones, since smoothness looks at the first; and as large a share of the labelled ones
+            some, of_some = (part[-config.posed_images :] for part in (unknown, log_q_unknown))
+            share = max(1, round(known.shape[1] * len(some) / len(unknown)))
+            total = total + _posed_copies(model, log_q, known[:, :share], some, of_some, config, posed_weight, noise)
     return total
 
 
@@ -112,6 +117,7 @@ def _posed_copies(
     log_q: LogQ,
     known: Tensor,
     unknown: Tensor,
+    log_q_unknown: Tensor,
     config: Config,
     weight: float | Tensor,
     noise: torch.Generator,
@@ -123,28 +129,33 @@ def _posed_copies(
     v = torch.randn(len(images), config.equivariant_dim, generator=noise, device=images.device)
     with torch.no_grad():
         copies = model.decoder.pose(images, v)
-    return _agreement(log_q, copies, known, unknown, config, weight)
+    return _agreement(log_q, copies, known, log_q_unknown, config, weight)
 
 
 def _moved_copies(
-    log_q: LogQ, known: Tensor, unknown: Tensor, config: Config, weight: float | Tensor, noise: torch.Generator
+    log_q: LogQ,
+    known: Tensor,
+    unknown: Tensor,
+    log_q_unknown: Tensor,
+    config: Config,
+    weight: float | Tensor,
+    noise: torch.Generator,
 ) -> Tensor:
     """Moved unlabelled images are to agree with what they come from, moved labelled ones to have their class."""
     copies = transforms.distort(torch.cat([known.flatten(0, 1), unknown]), config.moved_amount, noise)
-    return _agreement(log_q, copies, known, unknown, config, weight)
+    return _agreement(log_q, copies, known, log_q_unknown, config, weight)
 
 
 def _agreement(
-    log_q: LogQ, copies: Tensor, known: Tensor, unknown: Tensor, config: Config, weight: float | Tensor
+    log_q: LogQ, copies: Tensor, known: Tensor, log_q_unknown: Tensor, config: Config, weight: float | Tensor
 ) -> Tensor:
     """Copies of labelled images are to have their class, copies of unlabelled ones to be as sure as their originals.
 
-    copies: (C k + B, *shape). Returns (), per unlabelled image.
+    copies: (C k + B, *shape); log_q_unknown: (B, C), of the originals. Returns (), per unlabelled image.
     """
     own = torch.arange(known.shape[0], device=known.device).repeat_interleave(known.shape[1])
-    with torch.no_grad():
-        target = F.log_softmax(config.moved_sharpness * log_q(unknown), dim=1)
+    target = F.log_softmax(config.moved_sharpness * log_q_unknown.detach(), dim=1)
     answers = log_q(copies)
-    on_known = F.nll_loss(answers[: len(own)], own, reduction="sum") / len(unknown)
+    on_known = F.nll_loss(answers[: len(own)], own, reduction="sum") / len(log_q_unknown)
     on_unknown = divergence(target, answers[len(own) :]).mean()
     return config.classifier_weight * on_known + weight * on_unknown

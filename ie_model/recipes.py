@@ -21,6 +21,7 @@ BEFORE: dict[str, Any] = {
     "moments_weight": 0.0,
     "posed_weight": 0.0,
     "sum_tolerance": 0.0,
+    "posed_images": 4096,
 }
 # The paper's objective from first step to last. A setting that would change it is refused in that recipe.
 PAPERS: dict[str, Any] = {

@@ -157,7 +157,8 @@ def step_of(config: Config, model: EquiVAE | Classifier, optimiser: Adam, images
             unknown = images.unlabelled[unknown_at]
             with precision(config, device):
                 result = classifier_step(model, known, unknown, config, balance)
-                extra = consistency.terms(model, known, unknown, config, *weights, noise)
+                assert result.log_q is not None
+                extra = consistency.terms(model, known, unknown, result.log_q, config, *weights, noise)
             result = result._replace(loss=result.loss + extra)
         elif config.semi_supervised:
             unknown = images.unlabelled[unknown_at]
@@ -165,7 +166,8 @@ def step_of(config: Config, model: EquiVAE | Classifier, optimiser: Adam, images
             draw = torch.randn(pairs, config.equivariant_dim, generator=noise, device=device)
             with precision(config, device):
                 result = semi_supervised_step(model, known, unknown, draw, config, kl, balance, free)
-                extra = consistency.terms(model, known, unknown, config, *weights, noise)
+                assert result.log_q is not None
+                extra = consistency.terms(model, known, unknown, result.log_q, config, *weights, noise)
             result = result._replace(loss=result.loss + extra)
         else:
             draw = torch.randn(known_at.numel(), config.equivariant_dim, generator=noise, device=device)

@@ -37,6 +37,7 @@ class Step(NamedTuple):
     loss: Tensor  # (), nats per image
     bound: Tensor  # (), mean of L(x, y), or of U(x) where there are unlabelled images, with KL at weight 1
     kl: Tensor  # (), mean KL
+    log_q: Tensor | None = None  # (B, C), log q(y|x) of the unlabelled images, if there are any
     left_out: Tensor | None = None  # (), mean of what terms left out of the sums over y could add at most
 
 
@@ -166,7 +167,7 @@ def classifier_step(
     loss = -config.classifier_weight * _log_q_of_own(log_q[: len(known)], labelled.shape[1]).sum() / len(x)
     if unlabelled is not None:
         loss = loss + balance_weight * imbalance(log_q[len(known) :])
-    return Step(loss, loss.detach(), loss.new_zeros(()))
+    return Step(loss, loss.detach(), loss.new_zeros(()), log_q[len(known) :])
 
 
 def semi_supervised_step(
@@ -238,7 +239,7 @@ def semi_supervised_step(
         kl = (pairs.log_q.exp() * parts.kl[len(own) :]).sum() / len(unlabelled)
         reported = bounds(1.0)[1]
         left_out = class_sums.left_out(log_q_unlabelled, pairs, reported) if config.sum_tolerance else None
-        return Step(loss, reported.mean(), kl, left_out)
+        return Step(loss, reported.mean(), kl, log_q_unlabelled, left_out)
 
 
 def pairs_of_step(config: Config, per_class: int, unlabelled: int) -> int:

@@ -76,7 +76,7 @@ class BothRecipes(tasks.Tasks):
         runs = f", {request.seeds} runs each" if request.seeds > 1 else ""
         expected = "10 to 25 minutes" + (" each" if runs else "") + " on 2 CPU cores"
         if request.epochs is not None:
-            expected = f"{request.epochs} epochs, as --epochs says"
+            expected = f"{request.epochs} epoch{'s' * (request.epochs > 1)}, as --epochs says"
         device = self.found["device"] + (f" ({reason.partition(':')[0]})" if reason else "")
         return (
             f"ie-repr {'goes on' if resumed else 'starts'}: {request.dataset}, {request.supervision}, "

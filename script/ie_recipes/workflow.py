@@ -256,7 +256,7 @@ class Flow:
         minutes = "under a minute" if request.smoke else "under 10 minutes"
         expected = f"{minutes}{' each' if request.seeds > 1 else ''} on 2 CPU cores"
         if request.epochs is not None:
-            expected = f"{config['epochs']} epochs, as --epochs says"
+            expected = f"{request.epochs} epoch{'s' * (request.epochs > 1)}, as --epochs says"
         # the recipe that found the device has said the whole reason
         device = f"{self.device} ({self.reason.partition(':')[0]})" if self.reason else self.device
         verb = "goes on" if resumed else "starts"

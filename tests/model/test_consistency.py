@@ -33,6 +33,11 @@ def batches(classes: int = 10, k: int = 2, count: int = 5) -> tuple[torch.Tensor
     return torch.rand(classes, k, 1, 28, 28), torch.rand(count, 1, 28, 28)
 
 
+def terms(model: EquiVAE, known: torch.Tensor, unknown: torch.Tensor, *others) -> torch.Tensor:
+    """What a step adds, with the step's own answers on its unlabelled images."""
+    return consistency.terms(model, known, unknown, model.classify(model.features(unknown)), *others)
+
+
 def test_divergence_is_that_of_torch_distributions():
     torch.manual_seed(0)
     p, q = torch.randn(6, 4).log_softmax(1), torch.randn(6, 4).log_softmax(1)
@@ -104,7 +109,7 @@ def test_perturbed_batches_leave_no_trace_in_the_running_statistics():
 def test_without_weights_nothing_is_added_and_no_noise_is_drawn():
     known, unknown = batches()
     noise = generator()
-    value = consistency.terms(EquiVAE(SMALL), known, unknown, SMALL, None, None, None, noise)
+    value = terms(EquiVAE(SMALL), known, unknown, SMALL, None, None, None, noise)
     assert value.item() == 0
     assert torch.equal(noise.get_state(), generator().get_state())
 
@@ -113,7 +118,7 @@ def test_smoothness_is_asked_of_the_first_images_of_a_step_times_its_weight():
     torch.manual_seed(5)
     model = EquiVAE(SMALL)
     known, unknown = batches()
-    value = consistency.terms(model, known, unknown, SMALL, 7.0, None, None, generator())
+    value = terms(model, known, unknown, SMALL, 7.0, None, None, generator())
     start = torch.randn(3, 1, 28, 28, generator=generator())
     one = consistency.smoothness(lambda x: model.classify(model.features(x)), unknown[:3], start, 3.0)
     torch.testing.assert_close(value, 7 * one)
@@ -124,7 +129,7 @@ def test_copies_that_are_not_moved_agree_with_themselves_and_labelled_ones_have_
     config = Config(**{**OPEN.to_dict(), "moved_amount": 0.0, "moved_sharpness": 1.0})
     model = EquiVAE(config).eval()  # running statistics: the same answer in every batch
     known, unknown = batches()
-    value = consistency.terms(model, known, unknown, config, None, 5.0, None, generator())
+    value = terms(model, known, unknown, config, None, 5.0, None, generator())
     log_q = model.classify(model.features(known.flatten(0, 1)))
     own = -log_q[torch.arange(20), torch.arange(10).repeat_interleave(2)].sum() / len(unknown)
     torch.testing.assert_close(value, config.classifier_weight * own, rtol=1e-4, atol=1e-4)
@@ -137,9 +142,7 @@ def test_sharper_targets_ask_for_surer_answers():
     for sharpness in (1.0, 4.0):
         config = Config(**{**OPEN.to_dict(), "moved_amount": 0.0, "moved_sharpness": sharpness})
         torch.manual_seed(8)
-        values.append(
-            consistency.terms(EquiVAE(config).eval(), known, unknown, config, None, 5.0, None, generator()).item()
-        )
+        values.append(terms(EquiVAE(config).eval(), known, unknown, config, None, 5.0, None, generator()).item())
     assert values[1] > values[0]
 
 
@@ -148,7 +151,7 @@ def test_the_weight_is_that_of_unlabelled_copies_alone():
     model = EquiVAE(OPEN).eval()
     known, unknown = batches()
     none, one, three = (
-        consistency.terms(model, known, unknown, OPEN, None, weight, None, generator()).item()
+        terms(model, known, unknown, OPEN, None, weight, None, generator()).item()
         for weight in (0.0, 100.0, 300.0)  # far above rounding
     )
     assert 0 < none < one  # labelled copies are to have their class from the start
@@ -162,7 +165,7 @@ def test_posed_copies_of_a_decoder_that_moves_nothing_agree_with_their_originals
     with torch.no_grad():
         model.decoder.pose.weight.zero_()
     known, unknown = batches()
-    value = consistency.terms(model, known, unknown, config, None, None, 5.0, generator())
+    value = terms(model, known, unknown, config, None, None, 5.0, generator())
     log_q = model.classify(model.features(known.flatten(0, 1)))
     own = -log_q[torch.arange(20), torch.arange(10).repeat_interleave(2)].sum() / len(unknown)
     torch.testing.assert_close(value, config.classifier_weight * own, rtol=1e-4, atol=1e-4)
@@ -174,7 +177,7 @@ def test_posed_copies_are_moved_by_the_decoders_own_map_of_a_v_from_the_prior():
     known, unknown = batches()
     seen = []
     model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    value = consistency.terms(model, known, unknown, SMALL, None, None, 5.0, generator())
+    value = terms(model, known, unknown, SMALL, None, None, 5.0, generator())
     images = torch.cat([known.flatten(0, 1), unknown])
     v = torch.randn(len(images), SMALL.equivariant_dim, generator=generator())
     torch.testing.assert_close(seen[-1], model.decoder.pose(images, v))
@@ -182,6 +185,23 @@ def test_posed_copies_are_moved_by_the_decoders_own_map_of_a_v_from_the_prior():
     gradients = torch.autograd.grad(value, [model.decoder.pose.weight, model.classifier.weight], allow_unused=True)
     assert gradients[0] is None, "what is moved is learned by drawing, not by being easy to tell"
     assert gradients[1].abs().sum() > 0
+
+
+def test_posed_copies_are_made_of_the_last_unlabelled_images_and_as_large_a_share_of_the_labelled_ones():
+    torch.manual_seed(6)
+    model = EquiVAE(SMALL).eval()
+    known, unknown = batches(k=4, count=6)
+    log_q = model.classify(model.features(unknown))
+    seen = []
+    model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    some = dataclasses.replace(SMALL, posed_images=3)
+    value = consistency.terms(model, known, unknown, log_q, some, None, None, 5.0, generator())
+    images = torch.cat([known[:, :2].flatten(0, 1), unknown[3:]])
+    v = torch.randn(len(images), SMALL.equivariant_dim, generator=generator())
+    assert len(seen) == 1, "what the step has answered of the originals is not computed again"
+    torch.testing.assert_close(seen[0], model.decoder.pose(images, v))
+    alone = consistency.terms(model, known[:, :2], unknown[3:], log_q[3:], SMALL, None, None, 5.0, generator())
+    torch.testing.assert_close(value, alone)
 
 
 def test_distortion_by_nothing_is_the_image_and_by_something_repeats():

@@ -316,12 +316,13 @@ def test_references_are_the_planned_tasks_of_the_data_set(tmp_path):
     names = list(request.parts())
     assert names[:4] == [
         "mnist-semi-supervised-100",
-        "m2-mnist-semi-supervised-100",
+        "mnist-semi-supervised-100-paper",
         "mnist-semi-supervised-100-open",
-        "mnist-supervised-all",
+        "m2-mnist-semi-supervised-100",
     ]
+    assert "mnist-supervised-all-paper" in names
     assert len(set(names)) == len(names), "each has a folder of its own"
-    assert [part.seeds for part in list(request.parts().values())[:3]] == [5, 5, 5]
+    assert [part.seeds for part in request.parts().values()] == [10] * 9 + [5] * 8
     assert request.task() == "mnist-references"
     assert request.command()[3:] == ["reproduce ie-repr mnist _references"]
     assert flags.from_text(request.text()) == request
