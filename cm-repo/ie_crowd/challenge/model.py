@@ -155,6 +155,10 @@ class Challenge:
         named = (config.get(key, None if known.unnamed else known.paper) for key, known in self.methods.items())
         return ", ".join(str(value) for value in named if value is not None)[:METHOD_LENGTH]
 
+    def unnamed(self, config: Mapping[str, Any]) -> bool:
+        """Whether a result is from before its method had a name: whether it is the paper's own, nothing in it says."""
+        return any(known.unnamed and key not in config for key, known in self.methods.items())
+
     def other_method(self, config: Mapping[str, Any]) -> str:
         """The key, value and the paper's own value where a result is of another method than the paper's, else ""."""
         return ", ".join(

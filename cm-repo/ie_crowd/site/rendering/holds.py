@@ -1,7 +1,8 @@
 """Does the paper hold? Each claim of the paper with its mark and its number, by the results that say most about it.
 
 A claim is judged on one result of each task: the one of the most runs, then the newest, of the method and in the
-division that the claim is about. A single run supports nothing: it is counted, and decides nothing.
+division that the claim is about. A single run supports nothing: it is counted, and decides nothing. Nor does a result
+from before methods had names, as the recipes of this challenge: its numbers are shown, and may be another method's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ie_crowd.site.rendering import result_files
 from ie_crowd.store import best, query
 from ie_crowd.store.filters import Filter
 
+UNNAMED = "made before its recipe had a name, so it may not be the paper's own"
 HOLDS, FAILS, PARTLY, OPEN = "holds", "does not hold", "holds in part", "open"
 SIGNS = {HOLDS: ("✓", "pass"), FAILS: ("✗", "fail"), PARTLY: ("◐", "needs-a-person"), OPEN: ("○", "not-evidenced")}
 _TOLD = re.compile(r"(?:one run, \w+ of what is asked: )?(?P<shown>.+?), asked: (?P<asked>[^;]+)")
@@ -38,6 +40,7 @@ class Finding(NamedTuple):
     asked: str
     tasks: list[tuple[dict[str, Any], str]]
     single: int  # tasks of which there is one run only
+    note: str = ""  # why the shown result decides nothing, where that is not its numbers
 
     @property
     def sign(self) -> tuple[str, str]:
@@ -76,13 +79,29 @@ def findings(
         task = (row["dataset"], row["supervision"], row["labels"])
         items = once(row["id"], partial(_judge, engine, row["id"], asked, rules))
         for claim, item in zip(asked, items, strict=True):
-            if item.state != "not applicable" and not item.detail.startswith(("departs", "no ")):
-                judged[claim.id].setdefault(task, (row, item))
+            if item.state == "not applicable" or item.detail.startswith(("departs", "no ")):
+                continue
+            known = judged[claim.id].get(task)
+            if known is None or (_unnamed(known[1]) and not _unnamed(item)):
+                judged[claim.id][task] = (row, item)
     return [_finding(claim, list(judged[claim.id].values())) for claim in asked]
 
 
 def _judge(engine: Engine, result_id: str, asked: Sequence[Claim], rules: Challenge) -> list[Item]:
-    return check_claims.check(result_files.parsed(engine, result_id), asked, rules)
+    result = result_files.parsed(engine, result_id)
+    items = check_claims.check(result, asked, rules)
+    if not rules.unnamed(result["config"]):
+        return items
+    return [
+        item
+        if item.state == "not applicable"
+        else item._replace(state="not evidenced", detail=f"{item.detail}; {UNNAMED}")
+        for item in items
+    ]
+
+
+def _unnamed(item: Item) -> bool:
+    return item.detail.endswith(UNNAMED)
 
 
 def _finding(claim: Claim, found: Sequence[tuple[dict[str, Any], Item]]) -> Finding:
@@ -99,6 +118,7 @@ def _finding(claim: Claim, found: Sequence[tuple[dict[str, Any], Item]]) -> Find
         told["asked"] if told else "",
         [(row, item.state) for row, item in several],
         len(found) - len(several),
+        UNNAMED if shown and _unnamed(shown[1]) else "",
     )
 
 
@@ -111,7 +131,13 @@ def verdict(found: Sequence[Finding]) -> str:
     )
     counts = {state: sum(one.state == state for one in found) for state in SIGNS}
     if counts[OPEN] == len(found):
-        why = "a single run supports nothing" if any(one.row for one in found) else "there are no results of its method"
+        why = "there are no results of its method"
+        if any(one.note for one in found):
+            why = "what is here was made before recipes had names"
+        elif any(one.tasks for one in found):
+            why = "its results lie too close to what is asked, or spread too far"
+        elif any(one.row for one in found):
+            why = "a single run supports nothing"
         return f"{whole}, none is decided here yet: {why}."
     words = {
         HOLDS: "hold" if counts[HOLDS] > 1 else "holds",

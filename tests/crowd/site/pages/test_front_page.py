@@ -68,6 +68,10 @@ def test_what_is_said_of_one_run_is_shown_as_its_number():
         ),
         ([[("pass", 2)], [("pass", 2), ("fail", 2)], []], "…, 1 holds, 1 holds in part and 1 is open."),
         ([[], []], "…, none is decided here yet: there are no results of its method."),
+        (
+            [[("not evidenced", 5)]],
+            "is decided here yet: its results lie too close to what is asked, or spread too far.",
+        ),
         ([[("pass", 1)], []], "…, none is decided here yet: a single run supports nothing."),
     ],
 )
@@ -121,6 +125,28 @@ def test_the_page_of_this_paper(references):
         assert 'cm run script "reproduce ie-repr mnist"' in html.unescape(re.sub("<[^>]*>", "", command))
         for placeholder in ("&lt;", "CHECKOUT", "RUN ", "URL"):
             assert placeholder not in command
+
+
+def test_a_result_from_before_recipes_had_names_decides_nothing_and_one_that_names_its_own_goes_first(references):
+    content = load_content()
+    older = holds.findings(references, content.rules, content.claims)
+    assert any(one.row for one in older)
+    for one in older:
+        assert one.state == holds.OPEN
+        assert (one.note == holds.UNNAMED) == bool(one.row and one.tasks)
+    assert holds.verdict(older).endswith("none is decided here yet: what is here was made before recipes had names.")
+
+    def named(result_id, judge):
+        return [item._replace(state="pass", detail=item.detail.partition("; ")[0]) for item in judge()]
+
+    newest = best.most_evidenced(references, content.rules.id)[-1]["id"]
+    found = holds.findings(
+        references,
+        content.rules,
+        content.claims,
+        lambda result_id, judge: named(result_id, judge) if result_id == newest else judge(),
+    )
+    assert any(one.row and one.row["id"] == newest and not one.note for one in found)
 
 
 def test_a_slow_value_is_shown_for_a_while_after_results_changed(references, monkeypatch):
