@@ -6,6 +6,7 @@ one way):
 
 entry        start the command line: what is imported, and exit codes
 recipes      what each recipe fixes, and the settings that came later
+facts        what is known of data sets before they are opened
 config       every setting of a run, with default, unit and range; the data sets' facts
 setting_flags  a command-line flag for each of them
 device       which accelerator there is, and how this process computes
@@ -23,6 +24,7 @@ schedules    what changes from step to step: step size and weights
 train        the training loop
 evaluate     every metric of a finished run
 figures      every figure of a finished run
+new_classes  classes that no model has been trained on, from a few examples
 ablation     a recipe without each of its parts, on several draws
 bench        how fast it is, against what, and its limits
 """

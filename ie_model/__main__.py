@@ -191,7 +191,7 @@ def _trained_config(options: argparse.Namespace) -> Config:
 
 
 def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
-    if config.dataset == "glyphs":  # generated
+    if config.facts.known_factors:  # generated
         return None
     return fetch.ensure(config.dataset, options.data)
 
@@ -208,8 +208,10 @@ def _train(options: argparse.Namespace) -> None:
                 return
         folder = _data_folder(config, options)
         if not finished:
-            from ie_model.train import train
-
+            if config.facts.unseen:
+                from ie_model.new_classes.train import train
+            else:
+                from ie_model.train import train
             with progress.bar(config.epochs, options.quiet) as update:
                 result = train(config, found, folder, options.outdir, update)
             if result["error"]:
@@ -230,7 +232,10 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _measure(config: Config, place: Path, folder: Path | None, quiet: bool) -> None:
     """Every metric of the trained run in ``place``, into its run.json."""
-    from ie_model.evaluate import evaluate
+    if config.facts.unseen:
+        from ie_model.new_classes.evaluate import evaluate
+    else:
+        from ie_model.evaluate import evaluate
     from ie_model.run import checkpoint, progress, run_folder
 
     run = run_folder.read_run(place)
@@ -243,7 +248,8 @@ def _measure(config: Config, place: Path, folder: Path | None, quiet: bool) -> N
         error = f"{', '.join(wrong)}: not a finite number"
         run_folder.write_json(place / run_folder.RUN, run | {"status": "failed", "error": error, "metrics": {}})
         raise RuntimeError(error)
-    checkpoint.write_predictions(place / run_folder.PREDICTIONS, found.predictions)
+    if found.predictions:
+        checkpoint.write_predictions(place / run_folder.PREDICTIONS, found.predictions)
     run_folder.write_json(place / run_folder.RUN, run | {"status": "completed"} | measured)
 
 
@@ -253,7 +259,10 @@ def _figures(options: argparse.Namespace) -> None:
     run_folder.read_run(options.run)
     config = _trained_config(options)
     folder = _data_folder(config, options)
-    from ie_model.figures.draw import draw_all
+    if config.facts.unseen:
+        from ie_model.new_classes.drawing import draw_all
+    else:
+        from ie_model.figures.draw import draw_all
 
     with progress.steps("drawing", options.quiet) as report:
         draw_all(config, options.run, folder, options.outdir, report)
@@ -266,6 +275,10 @@ def _sample(options: argparse.Namespace) -> None:
         raise ValueError(f"rows: got {options.rows}, expected at least 1")
     run_folder.read_run(options.run)
     config = _trained_config(options)
+    if config.facts.unseen:
+        raise ValueError(
+            f"{options.run}: is of {config.dataset}, whose new classes `figures` draws; expected another run"
+        )
     from ie_model.figures import draw, mosaics
     from ie_model.run import checkpoint
 
@@ -287,6 +300,8 @@ def _ablate(options: argparse.Namespace) -> None:
     if options.threads is None:
         options.threads = 1  # several at once, with one thread each, take less time than one after another with more
     config, _ = _settings(options)
+    if config.facts.unseen:
+        raise ValueError(f"dataset: {config.dataset} has no recipe to ablate; expected another data set")
     from rich.console import Console
 
     from ie_model import ablation

@@ -15,48 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ie_model import recipes
+from ie_model.facts.datasets import DATASETS, DatasetFacts
+from ie_model.facts.new_classes import check_episodes
 
-
-@dataclass(frozen=True)
-class DatasetFacts:
-    """What a configuration has to know of a data set without opening it (counts of images)."""
-
-    classes: int
-    train: int  # images to train on, after the validation images are taken out
-    valid: int  # labelled images to choose settings by; never trained on
-    test: int  # read once, at the end
-    smallest_class: int  # training images of the rarest class: bounds a class-balanced draw of labels
-    label_grid: tuple[int, ...]  # label counts of the semi-supervised table; the first is the default
-    channels: int = 1  # 1: grey values, read as probabilities of ink; 3: colours of 8 bits
-    side: int = 28  # pixels along each side of an image
-    known_factors: bool = False  # drawn by a generator that knows what it varied
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one image: channels, height, width."""
-        return self.channels, self.side, self.side
-
-    @property
-    def pixels(self) -> int:
-        """Values in one image."""
-        return self.channels * self.side * self.side
-
-    @property
-    def image_bytes(self) -> int:
-        """Memory that the training and validation images take as floats."""
-        return 4 * self.pixels * (self.train + self.valid)
-
-
-DATASETS = {
-    "mnist": DatasetFacts(10, 55_000, 5_000, 10_000, smallest_class=4_921, label_grid=(100, 600, 1000, 3000)),
-    "fashion-mnist": DatasetFacts(10, 55_000, 5_000, 10_000, smallest_class=5_500, label_grid=(100, 600, 1000, 3000)),
-    # Its classes are not equally frequent: the commonest has 13,861 training images, the rarest 4,659.
-    "svhn": DatasetFacts(10, 68_257, 5_000, 26_032, smallest_class=4_159, label_grid=(1000, 3000), channels=3, side=32),
-    "glyphs": DatasetFacts(
-        10, 15_000, 5_000, 5_000, smallest_class=1_500, label_grid=(100, 600, 1000, 3000), known_factors=True
-    ),
-}
 SUPERVISIONS = ("semi-supervised", "supervised")
+__all__ = ["DATASETS", "Config", "DatasetFacts"]
 METHODS = ("equivae", "m2", "q-only")
 RECIPES = ("paper", "closed", "open")
 COMPLEMENTARY = ("labelled", "all")
@@ -121,7 +84,9 @@ class Config:
     decoder_norm: str = setting("batch", "normalisation in the decoder: " + ", ".join(NORMS))
 
     # Optimisation
-    batch_size: int = setting(125, "unlabelled images of a step (semi-supervised)", "images", 1, 65_536)
+    batch_size: int = setting(
+        125, "unlabelled images of a step; all images of one where classes are kept from training", "images", 1, 65_536
+    )
     per_class: int = setting(5, "labelled images of each class in a step; m = per_class - 1", "images", 2, 4096)
     labelled_decoded: int = setting(2, "of these, how many have their bound computed in the step", "images", 1, 4096)
     labelled_weight: float = setting(0.1, "weight of the bound of labelled images (semi-supervised)", "", 0, 1000)
@@ -206,7 +171,10 @@ class Config:
         _check_choice("dataset", self.dataset, tuple(DATASETS))
         _check_choice("supervision", self.supervision, SUPERVISIONS)
         _check_choice("device", self.device, DEVICES)
-        self._check_labels()
+        episodes = ("dataset", "supervision", "method", "labels", "batch_size", "per_class")
+        check_episodes(self.facts, **{name: getattr(self, name) for name in episodes})
+        if not self.facts.unseen:
+            self._check_labels()
         self._check_recipe()
         if self.binarised and self.facts.channels != 1:
             raise ValueError(f"binarised: {self.dataset} has colours; expected a data set of grey images")
@@ -215,6 +183,17 @@ class Config:
     def facts(self) -> DatasetFacts:
         """Counts of the data set this run is on."""
         return DATASETS[self.dataset]
+
+    @property
+    def classes(self) -> int:
+        """Classes that are trained on."""
+        facts = self.facts
+        return int(self.labels) // facts.each if facts.unseen and self.labels != "all" else facts.classes
+
+    @property
+    def episode_classes(self) -> int:
+        """Classes of a step, where not all are trained on."""
+        return min(self.batch_size // self.per_class, self.classes)
 
     @property
     def has_f(self) -> bool:
@@ -255,7 +234,12 @@ class Config:
         _check_choice("dataset", given.get("dataset", "mnist"), tuple(DATASETS))
         facts = DATASETS[given.get("dataset", "mnist")]
         defaults: dict[str, Any] = {}
-        if given.get("supervision", "semi-supervised") == "supervised":
+        if facts.unseen:
+            defaults |= {"supervision": "supervised"} | recipes.NEW_CLASSES
+            defaults["labels"] = max(
+                n for n in facts.label_grid if n <= recipes.NEW_CLASSES_LABELS or n == facts.label_grid[0]
+            )
+        elif given.get("supervision", "semi-supervised") == "supervised":
             defaults |= {"labels": "all", "per_class": 20, "epochs": 20} | recipes.UNTRIED
             if facts.known_factors:
                 defaults |= recipes.SUPERVISED_ON_GLYPHS
@@ -280,8 +264,12 @@ class Config:
                 "probe_epochs": 1,
                 "likelihood_images": 20,
             }
+            if facts.unseen:
+                defaults |= recipes.NEW_CLASSES_SMOKE
         if given.get("recipe") == "paper":
             defaults |= recipes.PAPERS | recipes.PAPERS_CHOICES
+            if facts.unseen:  # every image has its label: the bound, and nothing on top of it
+                defaults |= {"classifier_weight": 0.0}
         return cls(**(defaults | given))
 
     def to_dict(self) -> dict[str, Any]:

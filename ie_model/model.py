@@ -170,22 +170,23 @@ class EquiVAE(nn.Module):
     Of ``invariant`` (f) and ``table`` (r_y of every class, (C, R)) the paper's model has the first, M2 the second.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, table: bool | None = None) -> None:
+        """table: whether it is M2; None: as the configuration's method says."""
         super().__init__()
         self.invariant: Encoder | None = None
         self.table: nn.Parameter | None = None
-        if config.has_f:
+        if config.has_f if table is None else not table:
             self.invariant = Encoder(config, config.invariant_dim, normalised=False)
             with torch.no_grad():
                 self.invariant.dense.weight.mul_(INVARIANT_GAIN)
         else:
-            self.table = nn.Parameter(TABLE_SPREAD * torch.randn(config.facts.classes, config.invariant_dim))
+            self.table = nn.Parameter(TABLE_SPREAD * torch.randn(config.classes, config.invariant_dim))
         self.encoder = Encoder(config, config.hidden, normalised=True)
         self.posterior = Posterior(config)
         self.decoder = Decoder(config)
         # The semi-supervised objective alone has q(y | x).
         self.classifier = nn.Linear(config.hidden, config.facts.classes) if config.semi_supervised else None
-        self.moments = Moments(config.facts.classes, config.equivariant_dim) if config.moments_weight else None
+        self.moments = Moments(config.classes, config.equivariant_dim) if config.moments_weight else None
         self.to(memory_format=torch.channels_last)  # convolutions of few channels take half the time on a CPU
 
     def f(self, x: Tensor) -> Tensor:

@@ -59,6 +59,24 @@ UNTRIED: dict[str, Any] = {
 # With all labels free nats let v tell the class of real images more than it may, and a dearer v tells it less.
 SUPERVISED_ON_IMAGES = {"kl_start": 5.0, "epochs": 30, "per_class": 15}
 SUPERVISED_ON_GLYPHS = {"free_nats": 0.3}
+# Classes that are never seen in training: chosen on validation classes, which are no part of either side.
+NEW_CLASSES_LABELS = 4000  # 200 classes of 20 images each, or the fewest of the data set
+NEW_CLASSES: dict[str, Any] = {
+    "invariant_dim": 64,
+    "batch_size": 96,
+    "per_class": 6,
+    "epochs": 8,
+    "epoch_images": 14_400,
+    "kl_start": 2.0,
+    "classifier_weight": 10.0,
+    "complementary": "labelled",
+    "complementary_groups": 1,
+    "moments_weight": 0.0,
+    "posed_weight": 0.0,
+    "judge_epochs": 12,
+    "likelihood_images": 200,
+}
+NEW_CLASSES_SMOKE: dict[str, Any] = {"labels": 1000, "epoch_images": 1920, "judge_epochs": 4}
 MANY_LABELS = 600  # from so many on more epochs lower the error further
 MANY_LABELS_EPOCHS = 12
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes

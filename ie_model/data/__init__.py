@@ -7,4 +7,5 @@ given         a user's own folder: files known by their hash
 hashed_files  verify by hash, write by rename
 tensors       images in memory; validation split; draws of labels
 glyphs        the procedurally drawn data set
+strokes       another, of as many classes as are asked for
 """

@@ -44,6 +44,10 @@ FILES: dict[str, dict[str, str]] = {
         "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
         "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
     },
+    "omniglot-small": {
+        "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
+        "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
+    },
 }
 
 
@@ -75,6 +79,17 @@ SOURCES: dict[str, Source] = {
         package="",
         package_folder="",
         torchvision=".",
+        suffix="",
+    ),
+    # The two small sets of characters that the authors give beside the whole, at a commit of their own repository.
+    "omniglot-small": Source(
+        mirrors=(
+            "https://raw.githubusercontent.com/brendenlake/omniglot/057f034baf2ecb8530bc5710e5a23584d2a519cc/python/",
+            "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/",
+        ),
+        package="",
+        package_folder="",
+        torchvision="omniglot-py",
         suffix="",
     ),
 }

@@ -31,7 +31,7 @@ def draw_all(config: Config, run: Path, folder: Path | None, out: Path, report: 
         "learning_curves": lambda: plots.learning_curves(config, run_folder.read_metrics(run))
     }
     if not config.generative:
-        return _written(curves, out, report)
+        return written(curves, out, report)
     model, _, r = checkpoint.read_model(run, config)
     model, r = model.to(device), r.to(device)
     valid = tensors.load_training(config, folder).valid
@@ -46,10 +46,11 @@ def draw_all(config: Config, run: Path, folder: Path | None, out: Path, report: 
     figures[projected] = lambda: plots.projections(config, model, r, valid)
     if config.has_f:
         figures["transfer"] = lambda: mosaics.transfer(config, model, r, valid)
-    return _written(figures, out, report)
+    return written(figures, out, report)
 
 
-def _written(figures: dict[str, Callable[[], Figure]], out: Path, report: Callable[[str], None]) -> list[Path]:
+def written(figures: dict[str, Callable[[], Figure]], out: Path, report: Callable[[str], None]) -> list[Path]:
+    """Draws each of ``figures`` into a file of its name and of every format in ``out``. Returns the paths."""
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, draw in figures.items():

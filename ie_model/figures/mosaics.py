@@ -44,7 +44,7 @@ def reconstructions(config: Config, model: EquiVAE, r: Tensor, valid: tensors.La
     pairs = torch.stack([x, decoded])  # (2, each C, *shape)
     rows = torch.cat([pairs[:, start::each] for start in range(each)])  # (2 each, C, *shape)
     title = f"Images and what is decoded from their (r, v): {task(config)}"
-    return _grid(rows, title, ["image", "decoded"] * each, class_names(config))
+    return grid(rows, title, ["image", "decoded"] * each, class_names(config))
 
 
 @torch.no_grad()
@@ -56,7 +56,7 @@ def styles(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled) -
     decoded = model.decoder.mean_image(r.unsqueeze(0), v.unsqueeze(1))  # (C, C, *shape)
     rows = torch.cat([x.unsqueeze(1), decoded], dim=1)
     title = f"v of one image (left) decoded under every class: {task(config)}"
-    return _grid(rows, title, None, ["image", *class_names(config)])
+    return grid(rows, title, None, ["image", *class_names(config)])
 
 
 @torch.no_grad()
@@ -71,9 +71,9 @@ def transfer(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled,
     v = _styles(model, x, r[y])
     decoded = model.decoder.mean_image(model.f(content).unsqueeze(0), v.unsqueeze(1))  # (rows, C, *shape)
     blank = torch.zeros_like(x[:1]) if config.facts.channels == 1 else torch.ones_like(x[:1])
-    grid = torch.cat([torch.cat([blank, content]).unsqueeze(0), torch.cat([x.unsqueeze(1), decoded], dim=1)])
+    shown = torch.cat([torch.cat([blank, content]).unsqueeze(0), torch.cat([x.unsqueeze(1), decoded], dim=1)])
     title = f"Style of the image on the left, class of the image above: {task(config)}"
-    return _grid(grid, title, ["class", *["style"] * rows], ["style", *class_names(config)])
+    return grid(shown, title, ["class", *["style"] * rows], ["style", *class_names(config)])
 
 
 @torch.no_grad()
@@ -82,7 +82,7 @@ def samples(config: Config, model: EquiVAE, r: Tensor, rows: int = 8, seed: int 
     draw = torch.Generator().manual_seed(seed)
     v = torch.randn(rows, 1, config.equivariant_dim, generator=draw).to(r.device)
     images = model.decoder.mean_image(r.unsqueeze(0), v)
-    return _grid(images, f"v from the prior, decoded under every class: {task(config)}", None, class_names(config))
+    return grid(images, f"v from the prior, decoded under every class: {task(config)}", None, class_names(config))
 
 
 @torch.no_grad()
@@ -144,7 +144,7 @@ def _mosaic(axis: Axes, images: Tensor, row_names: list[str] | None, column_name
         side.set_visible(False)
 
 
-def _grid(images: Tensor, title: str, row_names: list[str] | None, column_names: list[str] | None) -> Figure:
+def grid(images: Tensor, title: str, row_names: list[str] | None, column_names: list[str] | None) -> Figure:
     """A figure of one mosaic (rows, columns, *shape)."""
     size = (TILE * images.shape[1] + 0.5, TILE * images.shape[0] + 0.6)
     figure, axis = plt.subplots(figsize=size, layout="constrained")

@@ -34,13 +34,13 @@ CHUNK = 1000
 class Judge(nn.Module):
     """A plain convolutional classifier, of another shape than the model's own: images (B, *shape) to logits (B, C)."""
 
-    def __init__(self, facts: DatasetFacts) -> None:
+    def __init__(self, facts: DatasetFacts, classes: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(facts.channels, 32, kernel_size=5, stride=2, padding=2)
         self.second = nn.Conv2d(32, 64, kernel_size=3, stride=2, padding=1)
         self.third = nn.Conv2d(64, 64, kernel_size=3, stride=2, padding=1)
         self.dense = nn.Linear(64 * math.ceil(facts.side / 8) ** 2, 128)
-        self.head = nn.Linear(128, facts.classes)
+        self.head = nn.Linear(128, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, C) of images (B, *shape)."""
@@ -66,7 +66,7 @@ def trained(config: Config, images: tensors.Labelled) -> Trained:
     """
     path = _cache_path(config, images)
     with _alone(path):
-        network = Judge(config.facts).to(images.images.device)
+        network = Judge(config.facts, int(images.labels.max()) + 1).to(images.images.device)
         try:
             checkpoint.load_module("judge", network, checkpoint.read(path)[0])
             return Trained(network.eval(), _sha256(network), cached=True)
@@ -97,7 +97,7 @@ def train(config: Config, images: tensors.Labelled) -> Judge:
     """Trains a judge on real images with all their labels: Adam, a linear rise and fall of the step size."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        network = Judge(config.facts).to(images.images.device)
+        network = Judge(config.facts, int(images.labels.max()) + 1).to(images.images.device)
     optimiser = Adam(network.parameters())
     order = torch.Generator().manual_seed(SEED)
     steps = config.judge_epochs * math.ceil(len(images.labels) / BATCH)

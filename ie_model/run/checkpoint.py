@@ -102,7 +102,7 @@ def write_predictions(path: Path, predictions: dict[str, Tensor]) -> None:
 def read_classifiers(folder: Path, config: Config) -> tuple[Classifier, Classifier]:
     """q(y|x) and the control of a run that has no generative model, in evaluation mode."""
     assert not config.generative
-    tensors = _weights_of(folder)
+    tensors = weights_of(folder)
     found = []
     for name in ("model", "control"):
         classifier = Classifier(config)
@@ -111,7 +111,8 @@ def read_classifiers(folder: Path, config: Config) -> tuple[Classifier, Classifi
     return found[0], found[1]
 
 
-def _weights_of(folder: Path) -> dict[str, Tensor]:
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a finished run, proved by run.json. Raises ValueError where they are missing or other ones."""
     if not os.path.lexists(folder / run_folder.MODEL):
         raise ValueError(f"{folder}: holds no {run_folder.MODEL}; expected a finished run of `ie_model train`")
     expected_hash = run_folder.stated_weights(folder)
@@ -127,7 +128,7 @@ def read_model(folder: Path, config: Config) -> tuple[EquiVAE, Classifier | None
     """The model, the control (semi-supervised runs have one) and r_y of every class (C, R), in evaluation mode."""
     if not config.generative:
         raise ValueError(f"{folder}: was trained with method=q-only, which draws nothing; expected another run")
-    tensors = _weights_of(folder)
+    tensors = weights_of(folder)
     model = EquiVAE(config)
     load_module("model", model, tensors)
     control = Classifier(config) if config.semi_supervised else None

@@ -11,6 +11,7 @@ workflow        one task: train, evaluate, draw, assemble
 tasks           several tasks in one command, and their index page
 both_recipes    the paper's recipe and this project's at once
 comparison      what both gave, as a table and a page
+new_classes     the data sets whose unseen classes are asked about
 references      the tasks of `_references`, and how long they take
 run             what a run under way needs: folder, processes, progress, cost
 label_curve     error against the number of labels

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, own_code, references
+from ie_recipes import bridge, new_classes, own_code, references
 from ie_recipes.run import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
@@ -116,7 +116,7 @@ class Request:
             found = [replace(self, references=False, **asked) for asked in references.REFERENCES[self.dataset]]
         elif self.full:
             grid = _import("ie_model.config").DATASETS[self.dataset].label_grid
-            counts = grid if self.supervision == "semi-supervised" else ("all",)
+            counts = grid if self.supervision == "semi-supervised" or self.dataset in new_classes.DATASETS else ("all",)
             found = [replace(self, full=False, labels=count) for count in counts]
         return {part.task(): part for part in found}
 
@@ -145,7 +145,9 @@ class Request:
         method = [] if self.method == "equivae" else [f"_{self.method}"]
         recipe = [] if self.recipe == self._unnamed() else [f"_{self.recipe}"]
         supervision = [] if self.references else [f"_{self.supervision}"]
-        tags = " ".join(["reproduce ie-repr", self.dataset, *supervision, *method, *recipe, *size])
+        if self.dataset in new_classes.DATASETS:
+            supervision = [f"_{self.dataset}"]
+        tags = " ".join(["reproduce ie-repr", new_classes.tag(self.dataset), *supervision, *method, *recipe, *size])
         values = {flag: getattr(self, flag) for flag in FLAGS if flag != "quiet"}
         defaults = {field.name: field.default for field in fields(self)}
         defaults["seeds"] = FULL_SEEDS if self.full else defaults["seeds"]
@@ -243,8 +245,8 @@ def check_data(request: Request) -> None:
     """Raise ValueError when --data cannot be what the data set needs; its files are verified later, by hash."""
     if request.data is None:
         return
-    if request.dataset == "glyphs":
-        raise ValueError(f"--data={request.data}: glyphs are drawn, not read: leave --data out")
+    if request.dataset in ("glyphs", "strokes"):
+        raise ValueError(f"--data={request.data}: {request.dataset} are drawn, not read: leave --data out")
     if not Path(request.data).is_dir():
         raise ValueError(
             f"--data={request.data}: no such folder, expected the folder with the files of {request.dataset}"
@@ -286,7 +288,7 @@ def from_env(env: Mapping[str, Any]) -> Request:
         raise ValueError("the variation _open is about q(y|x), which _supervised does not have: leave one of them out")
     references = env.get("CM_IE_REFERENCES") == "yes"
     smoke = env.get("CM_IE_SMOKE") == "yes"
-    task = (env.get("CM_IE_DATASET", ""), env.get("CM_IE_SUPERVISION", ""), env.get("CM_IE_METHOD") or "equivae")
+    task = (new_classes.dataset(env), new_classes.supervision(env), env.get("CM_IE_METHOD") or "equivae")
     unnamed = unnamed_recipe(*task, whole=not (smoke or full or references))
     if references:
         check_references(env, texts)

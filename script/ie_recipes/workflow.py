@@ -34,7 +34,7 @@ from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
 
-from ie_recipes import flags, own_code, program
+from ie_recipes import flags, new_classes, own_code, program
 from ie_recipes.program import StopError
 from ie_recipes.run import cost, processes, progress, results_folder
 
@@ -212,7 +212,7 @@ class Flow:
             command = self.request.command()
             recipe = {
                 "repo": "ie-repr",
-                "script": f"reproduce-ie-repr-{self.request.dataset}",
+                "script": f"reproduce-ie-repr-{new_classes.tag(self.request.dataset)}",
                 "version": _version("cmind"),
             }
             self.marker["facts"] = {

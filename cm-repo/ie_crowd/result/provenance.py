@@ -28,6 +28,7 @@ _NOBODY = frozenset(
 # Words that commands and messages are made of. Somebody may be called so; hiding them would hide what was done.
 _ORDINARY = frozenset(
     "run script reproduce evaluate submit serve get detect experiment challenge report cache result results repr ie "
+    "new classes strokes omniglot small "
     "mnist fashion svhn glyphs smoke full paper closed open supervised semi device cpu cuda rocm mps auto gpu data "
     "dataset labels label seeds seed epochs epoch python python3 pip torch model models train training valid "
     "validation figures sample samples bench info curve quiet outdir threads error errors out of in on at to and or "

@@ -147,7 +147,7 @@ def test_networks_take_the_shape_of_the_images():
     assert network.decoder(r, v).shape == (2, 3072)
     assert network.decoder.mean_image(r, v).shape == (2, 3, 32, 32)
     assert model.Classifier(settings)(x).shape == (2, 10)
-    assert judge.Judge(settings.facts)(x).shape == (2, 10)
+    assert judge.Judge(settings.facts, 10)(x).shape == (2, 10)
 
 
 def test_its_classes_are_not_equally_frequent_and_nothing_asks_them_to_be():
