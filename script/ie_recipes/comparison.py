@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ie_crowd.challenge import captions, load
 from ie_crowd.challenge import claims as claims_yaml
-from ie_crowd.challenge import load
 from ie_crowd.check import claims
 from rich import box
 from rich.console import Console
@@ -62,11 +62,12 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Title, lines of the table, and the claims that have a number to be held against."""
+    """Title, lines of the table, the claims that a number can be held against, and what else the numbers rest on."""
 
     title: str
     rows: tuple[Row, ...]
     claims: tuple[Claimed, ...]
+    beside: str = ""
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -85,7 +86,8 @@ def of(dataset: str, labels: Any, documents: Mapping[str, Mapping[str, Any]]) ->
         value = {label_curve.METRIC: _value(control["metrics"][label_curve.CONTROL])}
         rows.append(Row(label_curve.ALONE, value, f"{_runs(control)}, test images"))
     rows += _published(dataset, labels)
-    return Comparison(f"{dataset}, {labels} labels", tuple(rows), _claimed(documents))
+    beside = captions.load(load.find(flags.CHALLENGE)).headline
+    return Comparison(f"{dataset}, {labels} labels", tuple(rows), _claimed(documents), beside)
 
 
 def _published(dataset: str, labels: Any) -> list[Row]:
@@ -148,6 +150,8 @@ def show(seen: Comparison) -> None:
     for row in seen.rows:
         errors.add_row(Text(row.name), row.values.get(label_curve.METRIC, ""), Text(row.source, style="dim"))
     console.print(errors)
+    if seen.beside:
+        console.print(Padding(Text(seen.beside, style="dim"), (0, 0, 1, 0)))
     others = {metric: head for metric, head in METRICS.items() if metric != label_curve.METRIC}
     measured = Table(box=box.SIMPLE_HEAD, width=COLUMNS, padding=(0, 1, 0, 0))
     measured.add_column("")
@@ -187,7 +191,7 @@ def page(folder: Path, seen: Comparison, failed: Mapping[str, str]) -> str:
         f"<h1>{title}</h1><p>Reports: {links}. Each folder is a result of its own, to be checked and submitted by "
         f'itself.</p><table><thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"<p><small>{escape(NOTES)} Mean ± half-width of the 95 % interval over runs; of published numbers, the ± that "
-        f"they give.</small></p>{claimed}{_pictures(folder, seen)}{failures}</html>\n"
+        f"they give. {escape(seen.beside)}</small></p>{claimed}{_pictures(folder, seen)}{failures}</html>\n"
     )
 
 

@@ -126,6 +126,7 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
         "result": result,
         "title": _title(result, rules),
         "other_method": rules.other_method(result["config"]) if rules else "",
+        "headline": words.headline,
         "completed": len(completed),
         "metrics": list(_metrics(result, rules)),
         "groups": groups,

@@ -24,10 +24,14 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Captions:
-    """``curves`` by key of metrics.jsonl; ``figures`` by name without .png, None: left out of the page. In order."""
+    """``curves`` by key of metrics.jsonl; ``figures`` by name without .png, None: left out of the page. In order.
+
+    ``headline``: what is said beside the headline numbers; "": nothing.
+    """
 
     curves: dict[str, Curve] = field(default_factory=dict)
     figures: dict[str, str | None] = field(default_factory=dict)
+    headline: str = ""
 
 
 def load(folder: Path) -> Captions:
@@ -36,11 +40,12 @@ def load(folder: Path) -> Captions:
     if not path.exists():
         return Captions()
     reader = Reader(strict.name_of(path))
-    top = {"curves": {}, "figures": {}, **reader.mapping(strict.read_yaml(path), "the file")}
-    reader.mapping(top, "the file", "curves figures")
+    top = {"curves": {}, "figures": {}, "headline": "", **reader.mapping(strict.read_yaml(path), "the file")}
+    reader.mapping(top, "the file", "curves figures headline")
     curves = {}
     for key, raw in reader.mapping(top["curves"], "curves").items():
         value = reader.mapping(raw, f"curves.{key}", "unit what")
         curves[key] = Curve(*(reader.text(value[word], f"curves.{key}.{word}") for word in ("unit", "what")))
     figures = reader.mapping(top["figures"], "figures").items()
-    return Captions(curves, {key: raw if raw is None else reader.text(raw, f"figures.{key}") for key, raw in figures})
+    shown = {key: raw if raw is None else reader.text(raw, f"figures.{key}") for key, raw in figures}
+    return Captions(curves, shown, top["headline"] and reader.text(top["headline"], "headline"))

@@ -485,6 +485,7 @@ def test_the_captions_here_can_be_read():
     words = captions.load(load.find("ie-repr"))
     assert words.curves["bound"].unit == "nats"
     assert words.figures["styles"]
+    assert "5,000" in words.headline
     assert captions.load(TOY) == captions.Captions()
 
 
@@ -494,6 +495,7 @@ def test_the_captions_here_can_be_read():
         ("[]", "the file is [], expected a mapping"),
         ("curve: {}", "expected the keys"),
         ("curves: []", "expected a mapping"),
+        ("headline: [a]", "expected a text"),
         ("curves: {a: nats}", "curves.a is 'nats', expected a mapping"),
         ("curves: {a: {unit: nats}}", "curves.a is ['unit'], expected the keys: unit what"),
         ("curves: {a: {unit: 1, what: x}}", "expected a text"),

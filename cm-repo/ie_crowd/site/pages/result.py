@@ -64,6 +64,7 @@ def result(request: Request) -> Response:
     return render(
         request,
         "result.html.j2",
+        headline=state.content.captions.headline if document["challenge"]["id"] == state.content.rules.id else "",
         row=found,
         document=document,
         by=by,
