@@ -23,6 +23,7 @@ def checkout(tmp_path_factory):
     shutil.copytree(ROOT / "tests" / "support" / "stand_in" / "ie_model", root / "ie_model")
     for name in ("config.py", "recipes.py"):
         shutil.copy(ROOT / "ie_model" / name, root / "ie_model" / name)
+    shutil.copytree(ROOT / "ie_model" / "facts", root / "ie_model" / "facts")
     (root / "script").symlink_to(ROOT / "script", target_is_directory=True)
     (root / "cm-repo").symlink_to(ROOT / "cm-repo", target_is_directory=True)
     return root
