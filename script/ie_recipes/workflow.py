@@ -30,6 +30,7 @@ from ie_crowd.artifact import assemble as artifact_assemble
 from ie_crowd.artifact import bundle
 from ie_crowd.challenge import load
 from ie_crowd.challenge.model import Challenge
+from ie_crowd.formats import moments
 from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
@@ -224,11 +225,19 @@ class Flow:
                 "submitter": None,
             }
             self._mark()
+        facts = self.marker["facts"]
+        if moments.problem(facts["created"]):  # the clock was wrong, and what was measured stays
+            facts["created"] = artifact_assemble.now()
+            if wrong := moments.problem(facts["created"]):
+                raise StopError(
+                    1, f"all is trained and measured, but the time now, {wrong}; then go on with: {self.command}"
+                )
+            self._mark()
         document = artifact_assemble.assemble(
             self.folder,
             challenge=_challenge(),
             division=None if self.request.draws is None else "open",  # the closed one says which draws
-            **self.marker["facts"],
+            **facts,
         )
         self._mark(done="result.json")
         return document

@@ -13,8 +13,8 @@ import pytest
 from flow_place import ALL, PATIENCE, alive, one_line
 from ie_crowd.challenge import load
 from ie_crowd.check import verdict
-from ie_crowd.formats import schema
-from ie_recipes import flags, workflow
+from ie_crowd.formats import moments, schema
+from ie_recipes import flags, program, workflow
 from ie_recipes.run import cost, processes, results_folder
 from paths import RECIPES, ROOT
 
@@ -213,6 +213,27 @@ def test_killed_while_assembling_gives_the_same_result(place):
     mark_unfinished(place, json.loads(whole))
     assert place.run().returncode == 0
     assert (place.out / "result.json").read_bytes() == whole
+
+
+@pytest.mark.parametrize("frozen", ["1970-01-01T00:00:07Z", "2199-01-01T00:00:00Z"])
+def test_a_clock_that_was_wrong_when_all_was_measured_does_not_keep_the_result_from_coming(place, frozen):
+    assert place.run().returncode == 0
+    whole = json.loads((place.out / "result.json").read_bytes())
+    mark_unfinished(place, {**whole, "created": frozen})
+    done = place.run()
+    assert done.returncode == 0, done.stderr
+    again = json.loads((place.out / "result.json").read_bytes())
+    assert moments.problem(again["created"]) is None
+    assert again["metrics"] == whole["metrics"]
+
+
+def test_a_clock_that_is_wrong_still_is_named_and_nothing_is_frozen(tmp_path, monkeypatch):
+    request = flags.Request("mnist", "semi-supervised", smoke=True)
+    flow = workflow.Flow(request, tmp_path, device="cpu", reason="", data=None, command="cm run script again")
+    flow.marker = {"facts": {"created": "1970-01-01T00:00:07Z"}}
+    monkeypatch.setattr(workflow.artifact_assemble, "now", lambda: "1970-01-01T01:00:00Z")
+    with pytest.raises(program.StopError, match="set the clock of the machine; then go on with: cm run script again"):
+        flow.assemble([])
 
 
 def mark_unfinished(place, result):
