@@ -25,6 +25,7 @@ from ie_model.train import derived_seed
 GENERATED = 10  # images of each unseen class that are judged
 EPISODES_SEED = 20190609  # the episodes belong to the task, not to a run
 SMOKE_ROW_STEPS = 5
+COMPARED = ("row_fitted", "prototypical")  # what accuracies are compared with episode by episode
 OTHERS = 5  # images that r_y of a class is the mean of, where styles are asked about
 
 
@@ -115,12 +116,17 @@ def _classified(
                 tally = tallies.setdefault((name, shots), episodes.Tally({}))
                 with torch.no_grad():
                     episodes.tallied(x, draw, ways, score, tally)
-    values, details = {}, {}
+    values: dict[str, float] = {}
+    details: dict[str, dict[str, float]] = {}
     for (name, shots), tally in tallies.items():
         for some, found in tally.found.items():
             key = f"{name}.{some}way_{shots}"
             mean, error = episodes.mean_and_error(found)
             values[key], details[key] = mean, {"episodes": len(found), "standard_error": error}
+            for other in COMPARED:  # in the same episodes
+                apart = [a - b for a, b in zip(found, tallies[other, shots].found[some], strict=True)]
+                difference, error = episodes.mean_and_error(apart)
+                details[key] |= {f"minus_{other}": difference, f"minus_{other}_standard_error": error}
     return dict(sorted(values.items())), details
 
 

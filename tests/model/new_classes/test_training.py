@@ -60,6 +60,9 @@ def test_the_measures_are_those_that_the_rules_ask_for(trained, tmp_path, monkey
         low, high = rules["metrics"][name]["range"]
         assert low <= value <= high, name
     assert found.details["likeliest.5way_1"]["episodes"] == 20
+    behind = found.details["objective.20way_5"]["minus_prototypical"]
+    assert behind == pytest.approx(found.metrics["objective.20way_5"] - found.metrics["prototypical.20way_5"])
+    assert found.details["row_fitted.5way_1"]["minus_row_fitted"] == 0
     again = evaluate.evaluate(CONFIG, trained[0], None, silent, "valid")
     assert found.metrics == again.metrics
 
