@@ -3,7 +3,7 @@
 cmind registers every importable package whose name starts with `cm` and whose root holds a `cmr.yaml`. So the
 wheel gets
 
-- `cm_ie_repr`: cmr.yaml and script/ (the recipes);
+- `cm_ie_repr`: cmr.yaml, meta.yaml (the same for mlcflow) and script/ (the recipes);
 - `cm_ie_repr_crowd`: cm-repo's cmr.yaml, challenge/ and experiment/ (what the crowd shares).
 
 An editable install gets neither, since it would freeze copies of the recipes: it is used with `cm import repo`.
@@ -22,7 +22,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 REPOSITORIES = {
-    "cm_ie_repr": (Path(), ["cmr.yaml", "script"]),
+    "cm_ie_repr": (Path(), ["cmr.yaml", "meta.yaml", "script"]),
     "cm_ie_repr_crowd": (Path("cm-repo"), ["cmr.yaml", "challenge", "experiment"]),
 }
 INIT = '"""A CM repository: cmind finds it by its name and its cmr.yaml."""\n'

@@ -190,6 +190,7 @@ def ask(engine: Any, rules: Any, repeats: int) -> dict[str, dict[str, float]]:
             standings.Contest(rules.id, tasks[0].dataset, tasks[0].supervision, tasks[0].labels[0], "closed"),
             columns[0],
             rules.metrics[columns[0]],
+            rules.evidence,
         ),
     }
     figures = {}

@@ -7,12 +7,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    from ie_recipes import own_code, setup
+    from ie_recipes import front_end, setup
 
-    return own_code.refuse_another() or setup.check(i)
+    return front_end.predeps(i, setup.check)
 
 
 def preprocess(i):
+    from ie_recipes import front_end
+
+    return front_end.preprocess(i, install)
+
+
+def install(i):
     from ie_recipes import install, setup
 
     env = i["env"]

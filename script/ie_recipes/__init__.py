@@ -1,6 +1,7 @@
 """What the recipes share. CM passes this folder by, since it holds no _cm.yaml.
 
-bridge          CM's raw input: unknown flags and stray words
+front_end       what started the recipe, CM or mlcflow: env, exit codes, what is typed
+bridge          the raw input of either: unknown flags and stray words
 flags           what `reproduce` was asked for, as one validated Request
 setup           what detect-ie-device, get-ie-deps and get-dataset-* share
 install         missing packages, with the torch build that fits the device
@@ -10,11 +11,10 @@ program         the command line of the next three
 workflow        one task: train, evaluate, draw, assemble
 tasks           several tasks in one command, and their index page
 both_recipes    the paper's recipe and this project's at once
-comparison      what both gave, as a table and a page
+comparison      what several results gave, as tables, pages and a curve
 new_classes     the data sets whose unseen classes are asked about
 references      the tasks of `_references`, and how long they take
 run             what a run under way needs: folder, processes, progress, cost
-label_curve     error against the number of labels
 own_code        find ie_model and ie_crowd, and nothing else, on the path; refuse the recipe of another copy
 minimum_python  refuse a Python that is too old
 """

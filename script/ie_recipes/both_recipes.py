@@ -21,7 +21,8 @@ from typing import Any
 
 from ie_crowd.formats import strict
 
-from ie_recipes import comparison, flags, program, tasks, workflow
+from ie_recipes import flags, program, tasks, workflow
+from ie_recipes.comparison import recipes
 from ie_recipes.run import processes, progress
 
 PATIENCE_SECONDS = 2 * processes.PATIENCE_SECONDS  # a child waits for its own children first
@@ -87,16 +88,16 @@ class BothRecipes(tasks.Tasks):
     def write_index(self, documents: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]) -> None:
         """One page of both: the table, what becomes of the claims, and where each result is."""
         seen = self._compared(documents)
-        strict.write_text(self.folder / tasks.INDEX, comparison.page(self.folder, seen, failed))
+        strict.write_text(self.folder / tasks.INDEX, recipes.page(self.folder, seen, failed))
 
     def show(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
         """The table and the claims, in the terminal."""
         if documents:
-            comparison.show(self._compared(documents))
+            recipes.show(self._compared(documents))
 
-    def _compared(self, documents: Mapping[str, Mapping[str, Any]]) -> comparison.Comparison:
+    def _compared(self, documents: Mapping[str, Mapping[str, Any]]) -> recipes.Comparison:
         labels = next(iter(self.parts.values())).config()["labels"]
-        return comparison.of(self.request.dataset, labels, documents)
+        return recipes.of(self.request.dataset, labels, documents)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, flags, own_code
+from ie_recipes import bridge, flags, front_end, own_code
 from ie_recipes.run import processes
 
 NEEDED = ("yaml", "jsonschema", "rich", "jinja2", "psutil", "scipy")  # by ie_crowd; torch by none of it
@@ -98,7 +98,7 @@ def check(i: dict[str, Any], command: Command, arguments: Callable[[Mapping[str,
 
 def run(i: dict[str, Any], command: Command, words: list[str]) -> dict[str, Any]:
     """For a recipe's `preprocess(i)`: run the command as one child process; its exit code is the recipe's."""
-    if line := missing():
+    if line := missing(i["env"]):
         return {"return": 2, "error": line}
     own_code.load(flags.paths())
     env = own_code.child_environment(flags.paths())
@@ -192,7 +192,7 @@ def serve(env: Mapping[str, Any]) -> list[str]:
     return ["site" if static else "serve", *words, *quiet]
 
 
-def missing() -> str:
-    """One line that says what the interpreter that runs cm lacks, and what to do; nothing if it lacks nothing."""
+def missing(env: Mapping[str, Any]) -> str:
+    """One line that says what this interpreter lacks, and what to do; nothing if it lacks nothing."""
     lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    return f'{lacking[0]} is not installed here: run `cm run script "get ie-deps"` first' if lacking else ""
+    return f"{lacking[0]} is not installed here: run `{front_end.hint(env, 'get ie-deps')}` first" if lacking else ""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, new_classes, own_code, references
+from ie_recipes import bridge, front_end, new_classes, own_code, references
 from ie_recipes.run import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
@@ -55,6 +55,7 @@ class Request:
     references: bool = False  # the reference results of the data set: the tasks of references.REFERENCES
     draws: Sequence[int] | None = None  # seed and label draw of each run; None: those of the closed division
     more: Mapping[str, Any] = field(default_factory=dict)  # other settings of ie_model's config, for the open division
+    front_end: str = front_end.CM  # what it was asked of, and what is typed to go on with it
 
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
@@ -138,7 +139,7 @@ class Request:
         return f"{method}{self.dataset}-{self.supervision}-{labels}{kinds}{settings}"
 
     def command(self) -> list[str]:
-        """The cm command that asks for exactly this."""
+        """The command of CM or mlcflow that asks for exactly this."""
         if self.draws is not None or self.more:
             return self._sweep_command()
         size = [f"_{name}" for name in ("smoke", "full", "references") if getattr(self, name)]
@@ -152,7 +153,7 @@ class Request:
         defaults = {field.name: field.default for field in fields(self)}
         defaults["seeds"] = FULL_SEEDS if self.full else defaults["seeds"]
         given = [f"--{key}={value}" for key, value in values.items() if value != defaults[key]]
-        return ["cm", "run", "script", tags, *given, *(["--quiet"] if self.quiet else [])]
+        return front_end.command(self.front_end, tags, *given, *(["--quiet"] if self.quiet else []))
 
     def _sweep_command(self) -> list[str]:
         """The same as a sweep of one task, which can ask for any draws and settings."""
@@ -173,7 +174,7 @@ class Request:
         draws = self.seeds if self.draws is None else ",".join(map(str, self.draws))
         given = [f"--{key}={value}" for key, value in ({**values, "draws": draws} | dict(self.more)).items()]
         switches = [f"--{name}" for name in ("smoke", "quiet") if getattr(self, name)]
-        return ["cm", "run", "script", "sweep ie-repr", *given, *switches]
+        return front_end.command(self.front_end, "sweep ie-repr", *given, *switches)
 
     def _unnamed(self) -> str:
         """The recipe of this request if it names none."""
@@ -225,7 +226,7 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
 
 def check_names(raw: Mapping[str, Any]) -> None:
     """Raise ValueError for a flag that is not one of ours or of CM's, and for stray words."""
-    words = [str(word) for word in raw.get("artifacts", [])]
+    words = bridge.words(raw)
     for flag in FLAGS:
         if raw.get(flag) is True and flag != "quiet":
             typed = f"--{flag} {words[0]}" if words else f"--{flag}"
@@ -311,6 +312,7 @@ def from_env(env: Mapping[str, Any]) -> Request:
         data=str(here / Path(texts["data"]).expanduser()) if "data" in texts else None,
         outdir=str(here / Path(texts["outdir"]).expanduser()) if "outdir" in texts else None,
         quiet=_switch("quiet", env.get("CM_IE_QUIET", env.get("CM_QUIET", False))),
+        front_end=front_end.of(env),
     )
 
 

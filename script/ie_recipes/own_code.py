@@ -11,6 +11,11 @@ from _collections_abc import Mapping  # what collections.abc is made of
 
 PACKAGES = ("ie_model", "ie_crowd")
 RECIPES_PACKAGE, DISTRIBUTION, ANY_COPY = "cm_ie_repr", "ie-repr", "CM_IE_ANY_COPY"
+# name -> how it is written, its list of repositories, and how a copy leaves and enters that
+FRONT_ENDS = {
+    "cm": ("CM", "CM_REPOS", "cm rm repo ie-repr", "cd {} && cm import repo"),
+    "mlcflow": ("mlcflow", "MLC_REPOS", "mlc rm repo ie-repr", "mlc add repo {}"),
+}
 HERE = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120 pathlib is not loaded yet
 
 
@@ -78,11 +83,15 @@ def start() -> None:
 # Is the recipe that CM has started of the same copy of this project as the package that is installed here?
 
 
-def refuse_another(here: str = os.path.dirname(os.path.dirname(HERE))) -> dict[str, object]:  # noqa: PTH120
-    """For `predeps(i)`: CM's error where the recipe and the installed package are of different copies, else nothing.
+def refuse_another(
+    here: str = os.path.dirname(os.path.dirname(HERE)),  # noqa: PTH120
+    name: str = "cm",
+) -> dict[str, object]:
+    """For `predeps(i)`: the error where the recipe and the installed package are of different copies, else nothing.
 
-    CM keeps one list of repositories for all environments: with two clones and two environments, a recipe of the older
-    clone is started by the Python of the newer, whose user would get results of code that is not looked at.
+    ``name``: cm or mlcflow, which started it. Each keeps one list of repositories for all environments: with two clones
+    and two environments, a recipe of the older clone is started by the Python of the newer, whose user would get
+    results of code that is not looked at.
     """
     if os.environ.get(ANY_COPY, "").lower() in ("yes", "1", "true"):
         return {}
@@ -93,16 +102,17 @@ def refuse_another(here: str = os.path.dirname(os.path.dirname(HERE))) -> dict[s
             return {}
     except OSError:
         return {}
+    who, repos, forget, add = FRONT_ENDS[name]
     if packaged:
-        mend = "give this environment a list of its own: export CM_REPOS=FOLDER"
+        mend = f"give this environment a list of its own: export {repos}=FOLDER"
     else:
         import shlex
 
-        mend = f"to run that: cm rm repo ie-repr, then cd {shlex.quote(other)} && cm import repo"
+        mend = f"to run that: {forget}, then {add.format(shlex.quote(other))}"
     return {
         "return": 1,
-        "error": f"CM knows the copy of ie-repr in {here}, and the one that is installed here is of {other}: {mend}; "
-        f"{ANY_COPY}=yes runs the first",
+        "error": f"{who} knows the copy of ie-repr in {here}, and the one that is installed here is of {other}: "
+        f"{mend}; {ANY_COPY}=yes runs the first",
     }
 
 

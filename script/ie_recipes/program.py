@@ -31,7 +31,7 @@ def stopped(code: int, folder: Path, command: str) -> StopError:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments: what was asked for, and what the dependencies found."""
     parser = argparse.ArgumentParser(
-        description="Runs one task of ie-repr. Use `cm run script` instead.", allow_abbrev=False
+        description="Runs one task of ie-repr. Use `cm run script` or `mlcr` instead.", allow_abbrev=False
     )
     parser.add_argument("--request", required=True, type=flags.from_text, help="flags.Request as JSON")
     parser.add_argument("--folder", required=True, type=Path, help="results folder, absolute")

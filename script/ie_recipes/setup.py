@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, flags, own_code
+from ie_recipes import bridge, flags, front_end, own_code
 
 SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
@@ -34,7 +34,7 @@ def one_line(error: object) -> str:
 def say(i: dict[str, Any], line: str) -> dict[str, Any]:
     """Print a line in cm's own process; returns CM's answer, an error only where the line is all that was asked."""
     try:
-        print(line, flush=True)
+        print(line, file=sys.stderr if front_end.OUT in i["env"] else sys.stdout, flush=True)
     except OSError as error:
         _drop_buffered_output()
         if not i["input"].get("recursion"):
@@ -104,6 +104,22 @@ def request(env: dict[str, Any]) -> str:
     if flag and variation != "auto" and str(flag) != variation:
         raise ValueError(f"--device={flag} contradicts the variation _{variation}: leave one of them out")
     return str(flag or variation)
+
+
+def device(i: dict[str, Any]) -> dict[str, Any]:
+    """For `preprocess(i)` of detect-ie-device: find the device and say why it is that one."""
+    env = i["env"]
+    try:
+        set_device(env, request(env))
+        if not quiet(env):
+            name = env["CM_IE_DEVICE_NAME"]
+            found = f"{env['CM_IE_DEVICE']}{f' ({name})' if name else ''}"
+            return say(i, f"device: {found}: {env['CM_IE_DEVICE_REASON']}")
+    except ValueError as error:
+        return {"return": 2, "error": one_line(error)}
+    except KeyboardInterrupt:
+        return {"return": 130, "error": "interrupted while looking for a device"}
+    return {"return": 0}
 
 
 def set_device(env: dict[str, Any], asked: str) -> None:

@@ -23,7 +23,8 @@ from typing import Any
 from ie_crowd.artifact import assemble
 from ie_crowd.formats import strict
 
-from ie_recipes import flags, label_curve, program, references, workflow
+from ie_recipes import flags, program, references, workflow
+from ie_recipes.comparison import label_curve
 from ie_recipes.run import results_folder
 
 INDEX = "index.html"

@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
 
-from ie_recipes import flags, new_classes, own_code, program
+from ie_recipes import flags, front_end, new_classes, own_code, program
 from ie_recipes.program import StopError
 from ie_recipes.run import cost, processes, progress, results_folder
 
@@ -214,7 +213,7 @@ class Flow:
             recipe = {
                 "repo": "ie-repr",
                 "script": f"reproduce-ie-repr-{new_classes.tag(self.request.dataset)}",
-                "version": _version("cmind"),
+                "version": front_end.version(self.request.front_end),
             }
             self.marker["facts"] = {
                 "created": artifact_assemble.now(),
@@ -336,14 +335,6 @@ def only_one(folder: Path) -> Iterator[None]:
 @functools.cache
 def _challenge() -> Challenge:
     return load.challenge(load.find(flags.CHALLENGE))
-
-
-def _version(distribution: str) -> str | None:
-    """The installed version, None when it is not installed."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def main(argv: Sequence[str]) -> int:

@@ -7,6 +7,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    from ie_recipes import flags, own_code
+    from ie_recipes import flags, front_end
 
-    return own_code.refuse_another() or flags.check(i)
+    return front_end.predeps(i, flags.check)

@@ -8,12 +8,18 @@ sys.path.insert(0, str(HERE))
 
 
 def predeps(i):
-    from ie_recipes import flags, own_code
+    from ie_recipes import flags, front_end
 
-    return own_code.refuse_another() or flags.check(i)
+    return front_end.predeps(i, flags.check)
 
 
 def preprocess(i):
+    from ie_recipes import front_end
+
+    return front_end.preprocess(i, run)
+
+
+def run(i):
     from ie_recipes import flags, own_code
     from ie_recipes.run import processes, results_folder
 

@@ -7,12 +7,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    from ie_recipes import crowd_commands, own_code
+    from ie_recipes import crowd_commands, front_end
 
-    return own_code.refuse_another() or crowd_commands.check(i, crowd_commands.SERVE, crowd_commands.serve)
+    return front_end.predeps(i, lambda i: crowd_commands.check(i, crowd_commands.SERVE, crowd_commands.serve))
 
 
 def preprocess(i):
-    from ie_recipes import crowd_commands
+    from ie_recipes import crowd_commands, front_end
 
-    return crowd_commands.run(i, crowd_commands.SERVE, crowd_commands.serve(i["env"]))
+    return front_end.preprocess(
+        i, lambda i: crowd_commands.run(i, crowd_commands.SERVE, crowd_commands.serve(i["env"]))
+    )

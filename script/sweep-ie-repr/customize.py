@@ -7,13 +7,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predeps(i):
-    from ie_recipes import own_code
+    from ie_recipes import front_end
     from ie_recipes.sweep import from_cm
 
-    return own_code.refuse_another() or from_cm.check(i)
+    return front_end.predeps(i, from_cm.check)
 
 
 def preprocess(i):
+    from ie_recipes import front_end
     from ie_recipes.sweep import from_cm
 
-    return from_cm.run(i)
+    return front_end.preprocess(i, from_cm.run)

@@ -110,17 +110,18 @@ def test_references_are_one_folder_each_with_the_time_that_is_left_before_each(p
     asked = {"dataset": "glyphs", "full": False, "references": True, "seeds": 1, "threads": None}
     stopped = run(place, {"evaluate 0": "exit 2"}, **asked)
     assert "_references" in one_line(stopped)
-    assert "0 of 2 tasks are complete" in stopped.stdout
+    assert "0 of 4 tasks are complete" in stopped.stdout
     assert "on cores like those of the plan" in stopped.stdout
     done = run(place, **asked)
     assert done.returncode == 0, done.stderr
-    first, second = (line for line in done.stdout.splitlines() if " left, " in line)
-    assert "0 of 2 tasks are complete" in first
-    assert "1 of 2 tasks are complete" in second
+    first, second, *_ = (line for line in done.stdout.splitlines() if " left, " in line)
+    assert "0 of 4 tasks are complete" in first
+    assert "1 of 4 tasks are complete" in second
     assert "as this machine has shown" in second
     folders = sorted(path.name for path in place.out.iterdir() if path.is_dir())
-    assert folders == ["glyphs-semi-supervised-100", "glyphs-supervised-all"]
-    assert sorted(links(place.out).hrefs) == [f"{name}/report.html" for name in folders]
+    kinds = ("semi-supervised-100", "semi-supervised-100-paper", "supervised-all", "supervised-all-paper")
+    assert folders == [f"glyphs-{kind}" for kind in kinds]
+    assert sorted(links(place.out).hrefs) == sorted(f"{name}/report.html" for name in folders)
     assert "glyphs: reference results" in (place.out / "index.html").read_text(encoding="utf-8")
 
 

@@ -8,7 +8,8 @@ import re
 import pytest
 import yaml
 from ie_crowd import __main__ as ie_crowd
-from ie_recipes import comparison, flags
+from ie_recipes import flags
+from ie_recipes.comparison import recipes
 from paths import ROOT
 
 from ie_model import __main__ as ie_model
@@ -76,7 +77,7 @@ def test_the_table_of_metrics_names_what_a_task_must_have():
 def test_what_the_readme_says_of_the_first_command_is_what_its_table_has():
     section = PAGES["README.md"].partition("## What comes out\n")[2].partition("\n## ")[0]
     assert all(f"`{recipe}/`" in section for recipe in flags.AT_ONCE)
-    for head in comparison.METRICS.values():
+    for head in recipes.METRICS.values():
         assert re.search(rf"\b{head.partition(',')[0]}", section), head
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ie_crowd.challenge import bands, fields, verification
+from ie_crowd.challenge import bands, evidence, fields, verification
 from ie_crowd.challenge.fields import Reader
 from ie_crowd.challenge.model import Added, Challenge, Methods, Metric, Pin, Task, Validity, Where
 from ie_crowd.formats import strict
@@ -72,7 +72,7 @@ def _read(path: Path, folder: Path) -> Challenge:
 
 def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     keys = "id rules_version paper metrics datasets splits tasks config divisions validity"
-    top = reader.mapping(raw, "the file", keys, "added methods verification")
+    top = reader.mapping(raw, "the file", keys, "added methods verification evidence")
     if not isinstance(top["rules_version"], int) or isinstance(top["rules_version"], bool) or top["rules_version"] < 1:
         raise reader.fail("rules_version", top["rules_version"], "a whole number from 1")
     reader.names({top["id"]: None}, "id")
@@ -141,6 +141,7 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
         ),
         verification=verification.parse(top.get("verification", {}), reader, config),
         folder=folder,
+        evidence=evidence.parse(top.get("evidence"), reader, metrics),
     )
 
 

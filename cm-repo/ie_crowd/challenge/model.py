@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ie_crowd.challenge import evidence
 from ie_crowd.challenge.bands import Band
 from ie_crowd.challenge.verification import Recipe
 
@@ -133,6 +134,7 @@ class Challenge:
     validity: Validity
     verification: Mapping[str, Recipe]  # recompute and rerun, as far as the rules give them
     folder: Path
+    evidence: evidence.Policy = evidence.DEFAULT
     earlier: tuple[Challenge, ...] = ()  # rules that stand for results of their version and before; the oldest first
 
     def of(self, result: Mapping[str, Any]) -> Challenge:

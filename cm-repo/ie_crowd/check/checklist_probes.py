@@ -72,7 +72,8 @@ def command(artifact: Artifact) -> Finding:
 def recipe(artifact: Artifact) -> Finding:
     """The recipe of the workflow framework, with its version."""
     cm = artifact.result["provenance"]["cm"]
-    yes = f"CM {cm['version']}, {cm['repo']}, {cm['script']}" if cm else ""
+    version = str(cm["version"]) if cm else ""
+    yes = f"{'' if version.startswith('mlcflow') else 'CM '}{version}, {cm['repo']}, {cm['script']}" if cm else ""
     return _seen(cm is not None, "/provenance/cm", yes, "no recipe")
 
 

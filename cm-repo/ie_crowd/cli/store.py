@@ -183,7 +183,7 @@ def _rank(arguments: argparse.Namespace) -> int:
         if name not in rules.metrics:
             raise ValueError(f"there is no metric {name[:64]!r}; known: {', '.join(rules.metrics)}")
         metric = rules.metrics[name]
-        entries = standings.standings(engine, contest, name, metric, metric.rerun)
+        entries = standings.standings(engine, contest, name, metric, rules.evidence)
         tables.append((contest, name, metric, entries))
     if arguments.json:
         print(json.dumps([_as_json(*table) for table in tables], indent=1))
@@ -196,7 +196,8 @@ def _rank(arguments: argparse.Namespace) -> int:
         for entry in entries[:50]:
             interval = "" if entry.ci95 is None else f" ± {entry.ci95:.3f}"
             place = f"{entry.rank}." if entry.rank else "–"
-            marks = f"  reproduced by {len(entry.reproduced_by)}" if entry.reproduced_by else ""
+            marks = f"  {entry.level}" + (f", reproduced by {len(entry.reproduced_by)}" if entry.reproduced_by else "")
+            marks += f"; no rank: {entry.unranked}" if entry.unranked else ""
             failed = f", {entry.failed} failed" if entry.failed else ""
             who = f"{entry.submitter:<24.24} {entry.method:<10.10}"
             _say(f"  {place:>4} {who} {entry.mean:>9.3f}{interval:<10} n={entry.n}{failed}{marks}")
@@ -208,7 +209,21 @@ def _rank(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(contest: Any, name: str, metric: Any, entries: list[Any]) -> dict[str, Any]:
-    fields = ("rank", "submitter", "method", "variant", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
+    fields = (
+        "rank",
+        "submitter",
+        "method",
+        "variant",
+        "mean",
+        "sd",
+        "ci95",
+        "n",
+        "failed",
+        "results",
+        "reproduced_by",
+        "evidence",
+        "unranked",
+    )
     rows = [{field: getattr(entry, field) for field in fields} for entry in entries]
     return {**contest._asdict(), "metric": name, "unit": metric.unit, "direction": metric.direction, "entries": rows}
 

@@ -1,5 +1,6 @@
 """Ranks and comparison: pure functions of values.
 
-rank     ranks of one contest, ties by significance, what counts as reproduced
-compare  two results side by side
+rank          ranks of one contest, ties by significance, what counts as reproduced
+significance  tests of means: Welch, pairs, equivalence, Tukey
+compare       two results side by side
 """

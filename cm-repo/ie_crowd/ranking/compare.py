@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ie_crowd.ranking import rank
+from ie_crowd.ranking import significance
 
 SECTIONS = ("challenge", "task", "config", "system", "software", "cost", "provenance")
 
@@ -24,8 +24,9 @@ class Row(NamedTuple):
 def compare(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Row]:
     """Every line of two documents that the schema accepts, by section; metrics last.
 
-    A metric's ``left`` and ``right`` are {value, sd, n, ci95}; it differs where Welch's t-test over the runs finds a
-    difference at 5 % (``p``); with one run on a side there is nothing to test, and it differs if the values do.
+    A metric's ``left`` and ``right`` are {value, sd, n, ci95}; it differs where a test over the runs finds a
+    difference at 5 % (``p``): draw by draw where both have the same draws, by Welch else (``significance.difference``).
+    With one run on a side there is nothing to test, and it differs if the values do.
     """
     rows = []
     for section in SECTIONS:
@@ -66,11 +67,14 @@ def _metric(name: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> Row
         for document in (left, right)
     ]
     values = [
-        [run["metrics"][name] for run in document["runs"] if run["status"] == "completed" and name in run["metrics"]]
+        {
+            (run["seed"], run["label_seed"]): run["metrics"][name]
+            for run in document["runs"]
+            if run["status"] == "completed" and name in run["metrics"]
+        }
         for document in (left, right)
     ]
-    if min(map(len, values)) < 2:
+    if not all(values) or (found := significance.difference(*values)).p is None:
         means = [row["value"] if row else None for row in shown]
         return Row("metrics", name, shown[0], shown[1], not _same(*means))
-    (p,) = rank.welch([values[0]], [values[1]])
-    return Row("metrics", name, shown[0], shown[1], p <= rank.ALPHA, p)
+    return Row("metrics", name, shown[0], shown[1], found.p <= significance.ALPHA, found.p)

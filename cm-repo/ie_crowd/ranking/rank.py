@@ -4,19 +4,23 @@
 All their results of one method are pooled by seed first: what two uploads say of the same seed and label draw is
 averaged, for it is one draw seen twice, so neither many uploads nor the best of many make an entry better or more
 certain. In the open division, where a method has variants, the entry is the submitter's variant with the best mean.
-Failed runs have no value and are never averaged; an entry of fewer than three draws is listed without a rank.
+Failed runs have no value and are never averaged. Results below the evidence level that the rules ask for are an entry
+of their own, and are listed without a rank, as is an entry of fewer than three draws, or one that scatters more than
+the rules allow. Ranked values are those that the operator's machine got.
 
-**Which ranks.** Ranked entries are sorted by their means and fall into groups that share a rank. The best of a group
-is compared with every entry behind it by Welch's t-test (two-sided; variances may differ, as they do between machines
-and methods), the p-values corrected together by Holm's procedure, so that the chance of a single wrong difference among
-them is at most 5 %. The group ends before the first entry that is significantly worse than its best, and a new group
+**Which ranks.** Ranked entries are sorted by their means and fall into groups that share a rank. What separates two of
+them is Tukey's test at 5 % for all pairs together (the studentized range), with a variance that entries share: the
+median of theirs, or an entry's own where that is larger. So comparing with the best of many is no way to find a
+difference that is not there, and one noisy entry neither raises the variance of all nor is judged by theirs. A group
+is compared with that entry of it which is best for certain (the lowest end of what is possible, not the lowest mean),
+so that a noisy best does not tie all behind it; it ends before the first that is worse than that one, and a new group
 begins there, with a rank of one more than the number of entries before it. (Groups that begin only where every pair
 differs would be of no use: entries that lie close, each to the next, make one group of a whole long table.)
 
-**Reproduced.** A submitter's result is reproduced when another submitter, on another machine and with weights of their
-own, has a mean of the same contest, method and variant that agrees with it; both of three draws at least. Two means
-agree if they differ by no more than the tolerance that the rules give the metric; where the rules give none, if Welch's
-test finds no difference at 5 %.
+**Reproduced.** A submitter's result is reproduced when another submitter, on another machine and with weights and
+predictions of their own, has a mean of the same contest, method and variant that is equivalent to it: two one-sided
+tests at 5 % reject that they differ by the margin or more. Both are ranked, so of three draws at least, with evidence,
+and of a spread that the rules allow. Where the rules state no margin, nothing is reproduced: it is not evidenced.
 """
 
 from __future__ import annotations
@@ -24,23 +28,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ie_crowd.challenge import evidence
+from ie_crowd.challenge.evidence import Margin
 from ie_crowd.challenge.model import Metric
+from ie_crowd.ranking import significance
+from ie_crowd.ranking.significance import ALPHA, welch
 from ie_crowd.result.aggregate import mean_sd_ci95
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST = 3
-ALPHA = 0.05
 AT_ONCE = 200_000  # pairs that are compared at once: what bounds the memory of it
-NORMAL, TWO_FREEDOMS = (
-    1.9599,
-    4.3027,
-)  # 97.5 % quantiles of Student's t, of infinitely many and of two, rounded outwards
+__all__ = ["ALPHA", "Draw", "Entry", "ranks", "standings", "welch"]
 
 
 class Draw(NamedTuple):
@@ -58,13 +62,14 @@ class Draw(NamedTuple):
     model_sha256: str | None = None
     result: str = ""
     variant: str = ""
+    level: str = evidence.STATED
 
 
 @dataclass
 class Entry:
     """A submitter's line with one method; ``mean``, ``sd``, ``ci95`` are in the metric's unit.
 
-    ``rank`` is None for fewer than three draws.
+    ``level``: the lowest of its results. ``rank`` is None where ``unranked`` says why.
     """
 
     submitter: str
@@ -80,31 +85,60 @@ class Entry:
     values: list[float] = field(repr=False)
     rank: int | None = None
     reproduced_by: list[str] = field(default_factory=list)
+    level: str = evidence.STATED
+    unranked: str = ""
+
+    @property
+    def evidence(self) -> str:
+        """The level that is shown, *reproduced* among them."""
+        return evidence.REPRODUCED if self.reproduced_by else self.level
 
 
-def standings(draws: Iterable[Draw], metric: Metric, tolerance: float | None = None) -> list[Entry]:
+def standings(
+    draws: Iterable[Draw],
+    metric: Metric,
+    margins: Mapping[str, Margin] | None = None,
+    asked: str = evidence.STATED,
+    alike: Iterable[tuple[str, str]] = (),
+) -> list[Entry]:
     """The entries of one contest: ranked ones by rank and mean, then the others by mean.
 
-    ``tolerance``: by how much two means of the same method may differ to agree, in the metric's unit; None where the
-    rules do not say.
+    ``margins``: of each method whose spread the rules state. ``asked``: the level that is ranked. ``alike``: pairs of
+    results whose predictions are not of weights of their own.
     """
-    draws = list(draws)
-    entries = best_of_each(pooled(draws), metric)
-    ranked = sorted((entry for entry in entries if entry.n >= FEWEST), key=lambda entry: order(entry, metric))
+    draws, margins = list(draws), margins or {}
+    entries = best_of_each(pooled(draws, asked), metric, asked)
+    for entry in entries:
+        entry.unranked = _unranked(entry, asked, margins.get(entry.method))
+    entries.sort(key=lambda entry: order(entry, metric))
+    ranked = [entry for entry in entries if not entry.unranked]
     for entry, place in zip(ranked, ranks([scored(entry.values, metric) for entry in ranked]), strict=True):
         entry.rank = place
-    rest = sorted((entry for entry in entries if entry.n < FEWEST), key=lambda entry: order(entry, metric))
-    mark_reproduced(ranked, draws, tolerance)
-    return [*ranked, *rest]
+    mark_reproduced(ranked, draws, margins, alike)
+    rest = [entry for entry in entries if entry.unranked]
+    return [*ranked, *sorted(rest, key=lambda entry: not evidence.at_least(entry.level, asked))]
 
 
-def pooled(draws: Iterable[Draw]) -> list[Entry]:
-    """One entry for each submitter, method and variant, its draws averaged by seed and label draw."""
-    groups: dict[tuple[str, str, str], list[Draw]] = defaultdict(list)
+def _unranked(entry: Entry, asked: str, margin: Margin | None) -> str:
+    """Why an entry has no rank; "" for one that has."""
+    if not evidence.at_least(entry.level, asked):
+        return f"{entry.level}, asked: {asked}"
+    if entry.n < FEWEST:
+        return f"{entry.n} draw{'' if entry.n == 1 else 's'}, asked: {FEWEST}"
+    if margin is not None and (entry.sd or 0.0) > margin.spread:
+        return f"its runs scatter by {entry.sd:.3g}, allowed: {margin.spread:.3g}"
+    return ""
+
+
+def pooled(draws: Iterable[Draw], asked: str = evidence.STATED) -> list[Entry]:
+    """One entry for each submitter, method and variant, its draws averaged by seed and label draw; what is below the
+    level that is ``asked`` for apart from the rest."""
+    groups: dict[tuple[str, str, str, bool], list[Draw]] = defaultdict(list)
+    counted = {level: evidence.at_least(level, asked) for level in evidence.LEVELS}
     for draw in draws:
-        groups[draw.submitter, draw.method, draw.variant].append(draw)
+        groups[draw.submitter, draw.method, draw.variant, counted[draw.level]].append(draw)
     entries = []
-    for (submitter, method, variant), group in sorted(groups.items()):
+    for (submitter, method, variant, _), group in sorted(groups.items()):
         seeds: dict[tuple[int, int], list[float]] = defaultdict(list)
         for draw in group:
             if draw.value is not None:
@@ -126,18 +160,21 @@ def pooled(draws: Iterable[Draw]) -> list[Entry]:
                 sorted({draw.result for draw in group}),
                 sorted({draw.machine for draw in group}),
                 values,
+                level=min((draw.level for draw in group), key=evidence.LEVELS.index),
             )
         )
     return entries
 
 
-def best_of_each(entries: Iterable[Entry], metric: Metric) -> list[Entry]:
-    """One entry for each submitter and method: of those with enough draws, if there is one, the best by its mean."""
-    chosen: dict[tuple[str, str], Entry] = {}
+def best_of_each(entries: Iterable[Entry], metric: Metric, asked: str = evidence.STATED) -> list[Entry]:
+    """One entry for each submitter and method, and one more for what is below the level that is ``asked`` for: of
+    those with enough draws, if any, the best by its mean."""
+    chosen: dict[tuple[str, str, bool], Entry] = {}
     for entry in entries:
-        other = chosen.get((entry.submitter, entry.method))
+        key = entry.submitter, entry.method, evidence.at_least(entry.level, asked)
+        other = chosen.get(key)
         if other is None or (entry.n < FEWEST, order(entry, metric)) < (other.n < FEWEST, order(other, metric)):
-            chosen[entry.submitter, entry.method] = entry
+            chosen[key] = entry
     return list(chosen.values())
 
 
@@ -155,83 +192,72 @@ def scored(values: Sequence[float], metric: Metric) -> list[float]:
     return [abs(value - (metric.chance or 0.0)) for value in values]
 
 
-def ranks(groups: Sequence[Sequence[float]], alpha: float = ALPHA) -> list[int]:
+def ranks(groups: Sequence[Sequence[float]]) -> list[int]:
     """The rank of each sample, given in the order of their means, best first. Each holds at least two values."""
-    found: list[int] = []
-    moments = _moments(groups)
-    while len(found) < len(groups):
-        first = len(found)
-        behind = moments[:, first + 1 :]
-        differ = holm(_compared(moments[:, first : first + 1], behind).tolist(), alpha)
-        size = 1 + (differ.index(True) if True in differ else len(differ))
-        found += [first + 1] * size
+    import numpy as np
+
+    count = len(groups)
+    if count < 2:
+        return [1] * count
+    found = significance.moments(groups)
+    shared = significance.shared_variance(found)
+    squared = np.maximum(found[1], shared / found[2])
+    freedoms = int(found[2].sum()) - count
+    q = significance.range_quantile(count, freedoms if freedoms < 200 else freedoms // 50 * 50) / math.sqrt(2)
+    means, ends = found[0], found[0] + q * np.sqrt(squared)
+    places: list[int] = []
+    certain = _last_least(ends)
+    while len(places) < count:
+        first = len(places)
+        leader = certain[first]
+        behind = slice(leader + 1, count)
+        worse = means[behind] - means[leader] > q * np.sqrt(squared[behind] + squared[leader])
+        size = leader + 1 - first + (int(worse.argmax()) if worse.any() else count - leader - 1)
+        places += [first + 1] * size
+    return places
+
+
+def _last_least(values: NDArray[Any]) -> list[int]:
+    """For each place the index of the least value from there on, the first of several."""
+    found, least = [0] * len(values), len(values) - 1
+    for index in range(len(values) - 1, -1, -1):
+        if values[index] <= values[least]:
+            least = index
+        found[index] = least
     return found
 
 
-def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
-    """Which of several tests reject, at a family-wise error of ``alpha`` (Holm's step-down procedure)."""
-    rejected = [False] * len(p_values)
-    for place, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
-        if p_values[index] > alpha / (len(p_values) - place):
-            break
-        rejected[index] = True
-    return rejected
+def mark_reproduced(
+    entries: Sequence[Entry],
+    draws: Iterable[Draw],
+    margins: Mapping[str, Margin],
+    alike: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Fill ``reproduced_by`` of each ranked entry with the submitters who agree with it independently.
 
-
-def welch(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> list[float]:
-    """Two-sided p-values of Welch's t-test, pair by pair; each sample holds at least two values.
-
-    Where neither sample varies, equal means give 1 and different ones 0.
-    """
-    return _compared(_moments(left), _moments(right)).tolist()
-
-
-def _compared(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
-    """The p-values of samples given by their moments, column by column; one column is compared with all of many."""
-    import numpy as np
-    from scipy.special import stdtr
-
-    (mean, a, n), (other_mean, b, other_n) = left, right
-    both = a + b
-    with np.errstate(divide="ignore", invalid="ignore"):  # where neither varies, which comes below
-        statistics = -np.abs(mean - other_mean) / np.sqrt(both)
-        freedoms = 1 / ((a / both) ** 2 / (n - 1) + (b / both) ** 2 / (other_n - 1))
-        p_values = 2 * stdtr(freedoms, statistics)
-    return np.where(both == 0, np.where(mean == other_mean, 1.0, 0.0), p_values)
-
-
-def _moments(samples: Sequence[Sequence[float]]) -> NDArray[Any]:
-    """(3, samples): mean, squared standard error of the mean, number."""
-    import numpy as np
-
-    found = np.empty((3, len(samples)))
-    for index, values in enumerate(samples):
-        n = len(values)
-        mean = math.fsum(values) / n
-        found[:, index] = mean, math.fsum([(value - mean) ** 2 for value in values]) / (n - 1) / n, n
-    return found
-
-
-def mark_reproduced(entries: Sequence[Entry], draws: Iterable[Draw], tolerance: float | None) -> None:
-    """Fill ``reproduced_by`` of each entry with the submitters who agree with it independently.
-
-    Two are independent if they come from different people, on different machines, with weights of their own, by the
-    same method and variant.
+    Two are independent if they come from different people, on different machines, with weights and predictions of
+    their own, by the same method and variant.
     """
     groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
-        if entry.n >= FEWEST:
+        if entry.method in margins:
             groups[entry.method, entry.variant].append(entry)
-    alike = _same_weights(draws)
+    barred = _same_weights(draws)
+    by = {result: entry for entry in entries for result in entry.results}
+    for one, other in alike:
+        left, right = by.get(one), by.get(other)
+        if left is not None and right is not None:
+            names = left.submitter, right.submitter
+            barred[left.method, left.variant].update((names, names[::-1]))
     for key, group in groups.items():
-        _mark(sorted(group, key=lambda entry: entry.submitter), alike.get(key, set()), tolerance)
+        _mark(sorted(group, key=lambda entry: entry.submitter), barred.get(key, set()), margins[key[0]])
 
 
-def _mark(group: Sequence[Entry], barred: set[tuple[str, str]], tolerance: float | None) -> None:
+def _mark(group: Sequence[Entry], barred: set[tuple[str, str]], margin: Margin) -> None:
     """As ``mark_reproduced``, for one method and variant, by submitter; ``barred``: who shares weights."""
     import numpy as np
 
-    moments = _moments([entry.values for entry in group])
+    moments = significance.moments([entry.values for entry in group])
     names = np.array([entry.submitter for entry in group], dtype=object)
     people = _numbered(names.tolist())
     # Who used one machine only was on the same one as somebody else who did; who used several was elsewhere, too.
@@ -243,7 +269,7 @@ def _mark(group: Sequence[Entry], barred: set[tuple[str, str]], tolerance: float
         here = np.arange(start, min(len(group), start + size))
         apart = (people[here, None] != people[None, :]) & (places[here, None] != places[None, :])
         one, other = np.nonzero(apart)
-        agree = _agree(moments[:, one + start], moments[:, other], tolerance)
+        agree = significance.equivalent(moments[:, one + start], moments[:, other], margin.margin)
         one, other = one[agree], other[agree]
         ends = np.searchsorted(one, np.arange(len(here) + 1)).tolist()
         for index, entry in enumerate(group[start : start + size]):
@@ -251,23 +277,6 @@ def _mark(group: Sequence[Entry], barred: set[tuple[str, str]], tolerance: float
             if barred:
                 found = [name for name in found if (entry.submitter, name) not in barred]
             entry.reproduced_by = found
-
-
-def _agree(left: NDArray[Any], right: NDArray[Any], tolerance: float | None) -> NDArray[Any]:
-    """Which pairs of samples, given by their moments, agree."""
-    import numpy as np
-
-    apart = np.abs(left[0] - right[0])
-    if tolerance is not None:
-        found: NDArray[Any] = apart <= tolerance
-        return found
-    # Most pairs need no distribution: the quantile of Student's t lies between those of 2 (samples are of three at
-    # least) and of infinitely many degrees of freedom.
-    error = np.sqrt(left[1] + right[1])
-    found = apart <= NORMAL * error
-    open_ = np.flatnonzero(~found & (apart <= TWO_FREEDOMS * error))
-    found[open_] = _compared(left[:, open_], right[:, open_]) > ALPHA
-    return found
 
 
 def _numbered(names: Sequence[Hashable]) -> NDArray[Any]:
@@ -282,7 +291,7 @@ def _same_weights(draws: Iterable[Draw]) -> dict[tuple[str, str], set[tuple[str,
     """By method and variant, the pairs (in both orders) of submitters who name the same weights."""
     first: dict[tuple[str, str, str], str] = {}
     several: dict[tuple[str, str, str], set[str]] = {}
-    for submitter, method, _, _, _, _, weights, _, variant in draws:
+    for submitter, method, _, _, _, _, weights, _, variant, _ in draws:
         if weights is not None:
             owner = first.setdefault((weights, method, variant), submitter)
             if owner != submitter:

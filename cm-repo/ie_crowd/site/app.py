@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from ie_crowd.ranking.rank import welch
+from ie_crowd.ranking.significance import welch
 from ie_crowd.site.api import endpoint
 from ie_crowd.site.api import routes as api_routes
 from ie_crowd.site.cache import Cached

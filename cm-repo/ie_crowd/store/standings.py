@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, and_, func, or_, select
 
+from ie_crowd.challenge.evidence import DEFAULT, Policy
 from ie_crowd.challenge.model import Metric
 from ie_crowd.ranking import rank
 from ie_crowd.store import database, tables
@@ -63,12 +64,22 @@ def shown_labels(labels: int) -> int | str:
 
 
 def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
-    """Every run of the published results of a contest whose submitter is named."""
+    """Every run of the published results of a contest whose submitter is named; of a run that the operator's machine
+    has verified, the value that it got itself."""
     c, result, run, value = tables.contest.c, tables.result.c, tables.run.c, tables.run_value.c
+    verified = tables.verified_value.c
     labels = ALL_LABELS if contest.labels == "all" else int(contest.labels)
     # Names and machines once for each result, and then the many runs by its key: half of what one join takes.
     results = (
-        select(result.pk, tables.submitter.c.name, c.method, tables.machine.c.fingerprint, result.id, result.variant)
+        select(
+            result.pk,
+            tables.submitter.c.name,
+            c.method,
+            tables.machine.c.fingerprint,
+            result.id,
+            result.variant,
+            result.evidence,
+        )
         .select_from(tables.result)
         .join(tables.contest, c.pk == result.contest_pk)
         .join(tables.submitter, tables.submitter.c.pk == result.submitter_pk)
@@ -84,7 +95,7 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
     )
     number = select(tables.metric.c.pk).where(tables.metric.c.name == metric).scalar_subquery()
     runs = (
-        select(run.result_pk, run.seed, run.label_seed, value.value, run.model_sha256)
+        select(run.result_pk, run.number, run.seed, run.label_seed, value.value, run.model_sha256)
         .select_from(tables.run)
         .join(tables.result, result.pk == run.result_pk)
         .join(tables.contest, c.pk == result.contest_pk)
@@ -104,17 +115,50 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
             or_(value.value.is_not(None), run.status == "failed"),
         )
     )
+    own = (
+        select(verified.result_pk, verified.number, verified.value)
+        .join(tables.result, result.pk == verified.result_pk)
+        .where(verified.metric_pk == number, result.state == tables.PUBLISHED, result.contest_pk.in_(_keys(contest)))
+    )
     with database.reading(engine) as connection:
         of = {key: rest for key, *rest in connection.execute(results).all()}
+        got = {(row.result_pk, row.number): row.value for row in connection.execute(own)}
         found = []
-        for key, seed, label_seed, measured, weights in connection.execute(runs).all():
-            name, method, machine, result_id, variant = of[key]
-            found.append(rank.Draw(name, method, machine, seed, label_seed, measured, weights, result_id, variant))
+        for key, place, seed, label_seed, measured, weights in connection.execute(runs).all():
+            name, method, machine, result_id, variant, level = of[key]
+            value_here = got.get((key, place), measured) if got else measured
+            found.append(
+                rank.Draw(name, method, machine, seed, label_seed, value_here, weights, result_id, variant, level)
+            )
     return found
 
 
+def _keys(contest: Contest) -> Any:
+    """The contests of all methods, as a subquery."""
+    c = tables.contest.c
+    labels = ALL_LABELS if contest.labels == "all" else int(contest.labels)
+    task = (c.challenge, contest.challenge), (c.dataset, contest.dataset), (c.supervision, contest.supervision)
+    return select(c.pk).where(
+        *(column == asked for column, asked in (*task, (c.labels, labels), (c.division, contest.division)))
+    )
+
+
+def _alike(engine: Engine) -> list[tuple[str, str]]:
+    """Pairs of results whose predictions are not of weights of their own."""
+    one, other = tables.result.alias(), tables.result.alias()
+    pair = tables.look_alike.c
+    query = select(one.c.id, other.c.id).join_from(tables.look_alike, one, one.c.pk == pair.result_pk)
+    with database.reading(engine) as connection:
+        return [tuple(row) for row in connection.execute(query.join(other, other.c.pk == pair.other_pk))]
+
+
 def standings(
-    engine: Engine, contest: Contest, name: str, metric: Metric, tolerance: float | None = None
+    engine: Engine, contest: Contest, name: str, metric: Metric, policy: Policy = DEFAULT
 ) -> list[rank.Entry]:
-    """The ranked and unranked entries of a contest by the metric ``name`` (see ``ie_crowd.ranking.rank``)."""
-    return rank.standings(draws(engine, contest, name), metric, tolerance)
+    """The ranked and unranked entries of a contest by the metric ``name`` (see ``ie_crowd.ranking.rank``).
+
+    ``policy``: what the challenge's rules ask of evidence.
+    """
+    margins = policy.margins(contest.dataset, contest.supervision, contest.labels, name)
+    asked = policy.asked(contest.division)
+    return rank.standings(draws(engine, contest, name), metric, margins, asked, _alike(engine))

@@ -106,6 +106,7 @@ result = Table(
     Column("runs", Integer, nullable=False),
     Column("completed", Integer, nullable=False),
     Column("wall_seconds", Float, nullable=False),
+    Column("evidence", String(12), nullable=False, server_default="stated"),  # a level: see challenge/evidence.py
     Column("values_sha256", String(64), nullable=False, index=True),
     Column("place", String(500)),  # path in the folder or checkout that was taken in, for a reader of the repository
     Index("ix_result_published", "state", "published", "pk"),
@@ -123,7 +124,7 @@ LISTED: Mapping[str, Column[Any]] = {
     **{name: contest.c[name] for name in ("challenge", "dataset", "supervision", "labels", "division", "method")},
     "submitter": submitter.c.name,
     **{name: machine.c[name] for name in ("cpu_model", "architecture", "cores", "memory_bytes", "accelerator")},
-    **{name: result.c[name] for name in ("os", "variant", "runs", "completed", "wall_seconds", "place")},
+    **{name: result.c[name] for name in ("os", "variant", "runs", "completed", "wall_seconds", "evidence", "place")},
 }
 original = Table(
     "original",
@@ -182,6 +183,52 @@ summary = Table(
     # every filter and the order in one index each: a list reads nothing else until it knows its rows
     Index("ix_summary_contest", "metric_pk", "contest_pk", "mean", "result_pk", "submitter_pk", "machine_pk"),
     Index("ix_summary_mean", "metric_pk", "mean", "result_pk", "contest_pk", "submitter_pk", "machine_pk"),
+    sqlite_with_rowid=False,
+)
+evidence_file = Table(
+    "evidence_file",  # of a result, stored beside the store under its hash: see evidence/files.py
+    metadata,
+    _to("result", primary=True),
+    Column("path", String(200), primary_key=True),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("bytes", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+verification = Table(
+    "verification",  # the queue of the workers, and what they found: see evidence/queue.py
+    metadata,
+    _key(),
+    _to("result"),
+    Column("depth", String(8), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("asked", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("worker", String(80)),
+    Column("lease", BigInteger),  # seconds since 1970 until which it is the worker's
+    Column("ended", Moment),
+    Column("outcome", String(16)),
+    Column("detail", Text, nullable=False),
+    Column("platform", Text, nullable=False),  # JSON: system, software, how it was confined
+    Index("ix_verification_state", "state", "pk"),
+    Index("ix_verification_result", "result_pk", "pk"),
+    CheckConstraint("depth IN ('metrics', 'rerun')", name="depth"),
+    CheckConstraint("state IN ('waiting', 'running', 'ended')", name="state"),
+)
+verified_value = Table(
+    "verified_value",  # what the operator's machine got for a run: ranks are by these
+    metadata,
+    _to("result", primary=True),
+    Column("number", Integer, primary_key=True),
+    Column("metric_pk", Key, primary_key=True),
+    Column("value", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+look_alike = Table(
+    "look_alike",  # two results whose predictions differ too little to be of weights of their own
+    metadata,
+    _to("result", primary=True),
+    _to("result", "other_pk", primary=True),
+    Column("detail", String(300), nullable=False),
     sqlite_with_rowid=False,
 )
 source = Table(

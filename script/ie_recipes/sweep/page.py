@@ -11,7 +11,8 @@ from typing import Any
 from ie_crowd.artifact import assemble
 from ie_crowd.formats import strict
 
-from ie_recipes import label_curve, tasks
+from ie_recipes import tasks
+from ie_recipes.comparison import label_curve
 from ie_recipes.sweep import engine, journal, works
 from ie_recipes.sweep import plan as plans
 

@@ -81,7 +81,7 @@ def test_methods_are_told_apart(engine, two_methods):
     [row] = standings.contests(engine)
     assert (row["results"], row["submitters"], query.totals(engine)["contests"]) == (3, 2, 1)
     contest = standings.Contest(*(row[name] for name in standings.Contest._fields))
-    entries = standings.standings(engine, contest, MAE, RULES.metrics[MAE])
+    entries = standings.standings(engine, contest, MAE, RULES.metrics[MAE], RULES.evidence)
     assert [(entry.submitter, entry.method) for entry in entries] == [
         ("Ada", "wet, warm"),
         ("Ada", "dry"),
@@ -252,13 +252,13 @@ def test_standings_of_the_store(engine, filled):
     found = {(row["division"], row["results"], row["submitters"]) for row in standings.contests(engine, RULES.id)}
     assert found == {("closed", 5, 3), ("open", 2, 1)}
     contest = standings.Contest(RULES.id, "gauges", "supervised", "all", "closed")
-    entries = standings.standings(engine, contest, MAE, RULES.metrics[MAE], tolerance=1.0)
+    entries = standings.standings(engine, contest, MAE, RULES.metrics[MAE], RULES.evidence)
     found = [(entry.submitter, entry.rank, entry.n) for entry in entries]
     assert found == [("Cyd", 1, 3), ("Ada", 1, 3), ("Bob", 3, 3)]
     assert entries[1].reproduced_by == ["Cyd"]
     assert entries[2].reproduced_by == []
     assert sorted(entries[1].results) == sorted([filled["a0"], filled["a1"]])
-    opened = standings.standings(engine, contest._replace(division="open"), MAE, RULES.metrics[MAE])
+    opened = standings.standings(engine, contest._replace(division="open"), MAE, RULES.metrics[MAE], RULES.evidence)
     assert [(entry.submitter, entry.mean) for entry in opened] == [("Bob", pytest.approx(0.2))]
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 import yaml
-from ie_recipes import label_curve
+from ie_recipes.comparison import label_curve
 from paths import ROOT
 
 from ie_model import train

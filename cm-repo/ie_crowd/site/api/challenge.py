@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from ie_crowd.challenge import evidence
 from ie_crowd.challenge.model import Challenge, Metric
 from ie_crowd.check import checklists
 from ie_crowd.site.api import results
@@ -37,7 +38,21 @@ from ie_crowd.store.tables import STATES
 
 AXIS = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z0-9]+(?:[-_.][a-z0-9]+)*$"}
 CONTESTS = 10  # of one answer: thousands of submitters take half a second each
-ENTRY = ("rank", "submitter", "method", "variant", "mean", "sd", "ci95", "n", "failed", "results", "reproduced_by")
+ENTRY = (
+    "rank",
+    "submitter",
+    "method",
+    "variant",
+    "mean",
+    "sd",
+    "ci95",
+    "n",
+    "failed",
+    "results",
+    "reproduced_by",
+    "evidence",
+    "unranked",
+)
 
 
 def challenge(call: Call) -> Response:
@@ -157,7 +172,7 @@ def ranked(call: Call, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any
         assert task is not None
         name = given or task.metrics[0]
         metric: Metric = rules.metrics[name]
-        make = functools.partial(standings.standings, call.engine, contest, name, metric, metric.rerun)
+        make = functools.partial(standings.standings, call.engine, contest, name, metric, rules.evidence)
         entries = state.cached.get(("ranks", contest, name), make)  # the pages keep them under this name, too
         yield {
             **contest._asdict(),
@@ -190,6 +205,7 @@ _MEASURED = {"type": "number"}
 _ENTRY = exactly(
     rank={"type": ["integer", "null"]}, submitter=TEXT, method=TEXT, variant=TEXT, mean=_MEASURED,
     sd=NUMBER, ci95=NUMBER, n=COUNT, failed=COUNT, results=array(TEXT), reproduced_by=array(TEXT),
+    evidence={"enum": [*evidence.LEVELS, evidence.REPRODUCED]}, unranked=TEXT,
 )  # fmt: skip
 _METRIC = exactly(
     name=TEXT, what=TEXT, unit=TEXT, direction=TEXT, low=NUMBER, high=NUMBER, chance=NUMBER, recompute=NUMBER,
@@ -251,7 +267,7 @@ OPERATIONS = (
         (*TASK, Parameter("metric", METRIC, "Rank by it (default: the first of the task).", "classification.error"),
          Parameter("most", integer(1, 1000), "Entries of each contest (default: 100).", 10),
          Parameter("page", integer(1, 10**4), f"Which {CONTESTS} contests, from 1.", 1)),
-        about="Those that do not differ significantly share a rank; rank null: fewer than three seeds.",
+        about="Those that do not differ significantly share a rank; rank null: `unranked` says why.",
     ),
     Operation(
         "readPoints", "GET", "/charts/points", "Charts", "Points of two axes", points,

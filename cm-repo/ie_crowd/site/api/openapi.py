@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column
 
+from ie_crowd.challenge import evidence
 from ie_crowd.formats import schema
 from ie_crowd.site.api.operations import (
     COUNT,
@@ -198,6 +199,7 @@ def schemas() -> dict[str, Any]:
         "variant": {**TEXT, "description": "What tells configurations of a method apart; empty: the closed one."},
         "runs": COUNT,
         "completed": COUNT,
+        "evidence": {"enum": list(evidence.LEVELS), "description": "The level that the result has by itself."},
         "place": {**NULLABLE, "description": "Path in the folder or checkout that was taken in."},
         "metrics": by_name(metric),
     }
@@ -224,6 +226,7 @@ def schemas() -> dict[str, Any]:
         "Row": exactly(**told),
         "Full": exactly(
             {"uploaded_by": uploaded_by},
+            reproduced_by=array(TEXT),
             **{**told, "runs": array(run)},
             reasons=array({"$ref": "#/components/schemas/Reason"}),
             rules_version=INTEGER,

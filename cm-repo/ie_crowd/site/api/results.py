@@ -29,7 +29,7 @@ from ie_crowd.site.api.operations import (
 )
 from ie_crowd.site.middleware import permissions
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.site.rendering import result_files
+from ie_crowd.site.rendering import evidence, result_files
 from ie_crowd.store import query, tables
 from ie_crowd.store.filters import MOST_ROWS, Filter
 from ie_crowd.store.people import comments as store_comments
@@ -92,6 +92,7 @@ def result(call: Call) -> Response:
     found = _found(call, call.values["id"])
     if not permissions.may_see_unpublished(call.account, found):
         del found["uploaded_by"]  # somebody may publish under no name
+    found["reproduced_by"] = list(evidence.of(call.request.app.state, found).by)
     found["runs"] = query.runs(call.engine, found["id"])
     return JSONResponse(found)
 

@@ -54,7 +54,7 @@ def ranking(request: Request) -> Response:
     metric = rules.metrics[name]
     entries = state.cached.get(
         ("ranks", contest, name),
-        lambda: standings.standings(state.store, contest, name, metric, metric.rerun),
+        lambda: standings.standings(state.store, contest, name, metric, rules.evidence),
         revision,
     )
     page = _page(request, len(entries))
@@ -72,6 +72,8 @@ def ranking(request: Request) -> Response:
         page=page,
         last=max(1, -(-len(entries) // PAGE)),
         alpha=rank.ALPHA,
+        asked=rules.evidence.asked(contest.division),
+        margins=rules.evidence.margins(contest.dataset, contest.supervision, contest.labels, name),
         fewest=rank.FEWEST,
         offers=exports.offers(request, "ranking", metric=name, **{key: row[key] for key in KEYS}),
     )

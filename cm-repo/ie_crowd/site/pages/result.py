@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ie_crowd.challenge.evidence import STATED
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import checklists, verdict
 from ie_crowd.check.finding import STATES
 from ie_crowd.check.verdict import Group, Verdict
 from ie_crowd.site.middleware import permissions
 from ie_crowd.site.pages.paper import badge_of, cited
-from ie_crowd.site.rendering import citations, present, result_files
+from ie_crowd.site.rendering import citations, evidence, present, result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import Filter
@@ -77,6 +78,7 @@ def result(request: Request) -> Response:
         tallies=[(group, group.counts) for group in judged.groups] if judged else [],
         checklists={one.id for one in checklists.load()},
         evidence=shown,
+        level=evidence.of(state, found),
         signatures=_signed(signatures),
         note=moderation.note_of(state.store, result_id) if found["state"] == tables.PUBLISHED else None,
         objections=moderation.objections(state.store, result_id),
@@ -195,6 +197,12 @@ def badge(request: Request) -> Response:
     return badge_of(name, f"{present.value(value['mean'], unit)}{half} {present.in_unit(unit)}".strip(), citations.GOOD)
 
 
+def evidence_badge(request: Request) -> Response:
+    """A published result's evidence level, and how many reproduced it, as a small picture for another page."""
+    shown = evidence.of(request.app.state, _published(request))
+    return badge_of("evidence", shown.words, citations.NEUTRAL if shown.level == STATED else citations.GOOD)
+
+
 def _published(request: Request) -> dict[str, Any]:
     found = query.one(request.app.state.store, identify(request))
     if found is None or found["state"] != tables.PUBLISHED:
@@ -234,5 +242,6 @@ routes = [
     Route("/results/{id}/result.json", original),
     Route("/results/{id}/cite.{form}", cite),
     Route("/results/{id}/badge.svg", badge),
+    Route("/results/{id}/evidence.svg", evidence_badge),
     Route("/results/{id}/figures/{name}", figure),
 ]

@@ -17,6 +17,7 @@ from ie_crowd.site.charts import points as chart_points
 from ie_crowd.site.middleware import form_routes, permissions
 from ie_crowd.site.pages import list_query
 from ie_crowd.site.pages.list_query import Asked
+from ie_crowd.site.rendering import evidence
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import audit, chart_data, export, query, standings
 from ie_crowd.store.tables import PUBLISHED
@@ -93,6 +94,7 @@ def results(request: Request) -> Response:
         rows=page.rows,
         total=page.total,
         metrics=names,
+        levels={row["id"]: evidence.of(request.app.state, row, patient=True) for row in page.rows},
         columns={column.sort: column for column in _columns(wanted, names, rules)},
         first=(wanted.page - 1) * size + 1,
         last=last,

@@ -6,6 +6,7 @@ citations     BibTeX, CFF, JSON-LD and badges
 links         addresses, on a server and in static files
 assets        style sheet and pictures
 visible_text  people's texts with invisible characters spelled out
+evidence      a result's level, and who reproduced it
 holds         whether the paper holds, by what results
 result_files  curves and figures from a results folder
 """

@@ -191,9 +191,21 @@ def _hide(connection: Connection, row: Mapping[str, Any], actor: str, why: str) 
 def _bury(connection: Connection, row: Mapping[str, Any], what: str, why: str, actor: str, **more: Any) -> None:
     """Leave a tombstone of a result: id, state and why."""
     key, c = row["pk"], tables
-    for table in (c.summary, c.run_value, c.run, c.original, c.reason, c.comment, c.signature):
+    for table in (
+        c.summary,
+        c.verified_value,
+        c.evidence_file,
+        c.verification,
+        c.run_value,
+        c.run,
+        c.original,
+        c.reason,
+        c.comment,
+        c.signature,
+    ):
         connection.execute(delete(table).where(table.c.result_pk == key))
     listed = [column for column in tables.LISTED.values() if column.table is tables.result and column.nullable]
+    connection.execute(delete(c.look_alike).where((c.look_alike.c.result_pk == key) | (c.look_alike.c.other_pk == key)))
     gone = {"submitter_pk": None, "machine_pk": None, **{column.name: None for column in listed}, **more}
     _set(connection, row, state=tables.WITHDRAWN, os="", wall_seconds=0.0, **gone)
     connection.execute(insert(c.reason), {"result_pk": key, "name": what, "evidence": "", "detail": why})

@@ -15,7 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ie_recipes import flags, label_curve
+from ie_recipes import flags
+from ie_recipes.comparison import label_curve
 
 COLUMNS = 80
 PICTURE = "figures/styles.png"  # of a results folder

@@ -1,6 +1,6 @@
 """Error against the number of labels, from the result.json of several folders, with published numbers beside it.
 
-    python script/ie_recipes/label_curve.py mnist-100 mnist-600 m2-mnist-100 ours=mnist-100-of-another --out error.png
+    python script/ie_recipes/comparison/label_curve.py mnist-100 m2-mnist-100 ours=mnist-100-of-another --out error.png
 
 A folder counts for the method named before it, by default the one that its result names; the labels-only control
 is read from the same results. `tasks.py` draws the same for its own tasks. The figure itself is ie_model's.
@@ -9,7 +9,7 @@ is read from the same results. `tasks.py` draws the same for its own tasks. The 
 if __name__ == "__main__":  # before everything else: it keeps the current folder and the checkout out of imports' way
     import sys
 
-    sys.path.insert(0, __file__[: -len("/ie_recipes/label_curve.py")])
+    sys.path.insert(0, __file__[: -len("/ie_recipes/comparison/label_curve.py")])
     from ie_recipes import own_code
 
     own_code.start()

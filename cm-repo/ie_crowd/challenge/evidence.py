@@ -1,0 +1,112 @@
+"""Evidence levels, and what the rules say about them: what a contest ranks, and what counts as reproduced.
+
+**Levels**, each more than the one before: *stated* (a valid document, nothing more), *recomputed* (the operator's
+machine has the weights and got the metrics itself), *rerun* (the operator's machine trained again from configuration
+and seeds, and the numbers agree), *reproduced* (somebody else's result of at least the level that the contest ranks,
+with weights and predictions of its own, agrees). The first three are kept with a result; the fourth lies between
+results, so it is found where they are ranked.
+
+The key ``evidence`` of rules.yaml is the operator's policy about a store: it does not change how a result is checked,
+and the newest rules' stands for the results of all rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ie_crowd.challenge.fields import Reader
+
+STATED, RECOMPUTED, RERUN, REPRODUCED = "stated", "recomputed", "rerun", "reproduced"
+LEVELS = (STATED, RECOMPUTED, RERUN)  # that a result has by itself
+DIVISIONS = ("closed", "open")
+WHAT = {
+    STATED: "a valid document: whoever sent it says so",
+    RECOMPUTED: "the metrics were computed again here from the weights",
+    RERUN: "trained again here from configuration and seeds, and it agrees",
+    REPRODUCED: "an independent result with weights and predictions of its own agrees",
+}
+
+
+def at_least(level: str, asked: str) -> bool:
+    """Whether a level is the one that is asked for, or more."""
+    return LEVELS.index(level) >= LEVELS.index(asked)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The standard deviation between ``runs`` runs of a reference result, in the metric's unit."""
+
+    sd: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Two means agree if they differ by less than ``margin``; a result whose runs have an sd above ``spread`` is too
+    noisy to rank or to reproduce anything. Both in the metric's unit."""
+
+    margin: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a contest asks of evidence. ``margin`` and ``spread`` are multiples of a reference's standard deviation."""
+
+    ranked: Mapping[str, str]
+    rerun_share: float = 0.0
+    margin: float = 0.0
+    spread: float = 0.0
+    validation_gap: float | None = None
+    references: Mapping[tuple[str, str, int | str, str, str], Reference] | None = None
+
+    def asked(self, division: str) -> str:
+        """The level that a contest of the division ranks."""
+        return self.ranked[division]
+
+    def margins(self, dataset: str, supervision: str, labels: int | str, metric: str) -> dict[str, Margin]:
+        """The margin of each method whose spread the rules state for that task and metric."""
+        return {
+            key[3]: Margin(self.margin * known.sd, self.spread * known.sd)
+            for key, known in (self.references or {}).items()
+            if key[:3] == (dataset, supervision, labels) and key[4] == metric
+        }
+
+
+DEFAULT = Policy(dict.fromkeys(DIVISIONS, RECOMPUTED))  # of rules that say nothing
+_FIELDS = "dataset supervision labels methods metric sd runs"
+
+
+def parse(raw: Any, reader: Reader, metrics: Mapping[str, Any]) -> Policy:
+    """The key ``evidence`` of rules.yaml. Raises ValueError naming the place."""
+    if raw is None:
+        return DEFAULT
+    value = reader.mapping(raw, "evidence", "ranked", "rerun_share margin spread validation_gap reference")
+    ranked = reader.mapping(value["ranked"], "evidence.ranked", " ".join(DIVISIONS))
+    references: dict[tuple[str, str, int | str, str, str], Reference] = {}
+    for index, one in enumerate(reader.items(value.get("reference", []), "evidence.reference")):
+        where = f"evidence.reference[{index}]"
+        told = reader.mapping(one, where, _FIELDS)
+        metric = reader.one_of(told["metric"], f"{where}.metric", tuple(metrics))
+        sd, runs = reader.number(told["sd"], f"{where}.sd"), reader.number(told["runs"], f"{where}.runs")
+        if not sd > 0 or runs < 2:
+            raise reader.fail(where, [sd, runs], "a standard deviation above 0, of two runs at least")
+        for method in reader.items(told["methods"], f"{where}.methods"):
+            key = (str(told["dataset"]), str(told["supervision"]), told["labels"], str(method), metric)
+            references[key] = Reference(float(sd), int(runs))
+    numbers = {
+        name: reader.number(value.get(name, 0), f"evidence.{name}") for name in ("rerun_share", "margin", "spread")
+    }
+    if not 0 <= numbers["rerun_share"] <= 1:
+        raise reader.fail("evidence.rerun_share", numbers["rerun_share"], "a share from 0 to 1")
+    if references and not (numbers["margin"] > 0 and numbers["spread"] >= 1):
+        raise reader.fail("evidence", sorted(value), "margin above 0 and spread from 1 where there are references")
+    gap = value.get("validation_gap")
+    return Policy(
+        ranked={name: reader.one_of(ranked[name], f"evidence.ranked.{name}", LEVELS) for name in DIVISIONS},
+        validation_gap=None if gap is None else float(reader.number(gap, "evidence.validation_gap")),
+        references=references,
+        **{name: float(number) for name, number in numbers.items()},
+    )

@@ -1,0 +1,56 @@
+"""The evidence level of a result as pages show it: its own, and by the ranks of its contest who has reproduced it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ie_crowd.challenge import evidence
+from ie_crowd.store import standings, tables
+from ie_crowd.store.standings import Contest
+
+
+class Shown(NamedTuple):
+    """``own``: the level that the result has by itself. ``by``: who has reproduced it. ``unranked``: why its entry has
+    no rank, "" where it has one or where nothing is known of it."""
+
+    own: str
+    by: tuple[str, ...] = ()
+    unranked: str = ""
+
+    @property
+    def level(self) -> str:
+        """The highest level."""
+        return evidence.REPRODUCED if self.by else self.own
+
+    @property
+    def words(self) -> str:
+        """As a badge says it: "recomputed · reproduced by 2"."""
+        return f"{self.own} · reproduced by {len(self.by)}" if self.by else self.own
+
+    @property
+    def what(self) -> str:
+        """What the level means."""
+        return evidence.WHAT[self.own] + (f"; {evidence.WHAT[evidence.REPRODUCED]}" if self.by else "")
+
+
+def of(state: Any, row: Mapping[str, Any], *, patient: bool = False) -> Shown:
+    """Of a result of a list or alone, by the first metric of its task. ``state``: of the site's application.
+
+    ``patient``: ranks that took long to find may be of a moment ago.
+    """
+    own, rules = row["evidence"], state.content.rules
+    task = rules.task(row["dataset"], row["supervision"])
+    if row["state"] != tables.PUBLISHED or row["challenge"] != rules.id or task is None or not row["submitter"]:
+        return Shown(own)
+    if not evidence.at_least(own, rules.evidence.asked(row["division"])):
+        return Shown(own, (), f"{own}, asked: {rules.evidence.asked(row['division'])}")
+    contest = Contest(*(row[name] for name in Contest._fields))
+    name = task.metrics[0]
+    entries = state.cached.get(
+        ("ranks", contest, name),
+        lambda: standings.standings(state.store, contest, name, rules.metrics[name], rules.evidence),
+        patient=patient,
+    )
+    mine = next((entry for entry in entries if row["id"] in entry.results), None)
+    return Shown(own) if mine is None else Shown(own, tuple(mine.reproduced_by), mine.unranked)
