@@ -149,7 +149,9 @@ def show(seen: Comparison) -> None:
     errors.add_column(METRICS[label_curve.METRIC], justify="right", no_wrap=True)
     errors.add_column("from")
     for row in seen.rows:
-        errors.add_row(Text(row.name), row.values.get(label_curve.METRIC, ""), Text(row.source, style="dim"))
+        # where the number was seen stands on the page: here it would take four lines
+        source = ", ".join(row.source.split(", ")[:2])
+        errors.add_row(Text(row.name), row.values.get(label_curve.METRIC, ""), Text(source, style="dim"))
     console.print(errors)
     if seen.beside:
         console.print(Padding(Text(seen.beside, style="dim"), (0, 0, 1, 0)))
