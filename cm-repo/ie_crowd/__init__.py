@@ -5,6 +5,7 @@ It knows nothing of torch, nor of any one paper. Imports run downward only, in t
 cli         the commands of ``ie-crowd``
 site        the results site and its API
 submit      publishing a result
+evidence    what results rest on, and the operator's machine that looks at it
 store       the database of many people's results
 artifact    what lies in a results folder beside the runs
 ranking     ranks and comparison

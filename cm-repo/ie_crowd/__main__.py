@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from ie_crowd.cli import rejected_uploads, site, store
+from ie_crowd.cli import rejected_uploads, site, store, verify
 
-OF_A_STORE = ("ingest", "rank", "user", "serve", "site", "refused")
+OF_A_STORE = ("ingest", "rank", "user", "serve", "site", "refused", "verify")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     store.add(commands)
     site.add(commands)
     rejected_uploads.add(commands)
+    verify.add(commands)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))

@@ -82,6 +82,19 @@ SERVE = Command(
     crashed="it could not be done",
     well=(0, 130),  # Ctrl-C is how a server is ended
 )
+VERIFY = Command(
+    prefix="CM_IE_VERIFY_",
+    example="--store=FILE",
+    folders=("from", "challenge"),  # a store may be a URL, and data NAME=FOLDER
+    values=("store", "data", "device", "ask", "depth", "most", "watch", "memory"),
+    switches=("list", "json"),
+    ends={
+        1: "a verification failed; the lines above say which",
+        2: "nothing could be verified; the reason is above",
+        130: "interrupted; what was verified stays",
+    },
+    crashed="it could not be done",
+)
 
 
 def check(i: dict[str, Any], command: Command, arguments: Callable[[Mapping[str, Any]], list[str]]) -> dict[str, Any]:
@@ -190,6 +203,17 @@ def serve(env: Mapping[str, Any]) -> list[str]:
     words = [f"{bridge.typed(name)}={value}" for name, value in found.items()]
     quiet = ["--quiet"] if str(env.get("CM_IE_QUIET", "")) not in ("", "False", "no") else []
     return ["site" if static else "serve", *words, *quiet]
+
+
+def verify(env: Mapping[str, Any]) -> list[str]:
+    """The arguments of `ie-crowd verify`; paths are seen from where cm was started."""
+    found, here = given(env, VERIFY), Path(env.get("CM_TMP_CURRENT_PATH") or Path.cwd())
+    if "store" in found and "://" not in found["store"]:
+        found["store"] = str(here / Path(found["store"]).expanduser())
+    if "data" in found:
+        name, equals, path = found["data"].rpartition("=")
+        found["data"] = f"{name}{equals}{here / Path(path).expanduser()}"
+    return ["verify", *_words(found, VERIFY)]
 
 
 def missing(env: Mapping[str, Any]) -> str:

@@ -156,7 +156,7 @@ def test_a_damaged_disk_is_no_verdict(tmp_path):
     assert (done.returncode, done.stderr) == (74, "ie_crowd: error: result.json: Input/output error\n")
 
 
-@pytest.mark.parametrize("name", ["evaluate-ie-repr", "submit-ie-repr", "serve-ie-repr"])
+@pytest.mark.parametrize("name", ["evaluate-ie-repr", "submit-ie-repr", "serve-ie-repr", "verify-ie-repr"])
 def test_a_recipe_does_not_take_a_crash_for_a_verdict(name, monkeypatch):
     import importlib.util
 

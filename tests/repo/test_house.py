@@ -10,7 +10,8 @@ from paths import ROOT
 PACKAGES = {"ie_crowd": ROOT / "cm-repo" / "ie_crowd", "ie_model": ROOT / "ie_model"}
 # from the bottom up: a room imports from itself and from those before it
 ROOMS = {
-    "ie_crowd": "entry run_module formats challenge result check ranking artifact store submit site cli __main__",
+    "ie_crowd": "entry run_module formats challenge result check ranking artifact store evidence submit site cli "
+    "__main__",
     "ie_crowd.site": "settings middleware rendering charts api pages content cache app asgi_client static_export",
     "ie_crowd.store": "user_data tables migrations database audit rate_limit rejected_uploads records insert ingest "
     "standings filters query best chart_data export people",

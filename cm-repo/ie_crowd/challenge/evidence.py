@@ -53,13 +53,18 @@ class Margin:
 
 @dataclass(frozen=True)
 class Policy:
-    """What a contest asks of evidence. ``margin`` and ``spread`` are multiples of a reference's standard deviation."""
+    """What a contest asks of evidence. ``margin`` and ``spread`` are multiples of a reference's standard deviation.
+
+    ``validation_gap``: standard errors by which a test error may be lower than the validation error. ``since``: the
+    rules_version from which a check judges a rerun by the reference's spread, as a worker always does.
+    """
 
     ranked: Mapping[str, str]
     rerun_share: float = 0.0
     margin: float = 0.0
     spread: float = 0.0
     validation_gap: float | None = None
+    since: int = 10**9
     references: Mapping[tuple[str, str, int | str, str, str], Reference] | None = None
 
     def asked(self, division: str) -> str:
@@ -74,6 +79,11 @@ class Policy:
             if key[:3] == (dataset, supervision, labels) and key[4] == metric
         }
 
+    def spreads(self, task: Mapping[str, Any], method: str) -> dict[str, Reference]:
+        """The reference of each metric for a task and method."""
+        about = (task["dataset"], task["supervision"], task["labels"], method)
+        return {key[4]: known for key, known in (self.references or {}).items() if key[:4] == about}
+
 
 DEFAULT = Policy(dict.fromkeys(DIVISIONS, RECOMPUTED))  # of rules that say nothing
 _FIELDS = "dataset supervision labels methods metric sd runs"
@@ -83,7 +93,7 @@ def parse(raw: Any, reader: Reader, metrics: Mapping[str, Any]) -> Policy:
     """The key ``evidence`` of rules.yaml. Raises ValueError naming the place."""
     if raw is None:
         return DEFAULT
-    value = reader.mapping(raw, "evidence", "ranked", "rerun_share margin spread validation_gap reference")
+    value = reader.mapping(raw, "evidence", "ranked", "rerun_share margin spread validation_gap since reference")
     ranked = reader.mapping(value["ranked"], "evidence.ranked", " ".join(DIVISIONS))
     references: dict[tuple[str, str, int | str, str, str], Reference] = {}
     for index, one in enumerate(reader.items(value.get("reference", []), "evidence.reference")):
@@ -108,5 +118,6 @@ def parse(raw: Any, reader: Reader, metrics: Mapping[str, Any]) -> Policy:
         ranked={name: reader.one_of(ranked[name], f"evidence.ranked.{name}", LEVELS) for name in DIVISIONS},
         validation_gap=None if gap is None else float(reader.number(gap, "evidence.validation_gap")),
         references=references,
+        since=int(reader.number(value.get("since", 10**9), "evidence.since")),
         **{name: float(number) for name, number in numbers.items()},
     )

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ie_crowd.challenge.evidence import Reference
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.challenge.verification import Recipe
 from ie_crowd.check import integrity, same_platform, timeboxed
 from ie_crowd.check.finding import Item, grouped
 from ie_crowd.formats import checksums, safetensors_header, scratch, strict
-from ie_crowd.result.aggregate import mean_sd_ci95
+from ie_crowd.result.aggregate import mean_sd_ci95, t_quantile
 
 DEPTHS = ("hashes", "metrics", "rerun")
 # What must hold before anything is started.
@@ -28,22 +29,36 @@ RUN_JSON, CONFIG_JSON = "run.json", "config.json"
 
 @dataclass(frozen=True)
 class Request:
-    """How deep to look, with which data and device, and at how many runs (None: all that completed)."""
+    """How deep to look, with which data and device, and at how many runs (None: all that completed).
+
+    ``keep(kind, index, metrics, folder)`` is told what came out for a run, while its folder is there. ``policy``: a
+    rerun is judged by the spread of the rules' reference, whatever rules the result was made under.
+    """
 
     depth: str = "hashes"
     data: Path | None = None
     device: str | None = None
     runs: int | None = None
     say: Callable[[str], None] = print
+    keep: Callable[[str, int, dict[str, Any], Path], None] | None = None
+    policy: bool = False
 
 
 def check(
-    folder: Path, result: Mapping[str, Any], rules: Challenge, items: Sequence[Item], request: Request
+    folder: Path,
+    result: Mapping[str, Any],
+    rules: Challenge,
+    items: Sequence[Item],
+    request: Request,
+    kinds: tuple[str, ...] | None = None,
 ) -> list[Item]:
-    """Items ``recompute.<metric>`` and ``rerun.<metric>``, as far as the depth asks for them; group integrity."""
+    """Items ``recompute.<metric>`` and ``rerun.<metric>``, as far as the depth asks for them; group integrity.
+
+    ``kinds``: "recompute", "rerun" or both, instead of what the depth asks for.
+    """
     if request.depth == "hashes":
         return []
-    kinds = ("recompute",) if request.depth == "metrics" else ("recompute", "rerun")
+    kinds = kinds or (("recompute",) if request.depth == "metrics" else ("recompute", "rerun"))
     return grouped(
         "integrity", [item for kind in kinds for item in _check(kind, folder, result, rules, items, request)]
     )
@@ -53,7 +68,7 @@ def _check(
     kind: str, folder: Path, result: Mapping[str, Any], rules: Challenge, items: Sequence[Item], request: Request
 ) -> list[Item]:
     states = {item.name: item.state for item in items}
-    rules = rules.of(result)
+    newest, rules = rules, rules.of(result)
     # Rules that pin no hash leave the data not evidenced; nothing else may be.
     doubtful = [name for name in NEEDED if states.get(name) != "pass" and name != "rules.data"]
     if states.get("rules.data") == "fail":
@@ -76,12 +91,18 @@ def _check(
         except ValueError as error:
             # It says nothing on the numbers: too little memory, no such device, no data.
             return [Item(kind, "not evidenced", f"runs/{index}", f"run {index}: {error}")]
-    different = same_platform.difference(result, request.device)
-    compare = _recomputed if kind == "recompute" else _rerun
-    return [
-        compare(name, result, {index: values.get(name) for index, values in found.items()}, rules, different)
-        for name in result["metrics"]
-    ]
+    different, made = same_platform.difference(result, request.device), result["challenge"]["rules_version"]
+    if request.policy and not different and made != newest.rules_version:
+        different = (
+            f"rules {made}, here {newest.rules_version}"  # what trains has changed since: no last digit is asked
+        )
+    got = {name: {index: values.get(name) for index, values in found.items()} for name in result["metrics"]}
+    if kind == "recompute":
+        return [_recomputed(name, result, values, rules, different) for name, values in got.items()]
+    # Rules of before judged a rerun by the result's own spread, which whoever made it chooses.
+    by_reference = request.policy or made >= newest.evidence.since
+    spreads = newest.evidence.spreads(result["task"], newest.method(result["config"])) if by_reference else None
+    return [_rerun(name, result, values, rules, different, spreads) for name, values in got.items()]
 
 
 def _there(folder: Path, path: str | None) -> bool:
@@ -116,7 +137,10 @@ def _one(
         _start(rules.verification[kind], values, config, work)
         if kind == "rerun" and "recompute" in rules.verification:
             _start(rules.verification["recompute"], values, config, work)
-        return _metrics(home)
+        metrics = _metrics(home)
+        if request.keep is not None:
+            request.keep(kind, index, metrics, home)
+        return metrics
 
 
 def _text(value: Any) -> str | None:
@@ -191,13 +215,19 @@ def _recomputed(
 
 
 def _rerun(
-    name: str, result: Mapping[str, Any], found: Mapping[int, float | None], rules: Challenge, different: str
+    name: str,
+    result: Mapping[str, Any],
+    found: Mapping[int, float | None],
+    rules: Challenge,
+    different: str,
+    spreads: Mapping[str, Reference] | None = None,
 ) -> Item:
     """The mean difference of k reruns to the runs with the same seeds, against what chance allows.
 
     Allowed is the tolerance of the rules, or t(n-1) sd sqrt(2/k) if that is more: the 95 % interval of the difference
-    of two means of k independent runs, with the spread that the result's own n runs show. On another platform a run
-    with the same seed is no closer than a run with another seed, once rounding has sent it elsewhere.
+    of two means of k independent runs, with the spread of the reference's n runs (``spreads``, by metric), or under
+    rules from before of the result's own. On another platform a run with the same seed is no closer than a run with
+    another seed, once rounding has sent it elsewhere.
     """
     item, pointer, unit = f"rerun.{name}", f"/metrics/{name}", rules.metrics[name].unit
     pairs = {
@@ -213,7 +243,13 @@ def _rerun(
         return Item(item, "pass", pointer, f"the same to the last digit in {_runs(k)} trained again")
     allowed, why = rules.metrics[name].rerun, "tolerance of the rules"
     stated_values = [run["metrics"][name] for run in result["runs"] if name in run["metrics"]]
-    if len(stated_values) > 1:
+    if spreads is not None:
+        if name in spreads:
+            reference = spreads[name]
+            spread = t_quantile(reference.runs - 1) * reference.sd * math.sqrt(2 / k)
+            if allowed is None or spread > allowed:
+                allowed, why = spread, f"spread of {reference.runs} runs of the reference"
+    elif len(stated_values) > 1:
         _, _, half = mean_sd_ci95(stated_values)
         spread = (half or 0.0) * math.sqrt(len(stated_values)) * math.sqrt(2 / k)
         if allowed is None or spread > allowed:
@@ -223,6 +259,12 @@ def _rerun(
     if not different and rules.verification["rerun"].exact:
         return Item(item, "fail", pointer, f"{shown}, where the rules say that training repeats exactly")
     if allowed is None:
-        return Item(item, "not evidenced", pointer, f"{shown}; one run and no tolerance in the rules to compare with")
+        return Item(item, "not evidenced", pointer, f"{shown}; {_nothing(spreads)}")
     state: Any = "pass" if abs(mean) <= allowed else "fail"
     return Item(item, state, pointer, f"{shown}; allowed {allowed:.4g}, {why}")
+
+
+def _nothing(spreads: Mapping[str, Reference] | None) -> str:
+    if spreads is None:
+        return "one run and no tolerance in the rules to compare with"
+    return "the rules state neither a tolerance nor the spread of a reference"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ie_crowd import entry
@@ -18,17 +18,23 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl
 OWN_GROUP = hasattr(os, "killpg")
 
 
-def run(argv: Sequence[str], folder: Path, seconds: float) -> str:
+def run(argv: Sequence[str], folder: Path, seconds: float, env: Mapping[str, str] | None = None) -> str:
     """Run ``argv`` in ``folder``; returns nothing if it ended well, else one line that says how it ended.
 
-    Its output is not shown. After ``seconds``, or when this process is interrupted, it and its own children are killed.
+    ``env``: its environment, this process's where None. Its output is not shown.
+    After ``seconds``, or when this process is interrupted, it and its own children are killed.
     """
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
                 argv,
                 cwd=folder,
-                env={**entry.environment(), "PYTHONSAFEPATH": "1"},  # for a Python: no folder of a script's on the path
+                env=dict(env)
+                if env is not None
+                else {
+                    **entry.environment(),
+                    "PYTHONSAFEPATH": "1",
+                },  # for a Python: no folder of a script's on the path
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

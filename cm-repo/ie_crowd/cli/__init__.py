@@ -6,4 +6,5 @@ submit            submit
 store             ingest, rank, user
 rejected_uploads  refused
 site              serve, site
+verify            verify
 """

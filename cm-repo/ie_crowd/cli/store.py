@@ -100,8 +100,10 @@ def _open(arguments: argparse.Namespace, *, create: bool) -> Engine:
 
 def _ingest(arguments: argparse.Namespace) -> int:
     engine = _open(arguments, create=True)
+    from ie_crowd.evidence import files
     from ie_crowd.store import database, ingest
 
+    evidence = files.of(engine)
     total = ingest.Report()
     for folder in arguments.folders:
         with _Bar(f"ingest {folder.name}"[:30]) as bar:
@@ -120,6 +122,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
             except KeyboardInterrupt:
                 print("ie_crowd: interrupted; what was taken in stays, the same command goes on", file=sys.stderr)
                 return 130
+            files.take_folders(engine, evidence, folder, lambda line: print(f"ie_crowd: {line}", file=sys.stderr))
         total = total + report
     if arguments.json:
         print(json.dumps(total.as_dict(), indent=1))

@@ -48,10 +48,10 @@ def mean_sd_ci95(values: Sequence[float]) -> tuple[float, float | None, float | 
     if n < 2:
         return mean, None, None
     sd = math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (n - 1))
-    return mean, sd, _t95(n - 1) * sd / math.sqrt(n)
+    return mean, sd, t_quantile(n - 1) * sd / math.sqrt(n)
 
 
-def _t95(freedom: int) -> float:
+def t_quantile(freedom: int) -> float:
     """The 97.5 % quantile of Student's t."""
     return _T95[freedom - 1] if freedom <= len(_T95) else _computed(freedom)
 

@@ -33,7 +33,7 @@ def test_the_quantiles_of_t_are_those_of_scipy():
     from scipy.special import stdtrit
 
     for freedom in (*range(1, 40), 999):
-        assert aggregate._t95(freedom) == stdtrit(freedom, 0.975)  # to the last bit: results made before have these
+        assert aggregate.t_quantile(freedom) == stdtrit(freedom, 0.975)  # to the last bit: results have these
 
 
 def test_aggregate_by_hand():

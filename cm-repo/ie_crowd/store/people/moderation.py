@@ -61,6 +61,13 @@ def quarantine(engine: Engine, result_id: str, account: Mapping[str, Any], why: 
         _hide(connection, row, account["name"], why)
 
 
+def hold(connection: Connection, result_id: str, actor: str, why: str) -> None:
+    """Take a result out of what is shown because a verification failed, in the verification's transaction."""
+    row = _result(connection, result_id, *tables.STATES)
+    if row["state"] in (tables.VALID, tables.PUBLISHED):
+        _hide(connection, row, actor, why[:LONGEST_REASON], "verification")
+
+
 def withdraw(engine: Engine, result_id: str, account: Mapping[str, Any], why: str) -> None:
     """Remove a result for good: by whoever uploaded it, or an operator. Its id and the reason stay.
 
@@ -180,10 +187,10 @@ def recompute(connection: Connection, keys: Sequence[int]) -> None:
         store_insert.summarise(connection, rows)
 
 
-def _hide(connection: Connection, row: Mapping[str, Any], actor: str, why: str) -> None:
+def _hide(connection: Connection, row: Mapping[str, Any], actor: str, why: str, name: str = "reviewer") -> None:
     _set(connection, row, state=tables.QUARANTINED, published=None)
     connection.execute(delete(tables.summary).where(tables.summary.c.result_pk == row["pk"]))
-    reason = {"result_pk": row["pk"], "name": "reviewer", "evidence": "", "detail": why}
+    reason = {"result_pk": row["pk"], "name": name, "evidence": "", "detail": why}
     connection.execute(insert(tables.reason), reason)
     audit.record(connection, audit.now(), actor, [("quarantined", row["id"], why)])
 

@@ -1,0 +1,9 @@
+"""Evidence of results: the files that they rest on, and the machine of the operator that looks at them.
+
+files    weights and predictions under their hash, in a folder beside the store
+queue    verifications that wait, who works on them, and what they found; in the store
+sandbox  a child without network, that writes into one folder only, where the system can do that
+job      one verification, in that child: recompute or rerun by the rules, and what came out
+alike    whether predictions of two results are too much the same to be of weights of their own
+worker   takes verifications from the queue, one after the other
+"""

@@ -1,0 +1,199 @@
+"""Weights and predictions under their hash: stored once, whoever sends them, and never changed.
+
+The folder lies beside the store: FILE.evidence of an SQLite file, else in the user's data folder; IE_CROWD_EVIDENCE
+names another. A file appears by rename when its hash is the one that the result lists; what is cut off leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from ie_crowd.check import integrity
+from ie_crowd.evidence import queue
+from ie_crowd.formats import safetensors_header, strict
+from ie_crowd.store import audit, database, query, tables, user_data
+
+VARIABLE = "IE_CROWD_EVIDENCE"
+MOST_BYTES = 64 * 2**20  # of one file
+MOST_OF_RESULT = 2 * 2**30
+PREDICTIONS = "predictions.safetensors"
+PIECE = 2**20
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class Asked(NamedTuple):
+    """A file that a result lists and that is evidence: its hash and size. ``needed``: metrics are computed from it."""
+
+    sha256: str
+    bytes: int
+    needed: bool
+
+
+class Files:
+    """The folder of one store's evidence."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, sha256: str) -> Path:
+        """Where the file of a hash lies, if it does. Raises ValueError for what is no hash."""
+        if not _HASH.fullmatch(sha256):
+            raise ValueError(f"{sha256!r:.80} is no SHA-256")
+        return self.root / sha256[:2] / sha256
+
+    def has(self, sha256: str) -> bool:
+        """Whether it is here."""
+        return self.path(sha256).is_file()
+
+    def put(self, pieces: Iterable[bytes], asked: Asked) -> bool:
+        """Store what ``pieces`` hold, if it is what is asked for; returns whether it is new.
+
+        Raises ValueError, one line, for another size or hash, or what is no safetensors file; nothing is left of it.
+        """
+        final = self.path(asked.sha256)
+        if final.is_file():
+            return False
+        final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(prefix=".part-", dir=final.parent)
+        part, digest, size = Path(name), hashlib.sha256(), 0
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for piece in pieces:
+                    size += len(piece)
+                    if size > asked.bytes:
+                        raise ValueError(f"more than the {asked.bytes:,} bytes that the result lists")
+                    digest.update(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            if size != asked.bytes:
+                raise ValueError(f"ends after {size:,} of {asked.bytes:,} bytes; send it again")
+            if digest.hexdigest() != asked.sha256:
+                raise ValueError(f"its SHA-256 is {digest.hexdigest()[:12]}…, the result lists {asked.sha256[:12]}…")
+            try:
+                safetensors_header.read_header(part)
+            except ValueError as error:
+                raise ValueError(str(error).replace(part.name, "the file")) from None
+            part.replace(final)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                part.unlink()
+        return True
+
+
+def of(engine: Engine) -> Files:
+    """The folder of a store's evidence; it need not exist."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Files(Path(named).expanduser().absolute())
+    if engine.url.get_backend_name() == "sqlite":
+        file = Path(str(engine.url.database))
+        return Files(file.with_name(f"{file.name}.evidence"))
+    return Files(user_data.data() / "evidence")
+
+
+def asked(document: Mapping[str, Any]) -> dict[str, Asked]:
+    """The evidence that a result lists, by path: weights and predictions of completed runs.
+
+    Raises ValueError where it is larger than what is taken.
+    """
+    listed = {file["path"]: file for file in document["files"]}
+    found: dict[str, Asked] = {}
+    for index, run in enumerate(document["runs"]):
+        if run["status"] != "completed":
+            continue
+        weights = integrity.weights_of(dict(document), index)
+        for path, needed in ((weights, True), (f"runs/{index}/{PREDICTIONS}", False)):
+            if path is not None and path in listed:
+                found[path] = Asked(listed[path]["sha256"], listed[path]["bytes"], needed)
+    for path, one in found.items():
+        if one.bytes > MOST_BYTES:
+            raise ValueError(f"{path}: {one.bytes:,} bytes; at most {MOST_BYTES:,} of one file are taken")
+    if (total := sum(one.bytes for one in found.values())) > MOST_OF_RESULT:
+        raise ValueError(f"the evidence has {total:,} bytes; at most {MOST_OF_RESULT:,} of one result are taken")
+    return found
+
+
+def stored(engine: Engine, result_id: str) -> dict[str, str]:
+    """The hashes of the files that are here of a result, by path."""
+    file = tables.evidence_file.c
+    wanted = select(file.path, file.sha256).join(tables.result).where(tables.result.c.id == result_id)
+    with database.reading(engine) as connection:
+        return {row.path: row.sha256 for row in connection.execute(wanted.order_by(file.path))}
+
+
+def add(engine: Engine, files: Files, result_id: str, path: str, pieces: Iterable[bytes], actor: str) -> bool:
+    """Take in one file of a result; returns whether it is new. With the last that is needed, a verification waits.
+
+    Raises ValueError for a file that the result does not list as evidence, or that is another; LookupError where
+    there is no such result.
+    """
+    document = queue.document(engine, result_id)
+    wanted = asked(document)
+    if path not in wanted:
+        raise ValueError(
+            f"{path[:80]!r} is no weights or predictions of that result; it lists {', '.join(wanted)[:300]}"
+        )
+    new = files.put(pieces, wanted[path])
+    with database.writing(engine) as connection:
+        key = queue.key_of(connection, result_id)
+        there = _paths(connection, key)
+        if path not in there:
+            row = {"result_pk": key, "path": path, "sha256": wanted[path].sha256, "bytes": wanted[path].bytes}
+            connection.execute(insert(tables.evidence_file), row)
+            audit.record(connection, audit.now(), actor, [("evidence", result_id, path)])
+        if all(name in there or name == path for name, one in wanted.items() if one.needed):
+            queue.ask(connection, key, result_id, "metrics")
+    return new
+
+
+def _paths(connection: Connection, key: int) -> set[str]:
+    file = tables.evidence_file.c
+    return {row.path for row in connection.execute(select(file.path).where(file.result_pk == key))}
+
+
+def read(path: Path) -> Iterator[bytes]:
+    """The pieces of a regular file."""
+    with strict.open_regular(path) as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def take_folders(engine: Engine, files: Files, root: Path, say: Any = lambda line: None) -> int:
+    """Take in the evidence that lies in the folders of results below ``root``; returns how many files are new.
+
+    Only results that nobody has verified yet are looked at. What is not what its result lists is said and left.
+    """
+    result = tables.result.c
+    looked_at = select(tables.verification.c.result_pk)
+    wanted = select(result.id, result.place).where(
+        result.place.is_not(None), result.state != tables.WITHDRAWN, result.pk.not_in(looked_at)
+    )
+    with database.reading(engine) as connection:
+        rows = connection.execute(wanted).all()
+    home, count = root.resolve(), 0
+    for result_id, place in rows:
+        folder = home / place
+        if not (folder / "runs").is_dir():
+            continue
+        if query.original(engine, result_id) != strict.read_bytes(
+            folder / "result.json", strict.RESULT.size, within=home
+        ):
+            continue
+        try:
+            for path in asked(queue.document(engine, result_id)):
+                if os.path.lexists(folder / path):
+                    strict.refuse_links(folder / path, home)
+                    count += add(engine, files, result_id, path, read(folder / path), "operator")
+        except (ValueError, OSError) as error:
+            say(f"{strict.name_of(folder)}: its evidence is not taken in: {error}")
+    return count
