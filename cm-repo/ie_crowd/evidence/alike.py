@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RECOMPUTED = "recomputed/{}/predictions.safetensors"
-LEAST_SHARE = 0.1  # of the images that the two have wrong together; see docs/threat-model.md
+LEAST_SHARE = 0.1  # of the images that the two have wrong together: trained apart it is near 1, copied near 0
 MOST_COMPARED = 20_000
 
 
