@@ -69,7 +69,8 @@ def _adapt(i: dict[str, Any]) -> None:
             env[f"CM_{name}"] = env[f"MLC_{name}"]
     for key in [key for key, value in env.items() if value is None]:  # mlcflow's way to say that nothing was said
         del env[key]
-    if not i["input"].get("recursion") and wants_data(i["input"]):
+    asked = i.get("input", {})
+    if not asked.get("recursion") and wants_data(asked):
         env[OUT] = i["run_script_input"]["const"][OUT] = "stderr"
 
 

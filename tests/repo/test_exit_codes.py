@@ -163,7 +163,7 @@ def test_a_recipe_does_not_take_a_crash_for_a_verdict(name, monkeypatch):
     spec = importlib.util.spec_from_file_location("customize_of_it", ROOT / "script" / name / "customize.py")
     customize = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(customize)
-    monkeypatch.setattr(crowd_commands, "missing", lambda: "")
+    monkeypatch.setattr(crowd_commands, "missing", lambda env: "")
     env = {"CM_TMP_CURRENT_PATH": ".", "CM_IE_EVALUATE_RESULT": "x", "CM_IE_SUBMIT_RESULT": "x", "CM_IE_SUBMIT_TO": "y"}
     for code in (70, 74, 137, 139):
         monkeypatch.setattr(crowd_commands.processes, "run", lambda argv, code=code, **more: code)
