@@ -170,6 +170,8 @@ def evaluate(
         assert subject.control is not None
         test_classes = predictions["classification.error"] = inference.predicted(model, test.images)
         predictions["control.error"] = inference.predicted(subject.control, test.images)
+        if part == "test":
+            details["classification.error"] = _validated(config, model, folder, len(test.labels))
     if config.has_f:
         reference = inference.invariants(model, known.images[subject.labelled])
         reference_labels = known.labels[subject.labelled]
@@ -254,7 +256,19 @@ def _of_classifiers(config: Config, run: Path, folder: Path | None, part: str) -
         "control.error": inference.predicted(control.to(device), images),
     }
     values = {name: scores.percent_wrong(predicted, labels) for name, predicted in predictions.items()}
-    return Measured(values, {}, None, predictions)
+    details = {"classification.error": _validated(config, model, folder, len(labels))} if part == "test" else {}
+    return Measured(values, details, None, predictions)
+
+
+def _validated(config: Config, model: EquiVAE | Classifier, folder: Path | None, test_images: int) -> dict[str, float]:
+    """The error of q(y|x) on the validation images, in %, beside how many images it and the test error are of.
+
+    Nothing is trained on either, so the two differ by chance: who looks at a result sees whether they do.
+    """
+    valid = tensors.load_training(config, folder).valid
+    device = next(model.parameters()).device
+    wrong = scores.percent_wrong(inference.predicted(model, valid.images.to(device)), valid.labels.to(device))
+    return {"validation": wrong, "validation_images": len(valid.labels), "test_images": test_images}
 
 
 def _asked(config: Config, folder: Path | None, part: str) -> tensors.Labelled:

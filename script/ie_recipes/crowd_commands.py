@@ -41,7 +41,7 @@ class Command:
 EVALUATE = Command(
     prefix="CM_IE_EVALUATE_",
     example="--result=FOLDER",
-    folders=("result", "data", "against", "html"),
+    folders=("result", "data", "against", "html", "statement", "sign"),
     values=("depth", "device", "runs", "groups", "fail_on"),
     switches=("json", "markdown", "all"),
     ends={

@@ -6,5 +6,6 @@ cm_output        cm-output.json for ``cm run experiment``
 ro_crate         ro-crate-metadata.json
 report_html      report.html
 verdict_text     a verdict as terminal table, Markdown or page
+statement        a verdict as an in-toto statement, and its signature
 learning_curves  learning curves as SVG
 """

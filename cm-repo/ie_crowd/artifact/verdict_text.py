@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ie_crowd.check import sentences
 from ie_crowd.check.finding import Item
 from ie_crowd.check.verdict import GROUPS, Verdict
 
@@ -76,6 +77,9 @@ def terminal(verdict: Verdict, width: int = 80, colour: bool = False, every: boo
     console.print()
     for group in verdict.groups:
         console.print(Text(f"{group.title}: {counts(group.counts)}"))
+    console.print()
+    for sentence in sentences.of(verdict):
+        console.print(Text(sentence, style="bold" if colour else ""))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
@@ -85,7 +89,8 @@ def _evidenced(item: Item) -> str:
 
 def markdown(verdict: Verdict) -> str:
     """The verdict as Markdown: one table for each group."""
-    lines = [f"# Verdict on {_escaped(headline(verdict))}", "", f"Depth: {verdict.depth}."]
+    lines = [f"# Verdict on {_escaped(headline(verdict))}", "", f"Depth: {verdict.depth}.", ""]
+    lines += [_escaped(" ".join(sentences.of(verdict)))]
     for group in verdict.groups:
         lines += ["", f"## {_escaped(group.title)}: {counts(group.counts)}", ""]
         lines += ["| State | Item | Evidence | Detail |", "|---|---|---|---|"]
@@ -116,4 +121,6 @@ def page(verdict: Verdict) -> str:
         lstrip_blocks=True,
     )
     environment.filters["counts"] = counts
-    return environment.get_template("check.html").render(verdict=verdict, headline=headline(verdict), note=NOTE)
+    return environment.get_template("check.html").render(
+        verdict=verdict, headline=headline(verdict), note=NOTE, sentences=sentences.of(verdict)
+    )

@@ -9,6 +9,7 @@ bands             reference bands
 claims            claims of the paper
 checklists        artifact-evaluation checklists
 checklist_probes  what a program can see for them
+sentences         a verdict in three sentences
 duplicates        the same raw values under another name
 recompute         metrics from the weights, or training again
 timeboxed         one child process with a time limit

@@ -16,7 +16,7 @@ from ie_crowd.challenge import claims as claims_yaml
 from ie_crowd.challenge import load
 from ie_crowd.challenge.claims import Claim
 from ie_crowd.challenge.model import Challenge
-from ie_crowd.check import checklist_probes, checklists, claims, duplicates, integrity, recompute
+from ie_crowd.check import checklist_probes, checklists, claims, duplicates, integrity, recompute, sentences
 from ie_crowd.check.checklists import Conclusion
 from ie_crowd.check.finding import STATES, Item, grouped
 from ie_crowd.formats import checksums, strict, upgrade
@@ -52,7 +52,8 @@ class Verdict:
         return [item for group in self.groups for item in group.items]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: format, about, depth, summary (group to state to count), items and conclusions."""
+        """JSON values: format, about, depth, summary (group to state to count), items, conclusions, sentences
+        to quote, and the evidence level that this check itself has shown."""
         return {
             "format": FORMAT,
             "about": dict(self.about),
@@ -60,6 +61,8 @@ class Verdict:
             "summary": {group.id: dict(group.counts) for group in self.groups},
             "items": [item._asdict() for item in self.items],
             "conclusions": [dataclasses.asdict(conclusion) for conclusion in self.conclusions],
+            "sentences": sentences.of(self),
+            "evidence": sentences.level(self),
         }
 
     def only(self, groups: Sequence[str]) -> Verdict:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ie_crowd.artifact import verdict_text
+from ie_crowd.artifact import statement, verdict_text
 from ie_crowd.challenge import load
+from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import opened, recompute, verdict
 from ie_crowd.check.finding import Item
+from ie_crowd.check.verdict import Verdict
 from ie_crowd.formats import strict
 
 EXAMPLES = """examples:
@@ -23,6 +25,7 @@ EXAMPLES = """examples:
   ie-crowd check RUN --json | jq .summary      the same, for a program
   ie-crowd check RUN --depth=metrics --data=D  compute every metric again from the weights
   ie-crowd check RUN --against OTHER           is it a copy of another result?
+  ie-crowd check RUN --statement=S.json --sign=KEY  a signed statement of it, to attach
   ie-crowd check RUN --challenge ./my-paper    by the rules.yaml and claims.yaml of that folder
 
 exit status: 0 nothing that --fail-on names, 1 something, 2 bad usage or no readable result,
@@ -75,6 +78,10 @@ def add(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="print the verdict as JSON")
     form.add_argument("--markdown", action="store_true", help="print the verdict as Markdown")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as one page, by rename")
+    parser.add_argument(
+        "--statement", type=Path, metavar="FILE", help="also write an in-toto statement of it, by rename"
+    )
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the statement with this SSH key: FILE.sig")
     parser.set_defaults(run=run)
 
 
@@ -87,6 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
         places = [arguments.folder, *arguments.against]
         folder, *others = [stack.enter_context(opened.results_folder(place)) for place in places]
         found = verdict.judge(folder, rules, request, others)
+        if arguments.statement:
+            _state(arguments, found, folder, rules)
     # What the schema refuses is always shown and always fails, whichever groups were asked for.
     if arguments.groups and found.about:
         found = found.only(arguments.groups)
@@ -103,6 +112,16 @@ def run(arguments: argparse.Namespace) -> int:
     return status(found.items, arguments.fail_on)
 
 
+def _state(arguments: argparse.Namespace, found: Verdict, folder: Path, rules: Challenge | None) -> None:
+    """Write the statement, and its signature where a key is given."""
+    by = rules or load.challenge(load.find(found.about["challenge"])) if found.about else rules
+    if by is None:
+        raise ValueError("--statement: the document is no result, so nothing is stated of it")
+    statement.write(arguments.statement, statement.statement(found, folder, by))
+    if arguments.sign:
+        _say(f"signed: {statement.sign(arguments.statement, arguments.sign)}")
+
+
 def status(items: Sequence[Item], fail_on: str) -> int:
     """The exit status: 1 if an Item is in one of the states that ``fail_on`` stands for."""
     return int(any(item.state in FAIL_ON[fail_on] for item in items))
@@ -114,12 +133,15 @@ def _check_places(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--data={arguments.data}: no such folder, expected the data set's files")
     if arguments.device is not None and not (arguments.device.isascii() and arguments.device.isalnum()):
         raise ValueError(f"--device={arguments.device!r}: expected a name of letters and digits, such as cpu")
-    if arguments.html is None:
-        return
-    if not arguments.html.resolve().parent.is_dir() or arguments.html.is_dir():
-        raise ValueError(f"--html={arguments.html}: expected a file in a folder that exists")
-    if arguments.html.resolve().is_relative_to(arguments.folder.resolve()):
-        raise ValueError(f"--html={arguments.html}: lies in the results folder, which is never written to")
+    if arguments.sign is not None and arguments.statement is None:
+        raise ValueError("--sign: signs a statement; expected --statement=FILE, too")
+    for flag, path in (("html", arguments.html), ("statement", arguments.statement)):
+        if path is None:
+            continue
+        if not path.resolve().parent.is_dir() or path.is_dir():
+            raise ValueError(f"--{flag}={path}: expected a file in a folder that exists")
+        if path.resolve().is_relative_to(arguments.folder.resolve()):
+            raise ValueError(f"--{flag}={path}: lies in the results folder, which is never written to")
 
 
 def _count(text: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from ie_crowd.challenge import load
 from ie_crowd.formats import humanize, strict
 from ie_crowd.formats.upgrade import RESULT
-from ie_crowd.submit import client, cm_experiment, outbox, publication
+from ie_crowd.submit import client, cm_experiment, evidence, outbox, publication
 from ie_crowd.submit.client import Server, UnreachableError
 from ie_crowd.submit.publication import KEEP, Publication
 
@@ -59,6 +59,9 @@ def add(commands: Any) -> None:
         "--submitter", metavar="NAME", help='the public name to publish under; "" for none (default: the result\'s)'
     )
     parser.add_argument("--weights", action="store_true", help="with --to: also runs/, which holds the weights")
+    parser.add_argument(
+        "--no-weights", action="store_true", help="with --server: leave weights and predictions out: without a rank"
+    )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"file that holds the token (or {TOKEN})")
     parser.add_argument("--token", nargs="?", action=_NoToken, help=argparse.SUPPRESS)
     parser.add_argument("--challenge", type=Path, metavar="FOLDER", help="judge by this rules.yaml")
@@ -91,14 +94,15 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError("which result? ie-crowd submit DIR --to=PATH or --server=URL")
     if (arguments.to is None) == (arguments.server is None):
         raise ValueError("expected one of --to=PATH and --server=URL")
-    if arguments.weights and arguments.to is None:
-        raise ValueError("--weights: a server takes result.json alone; weights go with --to")
+    if arguments.weights and arguments.no_weights:
+        raise ValueError("--weights and --no-weights: expected one of them")
 
 
 def _publication(arguments: argparse.Namespace, *, figures: bool) -> Publication:
     rules = load.challenge(arguments.challenge) if arguments.challenge else None
     name = KEEP if arguments.submitter is None else arguments.submitter or None
-    return publication.prepare(arguments.folder, name, weights=arguments.weights, figures=figures, rules=rules)
+    weights = arguments.weights and figures  # what goes to a server is told file by file
+    return publication.prepare(arguments.folder, name, weights=weights, figures=figures, rules=rules)
 
 
 # Into a folder
@@ -143,7 +147,10 @@ def _to_server(arguments: argparse.Namespace) -> int:
         url, result = client.address(arguments.server), made.result
         say(publication.describe(made, full=arguments.show))
     content = (json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    held = {} if arguments.no_weights or arguments.folder is None else evidence.held(arguments.folder, result)
     say(f"\nGoes to {url}:\n    {RESULT:<44} {humanize.size(len(content))}")
+    for path, size in held.items():
+        say(f"    {path:<44} {humanize.size(size)}")
     if arguments.dry_run:
         say("A dry run: nothing was sent.")
         return 0
@@ -168,7 +175,8 @@ def _to_server(arguments: argparse.Namespace) -> int:
         outbox.forget(kept_in)
         if arguments.resume is not None:
             outbox.forget(arguments.resume)
-        return _received(arguments, say, url, answer)
+        status = _received(arguments, say, url, answer)
+        return evidence.send(server, arguments.folder, result["id"], held, say) if held else status
     if 400 <= answer.status < 500 and answer.body:
         outbox.forget(kept_in)
         print(f"ie_crowd: {url} refuses the result: {answer.problem()}", file=sys.stderr)

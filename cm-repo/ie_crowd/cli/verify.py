@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         counts = queue.counts(engine)
         _say(json.dumps(counts) if arguments.json else ", ".join(f"{count} {state}" for state, count in counts.items()))
         return 0
+    files.prune(engine, store)
     if sandbox.kind() == sandbox.NONE:
         _err("no sandbox here (bubblewrap is not installed, or not allowed): children could write what you can")
     return _work(arguments, engine, store, settings)

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -166,6 +167,23 @@ def read(path: Path) -> Iterator[bytes]:
     with strict.open_regular(path) as file:
         while piece := file.read(PIECE):
             yield piece
+
+
+def prune(engine: Engine, files: Files, *, older: float = 86_400) -> int:
+    """Remove files that no result rests on (any more), and pieces of uploads that were cut off; returns how many.
+
+    ``older``: only what has lain for so many seconds, so that nothing is removed that is just coming.
+    """
+    file = tables.evidence_file.c
+    with database.reading(engine) as connection:
+        kept = {row[0] for row in connection.execute(select(file.sha256).distinct())}
+    count = 0
+    for path in files.root.glob("??/*"):
+        with contextlib.suppress(OSError):
+            if path.name not in kept and path.is_file() and time.time() - path.stat().st_mtime > older:
+                path.unlink()
+                count += 1
+    return count
 
 
 def take_folders(engine: Engine, files: Files, root: Path, say: Any = lambda line: None) -> int:

@@ -125,9 +125,13 @@ def end(connection: Connection, job: Job, worker: str, outcome: str, detail: str
 
 
 def keep_values(connection: Connection, job: Job, values: Mapping[int, Mapping[str, float]]) -> None:
-    """Keep what the operator's machine got for each run, in the place of what it had got before."""
+    """Keep what the operator's machine got for each run: from the result's own weights, and only without those from
+    weights that were trained here."""
     known = {row.name: row.pk for row in connection.execute(select(tables.metric.c.name, tables.metric.c.pk))}
     table = tables.verified_value
+    there = select(table.c.result_pk).where(table.c.result_pk == job.result_pk).limit(1)
+    if job.depth == "rerun" and connection.execute(there).first() is not None:
+        return
     connection.execute(delete(table).where(table.c.result_pk == job.result_pk))
     rows = [
         {"result_pk": job.result_pk, "number": number, "metric_pk": known[name], "value": value}

@@ -210,8 +210,10 @@ def _keep(
             queue.keep_values(connection, held, values)
             _raise(connection, held)
             _note_files(connection, held, predictions)
-            for line in alike.note(connection, store, held.result_pk, first):
-                detail = f"{detail}; not independent: {line}"
+            copies = alike.note(connection, store, held.result_pk, first)
+            if copies:  # a reviewer says whose work it is; until then it is not shown
+                detail = f"{detail}; copy: {copies[0]}"
+                moderation.hold(connection, held.result_id, worker, f"copy: {copies[0]}")
             if held.depth == "metrics" and random.SystemRandom().random() < rules.evidence.rerun_share:
                 queue.ask(connection, held.result_pk, held.result_id, "rerun")
         elif outcome == queue.FAIL:

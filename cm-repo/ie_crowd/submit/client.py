@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from ie_crowd.formats import strict
 
@@ -94,33 +94,36 @@ def shown(text: str, most: int = 400) -> str:
     return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:most]
 
 
-def ask(server: Server, path: str, content: bytes | None = None) -> Answer:
-    """One request: GET, or POST of a JSON document. Raises UnreachableError, for a redirect too.
+def ask(
+    server: Server, path: str, content: bytes | None = None, kind: str = "application/json", seconds: float = 0
+) -> Answer:
+    """One request: GET, or POST of a JSON document or another ``kind``. Raises UnreachableError, for a redirect too.
 
-    All of it takes at most ANSWER_SECONDS, however slowly the server lets its answer drip.
+    All of it takes at most ANSWER_SECONDS, or ``seconds`` if that is more, however slowly the server answers.
     """
+    seconds = max(seconds, ANSWER_SECONDS)
     got: list[Answer | Exception] = []
 
     def request() -> None:
         try:
-            got.append(_request(server, path, content))
+            got.append(_request(server, path, content, kind))
         except Exception as error:  # handed to the thread that waits
             got.append(error)
 
     thread = threading.Thread(target=request, daemon=True)
     thread.start()
-    thread.join(ANSWER_SECONDS)
+    thread.join(seconds)
     if not got:
-        raise UnreachableError(f"no answer within {ANSWER_SECONDS:.0f} seconds")
+        raise UnreachableError(f"no answer within {seconds:.0f} seconds")
     if isinstance(got[0], Exception):
         raise got[0]
     return got[0]
 
 
-def _request(server: Server, path: str, content: bytes | None) -> Answer:
+def _request(server: Server, path: str, content: bytes | None, kind: str) -> Answer:
     headers = {"Authorization": f"Bearer {server.token}", "Accept": "application/json", "User-Agent": "ie-repr"}
     if content is not None:
-        headers["Content-Type"] = "application/json"
+        headers["Content-Type"] = kind
     request = urllib.request.Request(  # noqa: S310 the address was checked
         server.url + path, data=content, headers=headers, method="GET" if content is None else "POST"
     )
@@ -239,6 +242,17 @@ def account(server: Server) -> Answer:
 def send(server: Server, content: bytes) -> Answer:
     """Upload a result.json."""
     return ask(server, "/api/v1/results", content)
+
+
+def evidence(server: Server, result_id: str) -> Answer:
+    """Which files the server asks for of a result, and which are there."""
+    return ask(server, f"/api/v1/results/{result_id}/evidence")
+
+
+def send_evidence(server: Server, result_id: str, path: str, content: bytes) -> Answer:
+    """Upload one of the files that a result rests on."""
+    to = f"/api/v1/results/{result_id}/evidence?path={quote(path, safe='/')}"
+    return ask(server, to, content, "application/octet-stream", seconds=300)
 
 
 def envelope(server: str, result: dict[str, Any]) -> str:

@@ -466,7 +466,7 @@ def test_markdown_shows_text_as_it_is(hostile):
 
 def test_the_verdict_as_json(folder):
     found = json.loads(json.dumps(verdict.judge(folder, RULES).to_dict()))
-    assert set(found) == {"format", "about", "depth", "summary", "items", "conclusions"}
+    assert set(found) == {"format", "about", "depth", "summary", "items", "conclusions", "sentences", "evidence"}
     assert found["about"]["submitter"] == "The Rivers Group"
     for group, counts in found["summary"].items():
         for state in STATES:

@@ -311,7 +311,7 @@ def test_what_does_not_hold_together_is_refused(run, capsys, damage):
         ([], "which result?"),
         (["a result"], "expected one of --to=PATH and --server=URL"),
         (["a result", "--to=x", "--server=https://example.org"], "expected one of --to=PATH and --server=URL"),
-        (["a result", "--server=https://example.org", "--weights"], "weights go with --to"),
+        (["a result", "--to=x", "--weights", "--no-weights"], "--weights and --no-weights"),
         (["a result", "--resume=x"], "--resume sends a file as it is"),
         (["--resume=nowhere"], "cannot be read"),
     ],

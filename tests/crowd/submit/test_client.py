@@ -102,6 +102,32 @@ def test_sent_received_and_the_same_twice_is_one(site, monkeypatch, capsys):
     assert unsent() == []
 
 
+def test_the_evidence_follows_and_what_is_there_is_not_sent_again(site, monkeypatch, capsys):
+    from ie_crowd.evidence import files, queue
+
+    url, engine = site
+    token(engine, "The Rivers Group", monkeypatch)
+    sent, real = [], client.send_evidence
+
+    def cut_off(server, result_id, path, content):
+        sent.append(path)
+        if len(sent) == 2:
+            raise UnreachableError("the line broke", again=False)
+        return real(server, result_id, path, content)
+
+    monkeypatch.setattr(client, "send_evidence", cut_off)
+    assert submit(url) == 1
+    assert "the line broke; the same command goes on from there" in capsys.readouterr().out
+    result_id = query.results(engine, state="valid").rows[0]["id"]
+    assert list(files.stored(engine, result_id)) == ["runs/0/model.safetensors"]
+    assert queue.counts(engine)["waiting"] == 0
+    assert submit(url) == 0
+    assert sent == ["runs/0/model.safetensors", "runs/1/model.safetensors", "runs/1/model.safetensors"]
+    assert queue.counts(engine)["waiting"] == 1
+    assert submit(url, "--no-weights") == 0
+    assert len(sent) == 3
+
+
 def test_a_name_is_that_of_the_token_or_none(site, monkeypatch, capsys):
     url, engine = site
     token(engine, "Ada L.", monkeypatch)
@@ -379,7 +405,7 @@ def test_what_is_said_of_a_redirect(location, says):
 def test_what_passes_is_waited_for(capsys, here, bad):
     taken = js(201, {"id": result_id(), "state": "valid", "reasons": []})
     with Hostile(ACCOUNT, http(bad), http(bad, Retry_After="7"), taken) as server:
-        assert submit(server.url) == 0
+        assert submit(server.url, "--no-weights") == 0
         assert len(server.asked) == 4
     assert len(here) == 2
     assert here[1] == 7
@@ -427,7 +453,7 @@ def test_words_of_a_server_move_no_cursor(capsys):
 def test_what_is_asked_carries_the_token_and_nothing_of_the_machine():
     taken = js(201, {"id": result_id(), "state": "valid", "reasons": []})
     with Hostile(ACCOUNT, taken) as server:
-        assert submit(server.url) == 0
+        assert submit(server.url, "--no-weights") == 0
         first, second = server.asked
     assert first.startswith("GET /api/v1/account HTTP/1.1")
     assert second.startswith("POST /api/v1/results HTTP/1.1")

@@ -8,5 +8,6 @@ results     reading results
 challenge   rules, claims, ranks, chart data
 people      comments, objections, accounts
 upload      POST of a result
+evidence    files that a result rests on, and its verifications
 exports     tables as files
 """

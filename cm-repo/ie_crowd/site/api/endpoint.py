@@ -26,9 +26,9 @@ from ie_crowd.site.middleware.problem_details import Problem
 from ie_crowd.store import audit, rate_limit, rejected_uploads
 from ie_crowd.store.people import accounts
 
-BODY_SECONDS = 30  # for all of a body
 WRONG_TOKENS = (20, 900)  # of one address: so many, in so many seconds; counted in memory, for reading writes nothing
 UPLOADS = (240, 3600)  # of one account
+EVIDENCE = (2400, 3600)  # files that results rest on, of one account
 WORDS = (60, 3600)  # comments, objections and withdrawals of one account
 OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, Link"}
 
@@ -173,6 +173,8 @@ def _allowed(operation: Operation, account: Mapping[str, Any] | None) -> None:
 
 def _not_too_often(operation: Operation, request: Request, account: Mapping[str, Any]) -> None:
     what, (most, seconds) = ("upload", UPLOADS) if operation.kept else ("words", WORDS)
+    if operation.body is not None and operation.body.media != JSON:
+        what, (most, seconds) = "evidence", EVIDENCE
     wait = rate_limit.allow(request.app.state.store, what, account["name"], most=most, seconds=seconds)
     if wait:
         raise Problem(
@@ -188,8 +190,9 @@ async def _body(operation: Operation, request: Request) -> bytes:
     assert operation.body is not None
     headers, most = request.headers, operation.body.limits.size
     kind, _, rest = headers.get("content-type", "").partition(";")
-    if kind.strip().lower() != JSON or rest.strip().lower() not in ("", "charset=utf-8", 'charset="utf-8"'):
-        raise Problem(415, f"Content-Type: {headers.get('content-type', 'none')[:80]!r}; expected {JSON}")
+    wanted, seconds = operation.body.media, operation.body.seconds
+    if kind.strip().lower() != wanted or rest.strip().lower() not in ("", "charset=utf-8", 'charset="utf-8"'):
+        raise Problem(415, f"Content-Type: {headers.get('content-type', 'none')[:80]!r}; expected {wanted}")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem(415, "a body with Content-Encoding is not read; send it plain", {"Accept-Encoding": "identity"})
     length = headers.get("content-length", "")
@@ -197,13 +200,13 @@ async def _body(operation: Operation, request: Request) -> bytes:
         raise Problem(413, f"{int(length[:15]):,} bytes; at most {most:,} are read")
     content = bytearray()
     try:
-        with anyio.fail_after(BODY_SECONDS):
+        with anyio.fail_after(seconds):
             async for piece in request.stream():
                 content += piece
                 if len(content) > most:
                     raise Problem(413, f"more than {most:,} bytes; at most so many are read", read=len(content))
     except TimeoutError:
-        raise Problem(408, f"the body did not come within {BODY_SECONDS} s", read=len(content)) from None
+        raise Problem(408, f"the body did not come within {seconds} s", read=len(content)) from None
     except ClientDisconnect:
         raise Problem(400, "the body ended too early", read=len(content)) from None
     return bytes(content)
@@ -211,7 +214,7 @@ async def _body(operation: Operation, request: Request) -> bytes:
 
 def _parsed(operation: Operation, content: bytes) -> Any:
     """The JSON document in the body. Raises Problem 400 for none, 422 for one of another form."""
-    if operation.body is None:
+    if operation.body is None or operation.body.media != JSON:
         return None
     try:
         found = strict.parse_json(content, operation.body.limits, "the body")

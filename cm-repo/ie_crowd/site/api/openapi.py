@@ -36,6 +36,7 @@ from ie_crowd.store import tables
 TAGS = {
     "Results": "What was submitted and published.",
     "Challenge": "Rules, claims, checklists, ranks.",
+    "Evidence": "What results rest on: weights and predictions, and what came of looking at them.",
     "Charts": "The numbers behind charts.",
     "Exports": "Whole tables.",
     "People": "With a token that the operator gave out.",
@@ -129,7 +130,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         if operation.body.example is not None:
             media["example"] = operation.body.example
         about = f"{operation.body.about} At most {operation.body.limits.size:,} bytes."
-        found["requestBody"] = {"required": True, "description": about, "content": {"application/json": media}}
+        found["requestBody"] = {"required": True, "description": about, "content": {operation.body.media: media}}
     return found
 
 

@@ -62,13 +62,16 @@ def _python(pattern: str) -> str:
 
 
 class Body(NamedTuple):
-    """The JSON body of a request: its schema, and how much of it is read. ``raw``: the function parses it itself."""
+    """The body of a request: its schema, how much of it is read, and in which time. ``raw``: the function parses it
+    itself; what is not JSON is not parsed at all."""
 
     schema: Mapping[str, Any]
     limits: strict.Limits
     about: str
     example: Any = None
     raw: bool = False
+    media: str = JSON
+    seconds: int = 30
 
 
 class Answer(NamedTuple):

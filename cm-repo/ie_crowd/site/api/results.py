@@ -75,7 +75,7 @@ def pages(call: Call, page: int, last: int) -> str:
     )
 
 
-def _found(call: Call, result_id: str) -> dict[str, Any]:
+def found_result(call: Call, result_id: str) -> dict[str, Any]:
     """A result that whoever asks may see. Raises Problem 404 or 410."""
     found = query.one(call.engine, result_id)
     if found is None:
@@ -89,7 +89,7 @@ def _found(call: Call, result_id: str) -> dict[str, Any]:
 
 def result(call: Call) -> Response:
     """One result."""
-    found = _found(call, call.values["id"])
+    found = found_result(call, call.values["id"])
     if not permissions.may_see_unpublished(call.account, found):
         del found["uploaded_by"]  # somebody may publish under no name
     found["reproduced_by"] = list(evidence.of(call.request.app.state, found).by)
@@ -99,7 +99,7 @@ def result(call: Call) -> Response:
 
 def original(call: Call) -> Response:
     """The document, byte for byte as it came."""
-    found = _found(call, call.values["id"])
+    found = found_result(call, call.values["id"])
     content = query.original(call.engine, found["id"])
     if content is None:
         raise Problem(404, f"the document of result {found['id'][:12]}… is not here")
@@ -115,7 +115,7 @@ def compared(call: Call) -> list[compare.Row]:
     """The lines of the comparison."""
     documents = []
     for name in "ab":
-        found = _found(call, call.values[name])
+        found = found_result(call, call.values[name])
         documents.append(result_files.parsed(call.engine, found["id"]))
     rows = compare.compare(*documents)
     return [row for row in rows if row.differs] if call.values.get("only") == "differences" else rows
@@ -124,7 +124,7 @@ def compared(call: Call) -> list[compare.Row]:
 def comments(call: Call) -> Response:
     """What was said of a result, or of the paper."""
     if "id" in call.values:
-        _found(call, call.values["id"])
+        found_result(call, call.values["id"])
     rows = store_comments.comments(call.engine, call.values.get("id"), viewer=call.account)
     kept = ("by", "role", "text", "created", "state")
     return JSONResponse({"comments": [{"number": row["pk"], **{key: row[key] for key in kept}} for row in rows]})
@@ -132,7 +132,7 @@ def comments(call: Call) -> Response:
 
 def objections(call: Call) -> Response:
     """Objections against a result."""
-    _found(call, call.values["id"])
+    found_result(call, call.values["id"])
     rows = moderation.objections(call.engine, call.values["id"])
     kept = ("by", "reason", "created", "state", "decision")
     return JSONResponse({"objections": [{"number": row["pk"], **{key: row[key] for key in kept}} for row in rows]})
@@ -140,12 +140,12 @@ def objections(call: Call) -> Response:
 
 def signatures(call: Call) -> Response:
     """Who signed which item of a checklist."""
-    _found(call, call.values["id"])
+    found_result(call, call.values["id"])
     return JSONResponse({"signatures": store_comments.signatures(call.engine, call.values["id"])})
 
 
 _COMMENTS = exactly(comments=array(exactly(number=INTEGER, by=TEXT, role=TEXT, text=TEXT, created=MOMENT, state=TEXT)))
-_GONE = {410: Answer("It was withdrawn; the reasons say why.")}
+GONE = {410: Answer("It was withdrawn; the reasons say why.")}
 LIST = (
     Parameter("sort", METRIC, "published, created, wall_seconds, submitter, labels, or a metric.", "published"),
     Parameter(
@@ -174,18 +174,18 @@ OPERATIONS = (
     ),
     Operation(
         "readResult", "GET", "/results/{id}", "Results", "One result with its runs", result,
-        {200: Answer("The result.", {"$ref": "#/components/schemas/Full"}), **_GONE},
+        {200: Answer("The result.", {"$ref": "#/components/schemas/Full"}), **GONE},
         (RESULT_ID,), viewer=True,
         about="One that is not published is there for reviewers and for whoever uploaded it.",
     ),
     Operation(
         "readDocument", "GET", "/results/{id}/result.json", "Results", "Its result.json, byte for byte", original,
-        {200: Answer("The document.", {"$ref": "#/components/schemas/Result"}), **_GONE},
+        {200: Answer("The document.", {"$ref": "#/components/schemas/Result"}), **GONE},
         (RESULT_ID,), viewer=True,
     ),
     Operation(
         "listComments", "GET", "/results/{id}/comments", "Results", "Comments on it", comments,
-        {200: Answer("The oldest first.", _COMMENTS), **_GONE}, (RESULT_ID,), viewer=True,
+        {200: Answer("The oldest first.", _COMMENTS), **GONE}, (RESULT_ID,), viewer=True,
     ),
     Operation(
         "listObjections", "GET", "/results/{id}/objections", "Results", "Objections against it", objections,
@@ -194,7 +194,7 @@ OPERATIONS = (
             exactly(objections=array(exactly(
                 number=INTEGER, by=TEXT, reason=TEXT, created=MOMENT, state=TEXT, decision=NULLABLE
             ))),
-        ), **_GONE},
+        ), **GONE},
         (RESULT_ID,), viewer=True,
     ),
     Operation(
@@ -205,7 +205,7 @@ OPERATIONS = (
             exactly(signatures=array(exactly(
                 by=TEXT, checklist=TEXT, item=TEXT, state=TEXT, note=TEXT, created=MOMENT
             ))),
-        ), **_GONE},
+        ), **GONE},
         (RESULT_ID,), viewer=True,
     ),
     Operation(
@@ -215,7 +215,7 @@ OPERATIONS = (
             exactly(rows=array(exactly(
                 section=TEXT, name=TEXT, left={}, right={}, differs={"type": "boolean"}, p=NUMBER
             ))),
-        ), 404: Answer("One of them is not there."), **_GONE},
+        ), 404: Answer("One of them is not there."), **GONE},
         TWO, viewer=True,
     ),
     Operation(

@@ -17,6 +17,7 @@ from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import checklists, verdict
 from ie_crowd.check.finding import STATES
 from ie_crowd.check.verdict import Group, Verdict
+from ie_crowd.evidence import files, queue
 from ie_crowd.site.middleware import permissions
 from ie_crowd.site.pages.paper import badge_of, cited
 from ie_crowd.site.rendering import citations, evidence, present, result_files
@@ -79,6 +80,8 @@ def result(request: Request) -> Response:
         checklists={one.id for one in checklists.load()},
         evidence=shown,
         level=evidence.of(state, found),
+        verifications=[row for row in queue.history(state.store, result_id) if row["ended"]],
+        files_here=files.stored(state.store, result_id) if not state.settings.static else {},
         signatures=_signed(signatures),
         note=moderation.note_of(state.store, result_id) if found["state"] == tables.PUBLISHED else None,
         objections=moderation.objections(state.store, result_id),

@@ -1,0 +1,52 @@
+"""Weights and predictions that follow a result to a server, file by file: what is there already is not sent again.
+
+The result itself is received before; what goes wrong here costs it its rank until the rest has come, and the same
+command goes on where this one ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ie_crowd.evidence import files
+from ie_crowd.formats import strict
+from ie_crowd.submit import client
+from ie_crowd.submit.client import Server, UnreachableError
+
+MOST_BYTES = 32 * 2**20  # of one file that a server reads
+
+
+def held(folder: Path, result: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes of the files of a results folder that are evidence and small enough to be sent, by path."""
+    try:
+        asked = files.asked(result)
+    except ValueError:
+        return {}
+    return {path: one.bytes for path, one in asked.items() if one.bytes <= MOST_BYTES and (folder / path).is_file()}
+
+
+def send(server: Server, folder: Path, result_id: str, sizes: Mapping[str, int], say: Callable[[str], None]) -> int:
+    """Send what the server lacks; returns the exit status: 0 if it has it all."""
+    try:
+        answer = client.persist(lambda: client.evidence(server, result_id), say)
+        wanted = answer.body.get("files")
+        if answer.status != 200 or not isinstance(wanted, list):
+            say("This server takes no evidence: the result is stated, and has no rank there.")
+            return 0
+        there = {str(one.get("path")) for one in wanted if isinstance(one, dict) and one.get("here") is True}
+        for path in sizes:
+            if path in there:
+                continue
+            strict.refuse_links(folder / path, folder)
+            content = strict.read_bytes(folder / path, MOST_BYTES, within=folder)
+            answer = client.persist(lambda p=path, c=content: client.send_evidence(server, result_id, p, c), say)  # type: ignore[misc]
+            if answer.status not in (200, 201):
+                say(f"{path} was not taken: {answer.problem()}; the same command goes on from there")
+                return 1
+    except UnreachableError as error:
+        say(f"the evidence was not sent: {error}; the same command goes on from there")
+        return 1
+    say(f"Sent: {len(sizes)} files of evidence; once they are verified the result can have a rank.")
+    return 0
