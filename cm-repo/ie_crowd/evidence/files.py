@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from ie_crowd.check import integrity
 from ie_crowd.evidence import queue
@@ -26,6 +26,7 @@ from ie_crowd.store import audit, database, query, tables, user_data
 VARIABLE = "IE_CROWD_EVIDENCE"
 MOST_BYTES = 64 * 2**20  # of one file
 MOST_OF_RESULT = 2 * 2**30
+MOST_WAITING = 8 * 2**30  # of one account, under results that are not published
 PREDICTIONS = "predictions.safetensors"
 PIECE = 2**20
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -144,6 +145,8 @@ def add(engine: Engine, files: Files, result_id: str, path: str, pieces: Iterabl
         raise ValueError(
             f"{path[:80]!r} is no weights or predictions of that result; it lists {', '.join(wanted)[:300]}"
         )
+    if not files.has(wanted[path].sha256):
+        _refuse_hoard(engine, result_id, wanted[path].bytes)
     new = files.put(pieces, wanted[path])
     with database.writing(engine) as connection:
         key = queue.key_of(connection, result_id)
@@ -155,6 +158,20 @@ def add(engine: Engine, files: Files, result_id: str, path: str, pieces: Iterabl
         if all(name in there or name == path for name, one in wanted.items() if one.needed):
             queue.ask(connection, key, result_id, "metrics")
     return new
+
+
+def _refuse_hoard(engine: Engine, result_id: str, size: int) -> None:
+    """Raise ValueError where an account's results that nobody has published yet would rest on too many bytes."""
+    result, file = tables.result.c, tables.evidence_file.c
+    account = select(result.account_pk).where(result.id == result_id).scalar_subquery()
+    held = select(func.coalesce(func.sum(file.bytes), 0)).join(tables.result, result.pk == file.result_pk)
+    held = held.where(result.account_pk == account, result.state != tables.PUBLISHED)
+    with database.reading(engine) as connection:
+        total = connection.execute(held).scalar_one()
+    if total + size > MOST_WAITING:
+        raise ValueError(
+            f"results of this account that wait for a reviewer rest on {total:,} bytes; at most {MOST_WAITING:,} are"
+        )
 
 
 def _paths(connection: Connection, key: int) -> set[str]:

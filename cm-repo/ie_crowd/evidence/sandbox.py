@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+SECRETS = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".config/gcloud", ".netrc", ".pgpass")
 BUBBLEWRAP, NONE = "bubblewrap", "no sandbox"
 # Of the worker's environment, what a child gets: no token, no password, no address of a store.
 KEPT = (
@@ -49,18 +50,30 @@ def kind() -> str:
 
 
 def wrapped(argv: Sequence[str], folder: Path, hidden: Sequence[Path] = ()) -> list[str]:
-    """``argv`` so that it has no network and writes into ``folder`` only; it cannot read ``hidden`` files."""
+    """``argv`` so that it has no network and writes into ``folder`` only; it cannot read ``hidden`` files, nor keys."""
     program = shutil.which("bwrap")
     if kind() == NONE or program is None:
         return list(argv)
     confined = [program, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/dev/shm"]  # noqa: S108
     for device in sorted(Path("/dev").glob("nvidia*")):
         confined += ["--dev-bind-try", str(device), str(device)]
-    for path in hidden:
-        if path.is_file():
+    for path in (*hidden, *_secrets()):
+        if path.is_dir():
+            confined += ["--tmpfs", str(path)]
+        elif path.is_file():
             confined += ["--ro-bind", os.devnull, str(path)]
     confined += ["--bind", str(folder), str(folder), "--chdir", str(folder)]
     return [*confined, "--unshare-all", "--die-with-parent", "--new-session", "--", *argv]
+
+
+def _secrets() -> list[Path]:
+    """Where people keep keys and passwords: what a child has no business to read."""
+    named = [os.environ[name] for name in ("PGPASSFILE", "NETRC") if os.environ.get(name)]
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return [Path(name) for name in named]
+    return [*(Path(name) for name in named), *(home / name for name in SECRETS)]
 
 
 def environment(folder: Path) -> dict[str, str]:

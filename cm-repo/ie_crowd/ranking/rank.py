@@ -6,7 +6,8 @@ averaged, for it is one draw seen twice, so neither many uploads nor the best of
 certain. In the open division, where a method has variants, the entry is the submitter's variant with the best mean.
 Failed runs have no value and are never averaged. Results below the evidence level that the rules ask for are an entry
 of their own, and are listed without a rank, as is an entry of fewer than three draws, or one that scatters more than
-the rules allow. Ranked values are those that the operator's machine got.
+the rules allow. Where evidence is asked for, draws are complete: one that failed and was not made again costs the rank,
+for otherwise the worst would fail. Ranked values are those that the operator's machine got.
 
 **Which ranks.** Ranked entries are sorted by their means and fall into groups that share a rank. What separates two of
 them is Tukey's test at 5 % for all pairs together (the studentized range), with a variance that entries share: the
@@ -69,7 +70,8 @@ class Draw(NamedTuple):
 class Entry:
     """A submitter's line with one method; ``mean``, ``sd``, ``ci95`` are in the metric's unit.
 
-    ``level``: the lowest of its results. ``rank`` is None where ``unranked`` says why.
+    ``level``: the lowest of its results. ``lost``: the first seed and label draw that failed and was never made again.
+     ``rank`` is None where ``unranked`` says why.
     """
 
     submitter: str
@@ -86,6 +88,7 @@ class Entry:
     rank: int | None = None
     reproduced_by: list[str] = field(default_factory=list)
     level: str = evidence.STATED
+    lost: tuple[int, int] | None = None
     unranked: str = ""
 
     @property
@@ -123,6 +126,8 @@ def _unranked(entry: Entry, asked: str, margin: Margin | None) -> str:
     """Why an entry has no rank; "" for one that has."""
     if not evidence.at_least(entry.level, asked):
         return f"{entry.level}, asked: {asked}"
+    if asked != evidence.STATED and entry.lost is not None:
+        return f"the run of seed {entry.lost[0]} failed and was not made again"
     if entry.n < FEWEST:
         return f"{entry.n} draw{'' if entry.n == 1 else 's'}, asked: {FEWEST}"
     if margin is not None and (entry.sd or 0.0) > margin.spread:
@@ -140,9 +145,12 @@ def pooled(draws: Iterable[Draw], asked: str = evidence.STATED) -> list[Entry]:
     entries = []
     for (submitter, method, variant, _), group in sorted(groups.items()):
         seeds: dict[tuple[int, int], list[float]] = defaultdict(list)
+        lost = set()
         for draw in group:
             if draw.value is not None:
                 seeds[draw.seed, draw.label_seed].append(draw.value)
+            else:
+                lost.add((draw.seed, draw.label_seed))
         if not seeds:
             continue
         values = [math.fsum(found) / len(found) for _, found in sorted(seeds.items())]
@@ -160,6 +168,7 @@ def pooled(draws: Iterable[Draw], asked: str = evidence.STATED) -> list[Entry]:
                 sorted({draw.result for draw in group}),
                 sorted({draw.machine for draw in group}),
                 values,
+                lost=min(lost - set(seeds), default=None),
                 level=min((draw.level for draw in group), key=evidence.LEVELS.index),
             )
         )

@@ -78,6 +78,19 @@ def test_what_is_refused_says_why_and_leaves_nothing(site, content, path, who, s
     assert not any(row["here"] for row in told["files"])
 
 
+def test_an_account_cannot_fill_the_disk(site, monkeypatch):
+    from ie_crowd.evidence import files
+
+    monkeypatch.setattr(files, "MOST_WAITING", len(site.weights))
+    assert send(site, site.weights).status_code == 201
+    second = compute.weights(6.0, 80.0), "runs/1/model.safetensors"
+    answer = send(site, *second)
+    assert (answer.status_code, "that wait for a reviewer" in answer.json()["detail"]) == (422, True)
+    boss = next(row for row in accounts.accounts(site.engine) if row["name"] == "Boss")
+    moderation.publish(site.engine, site.id, boss)
+    assert send(site, *second).status_code == 201
+
+
 def test_another_type_of_body_is_refused(site):
     answer = send(site, site.weights, **{"Content-Type": "application/json"})
     assert (answer.status_code, "expected application/octet-stream" in answer.json()["detail"]) == (415, True)

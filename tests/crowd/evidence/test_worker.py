@@ -306,6 +306,9 @@ def test_a_worker_that_is_killed_loses_nothing(place, monkeypatch, tmp_path):
 @pytest.mark.skipif(sandbox.kind() == sandbox.NONE, reason="no bubblewrap here, or it is not allowed")
 def test_a_child_has_no_network_writes_one_folder_and_knows_no_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("IE_CROWD_TOKEN", "secret")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / ".ssh").mkdir(parents=True)
+    (tmp_path / "home" / ".ssh" / "id_ed25519").write_text("a key")
     inside, outside, hidden = tmp_path / "inside", tmp_path / "outside", tmp_path / "store.sqlite3"
     inside.mkdir()
     outside.mkdir()
@@ -313,6 +316,7 @@ def test_a_child_has_no_network_writes_one_folder_and_knows_no_secret(tmp_path, 
     program = f"""
 import os, pathlib, socket, json
 found = {{"token": "IE_CROWD_TOKEN" in os.environ}}
+found["key"] = pathlib.Path({str(tmp_path)!r}, "home", ".ssh", "id_ed25519").exists()
 try:
     found["read"] = pathlib.Path({str(hidden)!r}).read_text()
 except OSError:
@@ -332,7 +336,7 @@ print(json.dumps(found))
     done = subprocess.run(argv, env=sandbox.environment(inside), capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found == {
-        "token": False, "read": "", "inside": True, "outside": False, "home": False, "network": False
+        "token": False, "key": False, "read": "", "inside": True, "outside": False, "home": False, "network": False
     }  # fmt: skip
 
 

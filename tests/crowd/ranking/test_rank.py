@@ -225,6 +225,16 @@ def test_what_has_less_evidence_than_is_asked_for_is_listed_below_without_a_rank
     assert rank.standings(told, LOWER)[0].submitter == "boaster"
 
 
+def test_where_evidence_is_asked_for_draws_are_complete():
+    picked = draws("a", [1.0, None, 1.1, 1.2], level="recomputed")
+    (entry,) = rank.standings(picked, LOWER, asked="recomputed")
+    assert (entry.rank, entry.unranked) == (None, "the run of seed 1 failed and was not made again")
+    again = [*picked, *draws("a", [1.3], start=1, level="recomputed", result="2")]
+    (entry,) = rank.standings(again, LOWER, asked="recomputed")
+    assert (entry.rank, entry.n, entry.failed) == (1, 4, 1)
+    assert rank.standings(picked, LOWER)[0].rank == 1  # where nothing is asked for, it only shows
+
+
 def test_what_somebody_states_beside_their_evidence_does_not_better_their_rank():
     told = [*draws("a", [5.0, 5.1, 5.2], level="recomputed"), *draws("a", [0.1, 0.2, 0.3], result="boast")]
     entries = rank.standings(told, LOWER, asked="recomputed")
