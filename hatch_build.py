@@ -26,7 +26,6 @@ REPOSITORIES = {
     "cm_ie_repr_crowd": (Path("cm-repo"), ["cmr.yaml", "challenge", "experiment"]),
 }
 INIT = '"""A CM repository: cmind finds it by its name and its cmr.yaml."""\n'
-JUNK = ("__pycache__", ".pyc", ".pyo")
 
 
 class CustomBuildHook(BuildHookInterface):
@@ -71,8 +70,11 @@ class CustomBuildHook(BuildHookInterface):
 
 
 def _files(path: Path) -> list[Path]:
-    """Every file at or under `path`, sorted, but compiled Python; none when `path` does not exist."""
+    """Every file at or under `path`, sorted, but compiled Python and what is git's; none when `path` does not exist."""
     if path.is_file():
         return [path]
-    found = (file for file in path.rglob("*") if file.is_file())
-    return sorted(file for file in found if not any(junk in file.as_posix() for junk in JUNK))
+    return sorted(file for file in path.rglob("*") if file.is_file() and not _is_junk(file.relative_to(path)))
+
+
+def _is_junk(file: Path) -> bool:
+    return "__pycache__" in file.parts or file.suffix in (".pyc", ".pyo") or file.name.startswith(".git")

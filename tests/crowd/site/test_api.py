@@ -1,6 +1,7 @@
 """The API as programs use it: lists, pages, one result, caching, who may see and say what, tables, the feed."""
 
 import csv
+import hashlib
 import html
 import io
 import json
@@ -10,11 +11,14 @@ from xml.etree import ElementTree
 import pytest
 
 pytest.importorskip("starlette")
+from ie_crowd.evidence import files, queue
 from ie_crowd.site.api import exports, operations, routes
 from ie_crowd.site.pages import feed
-from ie_crowd.store import audit, insert, query, rejected_uploads
+from ie_crowd.store import audit, database, insert, query, rejected_uploads, tables
 from ie_crowd.store.people import accounts, comments, moderation
 from sites import client, site, site_store  # noqa: F401 fixtures
+from sqlalchemy import insert as insert_row
+from toy_challenge import compute
 from toy_challenge.documents import text, toy
 from toy_challenge.make import RULES
 
@@ -541,6 +545,19 @@ def test_every_example_and_default_passes_its_own_check():
         ]
 
 
+@pytest.fixture
+def evidence(store, ids):
+    """Ada's result has one file of evidence."""
+    content = compute.weights(1.0, 90.0)
+    sha256 = hashlib.sha256(content).hexdigest()
+    files.of(store).put([content], files.Asked(sha256, len(content), True))
+    with database.writing(store) as connection:
+        key = queue.key_of(connection, ids["ada"])
+        row = {"result_pk": key, "path": "runs/0/model.safetensors", "sha256": sha256, "bytes": len(content)}
+        connection.execute(insert_row(tables.evidence_file), row)
+
+
+@pytest.mark.usefixtures("evidence")
 def test_every_example_can_be_asked(site, ids):  # noqa: F811
     for operation in routes.OPERATIONS:
         if operation.method != "GET" or operation.role:
