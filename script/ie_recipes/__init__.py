@@ -9,6 +9,7 @@ crowd_commands  the recipes evaluate, submit and serve
 sweep           a grid of tasks and settings, on this machine or many
 program         the command line of the next three
 workflow        one task: train, evaluate, draw, assemble
+dry_run         what a request would do
 tasks           several tasks in one command, and their index page
 both_recipes    the paper's recipe and this project's at once
 comparison      what several results gave, as tables, pages and a curve

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, flags, front_end, own_code
+from ie_recipes import bridge, front_end, own_code
 from ie_recipes.run import processes
 
 NEEDED = ("yaml", "jsonschema", "rich", "jinja2", "psutil", "scipy")  # by ie_crowd; torch by none of it
+STATE = "ie_repr_verdict"  # in what CM and mlcflow return: the verdict as data
 SITE_OUT = "ie-repr-site"  # where _static writes if nobody says otherwise
 
 
@@ -31,6 +32,7 @@ class Command:
     may_be_empty: tuple[str, ...] = ()
     well: tuple[int, ...] = (0,)  # exit codes that are no error
     refused: Mapping[str, str] = field(default_factory=dict)  # flag to why it is never taken
+    data: str = ""  # the option that writes what was found as JSON, for who asks by program
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,6 +52,7 @@ EVALUATE = Command(
         130: "interrupted; nothing was written",
     },
     crashed="the check could not be done",
+    data="--verdict",
 )
 SUBMIT = Command(
     prefix="CM_IE_SUBMIT_",
@@ -113,13 +116,25 @@ def run(i: dict[str, Any], command: Command, words: list[str]) -> dict[str, Any]
     """For a recipe's `preprocess(i)`: run the command as one child process; its exit code is the recipe's."""
     if line := missing(i["env"]):
         return {"return": 2, "error": line}
-    own_code.load(flags.paths())
-    env = own_code.child_environment(flags.paths())
-    argv = own_code.command("ie_crowd", env, *words)
-    code = processes.run(argv, cwd=Path(i["env"]["CM_TMP_CURRENT_PATH"]), env=env)
+    own_code.load(own_code.checkout())
+    env, data = front_end.child_environment(i["env"]), {}
+    here = Path(i["env"]["CM_TMP_CURRENT_PATH"])
+    if command.data:
+        from ie_crowd.formats import scratch, strict
+
+        with scratch.folder("verdict") as place:
+            made = place / "data.json"
+            argv = own_code.command("ie_crowd", env, words[0], f"{command.data}={made}", *words[1:])
+            code = processes.run(argv, cwd=here, env=env)
+            if made.exists():
+                data = {STATE: strict.read_json(made)}
+                i["state"].update(data)
+    else:
+        code = processes.run(own_code.command("ie_crowd", env, *words), cwd=here, env=env)
     if code in command.well:
         return {"return": 0}
     return {
+        **data,  # CM hands an error on as it is, without the state
         "return": code,
         "error": command.ends.get(code, f"{command.crashed} (exit code {code}); the reason is above"),
     }

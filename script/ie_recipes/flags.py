@@ -31,7 +31,9 @@ FLAGS = {
     "data": ("CM_IE_DATA", "a folder, --data=FOLDER"),
     "outdir": ("CM_IE_OUTDIR", "a folder, --outdir=FOLDER"),
     "quiet": ("CM_IE_QUIET", "no value, just --quiet"),
+    "dry_run": ("CM_IE_DRY_RUN", "no value, just --dry_run"),
 }
+SWITCHES = ("quiet", "dry_run")
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Request:
         if self.dataset in new_classes.DATASETS:
             supervision = [f"_{self.dataset}"]
         tags = " ".join(["reproduce ie-repr", new_classes.tag(self.dataset), *supervision, *method, *recipe, *size])
-        values = {flag: getattr(self, flag) for flag in FLAGS if flag != "quiet"}
+        values = {flag: getattr(self, flag) for flag in FLAGS if flag not in SWITCHES}
         defaults = {field.name: field.default for field in fields(self)}
         defaults["seeds"] = FULL_SEEDS if self.full else defaults["seeds"]
         given = [f"--{key}={value}" for key, value in values.items() if value != defaults[key]]
@@ -208,6 +210,7 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
         if not i["input"].get("recursion"):
             check_names(i["input"])
         request = from_env(i["env"])
+        dry = is_dry_run(i["env"])
         check_data(request)
         for part in request.parts().values():
             check_task(part)
@@ -216,19 +219,26 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
             results_folder.check(Path(request.outdir), request.identity(), parts)
     except ValueError as error:
         return {"return": 2, "error": str(error)}
-    values = {"data": request.data, "outdir": request.outdir, "device": request.device}
+    device = None if request.device == "auto" else request.device  # a dependency may be given its own
+    values = {"data": request.data, "outdir": request.outdir, "device": device}
     normal = {FLAGS[flag][0]: value for flag, value in values.items() if value is not None}
+    normal |= {FLAGS["dry_run"][0]: "yes"} if dry else {}  # for the dependencies, which then have nothing to do
     i["env"].update(normal)
     # CM puts its constants (the flags as typed) over the env again before each dependency
     i["run_script_input"]["const"].update(normal)
     return {"return": 0}
 
 
+def is_dry_run(env: Mapping[str, Any]) -> bool:
+    """Whether nothing is to be done: `--dry_run`, or what CM and mlcflow call a fake run."""
+    return _switch("dry_run", env.get(FLAGS["dry_run"][0], False)) or env.get("CM_TMP_FAKE_RUN") == "yes"
+
+
 def check_names(raw: Mapping[str, Any]) -> None:
     """Raise ValueError for a flag that is not one of ours or of CM's, and for stray words."""
     words = bridge.words(raw)
     for flag in FLAGS:
-        if raw.get(flag) is True and flag != "quiet":
+        if raw.get(flag) is True and flag not in SWITCHES:
             typed = f"--{flag} {words[0]}" if words else f"--{flag}"
             raise ValueError(
                 f"{typed}: the value is missing, write --{flag}={words[0] if words else 'VALUE'} (with '=')"
@@ -272,7 +282,7 @@ def from_env(env: Mapping[str, Any]) -> Request:
 
     Relative folders are taken from the folder where cm was started (CM_TMP_CURRENT_PATH).
     """
-    texts = {flag: _text(flag, env[key]) for flag, (key, _) in FLAGS.items() if key in env and flag != "quiet"}
+    texts = {flag: _text(flag, env[key]) for flag, (key, _) in FLAGS.items() if key in env and flag not in SWITCHES}
     here = Path(env.get("CM_TMP_CURRENT_PATH") or Path.cwd())
     labels = texts.get("labels")
     seeds = _number("seeds", texts.get("seeds"))
@@ -335,15 +345,9 @@ def root() -> Path | None:
     return folder if (folder / "ie_model").is_dir() and (folder / "cm-repo" / "ie_crowd").is_dir() else None
 
 
-def paths() -> list[str]:
-    """The two import folders of this checkout; none in an installed package."""
-    checkout = root()
-    return [str(checkout), str(checkout / "cm-repo")] if checkout else []
-
-
 def _import(name: str) -> Any:
     """A light module of this checkout, or of the installed package; cm's own process has neither on its path."""
-    own_code.load(paths())
+    own_code.load(own_code.checkout())
     return importlib.import_module(name)
 
 

@@ -11,11 +11,12 @@ from importlib import metadata
 from typing import Any
 
 from ie_recipes import own_code
+from ie_recipes.run import processes
 
 CM, MLCFLOW = "cm", "mlcflow"
 # CM_… and MLC_… are the same. Not QUIET, which mlcflow sets wherever there is no terminal: --quiet comes as CM_IE_QUIET
 NAMES = ("TMP_CURRENT_PATH", "TMP_FAKE_RUN")
-OUT = "CM_IE_OUT"  # "stderr": what people read goes there, since standard output is a program's
+OUT = processes.OUT  # the same key in CM's env
 Work = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -57,9 +58,16 @@ def version(front_end: str) -> str | None:
         return None
 
 
-def wants_data(raw: Mapping[str, Any]) -> bool:
+def child_environment(env: Mapping[str, Any]) -> dict[str, str]:
+    """The environment of a program of this project that a recipe with this env starts (`processes.run`)."""
+    made = own_code.child_environment(own_code.checkout())
+    return {**made, processes.OUT: "stderr"} if OUT in env else made
+
+
+def _wants_data(i: dict[str, Any]) -> bool:
     """Whether standard output is to hold what CM or mlcflow returns, as JSON, and nothing else."""
-    return raw.get("out") == "json" or bool(raw.get("json") or raw.get("j"))
+    raw, own = i.get("input", {}), i.get("meta", {}).get("input_mapping", {})
+    return raw.get("out") == "json" or any(raw.get(key) and key not in own for key in ("json", "j"))
 
 
 def _adapt(i: dict[str, Any]) -> None:
@@ -69,8 +77,7 @@ def _adapt(i: dict[str, Any]) -> None:
             env[f"CM_{name}"] = env[f"MLC_{name}"]
     for key in [key for key, value in env.items() if value is None]:  # mlcflow's way to say that nothing was said
         del env[key]
-    asked = i.get("input", {})
-    if not asked.get("recursion") and wants_data(asked):
+    if not i.get("input", {}).get("recursion") and _wants_data(i):
         env[OUT] = i["run_script_input"]["const"][OUT] = "stderr"
 
 

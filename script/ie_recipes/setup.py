@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, flags, front_end, own_code
+from ie_recipes import bridge, front_end, own_code
 
 SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
@@ -74,7 +74,7 @@ def data(env: dict[str, Any]) -> Path | None:
 
 def ie_model(module: str) -> Any:
     """A module of ie_model that needs the standard library only: this checkout's, else the installed package's."""
-    own_code.load(flags.paths())
+    own_code.load(own_code.checkout())
     importlib.invalidate_caches()  # packages may have been installed since this process began
     return importlib.import_module(f"ie_model.{module}")
 

@@ -20,17 +20,19 @@ def preprocess(i):
 
 
 def run(i):
-    from ie_recipes import flags, own_code
+    from ie_recipes import dry_run, flags, front_end, own_code, setup
     from ie_recipes.run import processes, results_folder
 
     env = i["env"]
     here = Path(env["CM_TMP_CURRENT_PATH"])
     try:
         request = flags.from_env(env)
+        if flags.is_dry_run(env):
+            return setup.say(i, "\n".join(dry_run.lines(request, here, env)))
         folder = Path(request.outdir) if request.outdir else results_folder.claimed(here, request.task())
     except ValueError as error:
         return {"return": 2, "error": str(error)}
-    own_code.load(flags.paths())
+    own_code.load(own_code.checkout())
     from ie_crowd.formats import scratch
 
     with scratch.folder("run") as place:
@@ -43,16 +45,14 @@ def run(i):
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
         argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]
         argv += [f"--downloaded={downloaded}"] if downloaded != "" else []
-        code = processes.run(argv, cwd=here, env=own_code.child_environment(flags.paths()))
+        code = processes.run(argv, cwd=here, env=front_end.child_environment(env))
         error = last_words.read_text(encoding="utf-8").strip() if last_words.exists() else ""
     if code in (74, 141) and (folder / "result.json").exists() and not results_folder.unfinished(folder):
         return {"return": code, "error": f"standard output could not be written, but the run is complete: {folder}"}
     if code:
         if not request.outdir:
             results_folder.forget_empty(folder)
-        return {
-            "return": code,
-            "error": error or f"the run was ended (exit code {code}); what there is lies in {folder}",
-        }
+        error = error or f"the run was ended (exit code {code}); what there is lies in {folder}"
+        return {"return": code, "error": error}
     env["CM_IE_RESULT"] = str(folder)
     return {"return": 0}

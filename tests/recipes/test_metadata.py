@@ -88,6 +88,14 @@ def test_input_mapping_is_the_flags_that_are_checked(name):
     assert not set(flags.FLAGS) & bridge.CM_KEYS
 
 
+@pytest.mark.parametrize("name", [*CALLED, "evaluate-ie-repr"])
+def test_help_describes_every_flag(name):
+    described = META[name]["input_description"]
+    assert list(described) == list(META[name]["input_mapping"])
+    assert all(set(entry) == {"desc"} and entry["desc"] for entry in described.values())
+    assert name not in CALLED or described == META["run-ie-repr"]["input_description"]
+
+
 @pytest.mark.parametrize("name", [name for name in CALLED if name.startswith("reproduce-")])
 def test_wrapper_and_implementation_agree(name):
     dataset = name.removeprefix("reproduce-ie-repr-")
@@ -95,7 +103,9 @@ def test_wrapper_and_implementation_agree(name):
     meta, run = META[name], META["run-ie-repr"]
     assert meta["tags"] == ["reproduce", "ie-repr", dataset]
     assert meta["env"] == {"CM_IE_DATASET": dataset}
-    assert meta["prehook_deps"] == [{"tags": f"run,ie-repr,_dataset.{dataset}", "inherit_variation_tags": True}]
+    dependency = {"tags": f"run,ie-repr,_dataset.{dataset}", "inherit_variation_tags": True, "names": ["ie-run"]}
+    faked = {"enable_if_env": {"CM_TMP_FAKE_RUN": ["yes"]}, "env": {"CM_IE_DRY_RUN": "yes"}}
+    assert meta["prehook_deps"] == [dependency | {"skip_if_fake_run": True}, dependency | faked]
     # each inherited variation must be known there, with the same meaning
     known = {key: value for key, value in run["variations"].items() if key != "dataset.#"}
     if dataset == new_classes.TAG:

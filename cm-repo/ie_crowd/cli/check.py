@@ -82,6 +82,7 @@ def add(commands: Any) -> None:
         "--statement", type=Path, metavar="FILE", help="also write an in-toto statement of it, by rename"
     )
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the statement with this SSH key: FILE.sig")
+    parser.add_argument("--verdict", type=Path, metavar="FILE", help="also write it as JSON, by rename")
     parser.set_defaults(run=run)
 
 
@@ -101,6 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
         found = found.only(arguments.groups)
     if arguments.html:
         strict.write_text(arguments.html, verdict_text.page(found))
+    if arguments.verdict:
+        strict.write_json(arguments.verdict, found.to_dict())
     if arguments.json:
         _write(json.dumps(found.to_dict(), indent=1, ensure_ascii=True) + "\n")
     elif arguments.markdown:
@@ -135,7 +138,7 @@ def _check_places(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--device={arguments.device!r}: expected a name of letters and digits, such as cpu")
     if arguments.sign is not None and arguments.statement is None:
         raise ValueError("--sign: signs a statement; expected --statement=FILE, too")
-    for flag, path in (("html", arguments.html), ("statement", arguments.statement)):
+    for flag, path in (("html", arguments.html), ("statement", arguments.statement), ("verdict", arguments.verdict)):
         if path is None:
             continue
         if not path.resolve().parent.is_dir() or path.is_dir():

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 STOP = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 POLL_SECONDS = 0.05
+OUT = "CM_IE_OUT"  # in the environment: what children print goes to stderr, since standard output is a program's
 OWN_END_SECONDS = 3.0  # for children that got the terminal's Ctrl-C themselves: they are writing their last lines
 PATIENCE_SECONDS = 20.0  # between the signal and SIGKILL; every file appears by rename, so nothing breaks
 OUTER_SECONDS = PATIENCE_SECONDS + 10.0  # of cm, whose child needs the time above to end its own children
@@ -115,7 +116,8 @@ def _advance(
     if argv is None:
         later.append(job)
         return
-    working[subprocess.Popen(argv, cwd=cwd, env=dict(env), preexec_fn=_bound_to_parent())] = job
+    stdout = 2 if OUT in env else None
+    working[subprocess.Popen(argv, cwd=cwd, env=dict(env), stdout=stdout, preexec_fn=_bound_to_parent())] = job
 
 
 def _bound_to_parent() -> Callable[[], None] | None:

@@ -17,7 +17,9 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
         if raw.get("recursion"):
             raise ValueError("a sweep is no dependency of another recipe")
         bridge.refuse_words(raw, "--labels=100,600")
-        own_code.load(flags.paths())
+        if flags.is_dry_run(i["env"]):
+            raise ValueError("a sweep's dry run is --plan, which prints what would be run")
+        own_code.load(own_code.checkout())
         from ie_recipes.sweep import words as command_line
 
         given = {key: value for key, value in raw.items() if key not in bridge.CM_KEYS}
@@ -37,7 +39,7 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
 
 def run(i: dict[str, Any]) -> dict[str, Any]:
     """For the recipe's `preprocess(i)`: run the sweep as one child process."""
-    own_code.load(flags.paths())
+    own_code.load(own_code.checkout())
     from ie_crowd.formats import scratch
 
     with scratch.folder("sweep") as place:
@@ -45,7 +47,7 @@ def run(i: dict[str, Any]) -> dict[str, Any]:
         program = str(Path(__file__).with_name("command.py"))
         argv = [sys.executable, "-P", program, *i["env"][WORDS], f"--last-words={last_words}"]
         here = Path(i["env"]["CM_TMP_CURRENT_PATH"])
-        code = processes.run(argv, cwd=here, env=own_code.child_environment(flags.paths()))
+        code = processes.run(argv, cwd=here, env=own_code.child_environment(own_code.checkout()))
         error = last_words.read_text(encoding="utf-8").strip() if last_words.exists() else ""
     if code:
         return {"return": code, "error": error or f"the sweep was ended (exit code {code}); the same command goes on"}
