@@ -8,6 +8,9 @@ wheel gets
 
 An editable install gets neither, since it would freeze copies of the recipes: it is used with `cm import repo`.
 
+The reference results come without their figures, which would be 20 of 21 MB, and so without the sums that name them:
+every number is in result.json, and the site says where the figures are.
+
 Where the source is a git checkout, the wheel's metadata says which commit it is, so that a result made with
 `pip install .` can say it too.
 """
@@ -25,6 +28,7 @@ REPOSITORIES = {
     "cm_ie_repr": (Path(), ["cmr.yaml", "meta.yaml", "script"]),
     "cm_ie_repr_crowd": (Path("cm-repo"), ["cmr.yaml", "challenge", "experiment"]),
 }
+LEFT_OUT = ("figures", "SHA256SUMS")  # of each reference result
 INIT = '"""A CM repository: cmind finds it by its name and its cmr.yaml."""\n'
 
 
@@ -43,7 +47,8 @@ class CustomBuildHook(BuildHookInterface):
             build_data["force_include"][str(init)] = f"{package}/__init__.py"
             base = Path(self.root) / folder
             for file in (file for name in names for file in _files(base / name)):
-                build_data["force_include"][str(file)] = f"{package}/{file.relative_to(base).as_posix()}"
+                if not _is_left_out(file.relative_to(base)):
+                    build_data["force_include"][str(file)] = f"{package}/{file.relative_to(base).as_posix()}"
 
         source = self._source()
         if source is not None:
@@ -78,3 +83,7 @@ def _files(path: Path) -> list[Path]:
 
 def _is_junk(file: Path) -> bool:
     return "__pycache__" in file.parts or file.suffix in (".pyc", ".pyo") or file.name.startswith(".git")
+
+
+def _is_left_out(file: Path) -> bool:
+    return file.parts[0] == "experiment" and any(name in file.parts for name in LEFT_OUT)

@@ -114,6 +114,12 @@ def test_the_site_is_made_from_the_wheel_alone(installed, tmp_path):
     front = (tmp_path / "public" / "index.html").read_text(encoding="utf-8")
     assert 'alt="Diagram.' in front, "pages.yaml and the figures come from the wheel too"
     assert list((tmp_path / "public" / "assets").glob("figure-model.*.svg"))
+    place = next(iter(sorted(ROOT.glob("cm-repo/experiment/*/*/result.json")))).parent
+    found = json.loads((place / "result.json").read_text(encoding="utf-8"))
+    said = (tmp_path / "public" / "results" / found["id"] / "index.html").read_text(encoding="utf-8")
+    assert f"<code>{place.parent.name}/{place.name}/figures/</code>" in said, "its figures stay in the repository"
+    assert "No check of integrity or validity fails" in said
+    assert f"{found['metrics']['swap.accuracy']['value']:.2f}" in said, "its numbers are here"
 
 
 def test_project_needs_light_things_only():

@@ -79,6 +79,7 @@ def result(request: Request) -> Response:
         tallies=[(group, group.counts) for group in judged.groups] if judged else [],
         checklists={one.id for one in checklists.load()},
         evidence=shown,
+        figures_elsewhere=_figures_elsewhere(document, shown),
         level=evidence.of(state, found),
         verifications=[row for row in queue.history(state.store, result_id) if row["ended"]],
         files_here=files.stored(state.store, result_id) if not state.settings.static else {},
@@ -133,6 +134,13 @@ def _judged(
         with contextlib.suppress(ValueError):  # a folder whose document no program of today would take in
             return _ordered(verdict.judge(folder, by)), shown
     return _ordered(verdict.of_document(document, by, stated)), shown
+
+
+def _figures_elsewhere(document: Mapping[str, Any], shown: result_files.Evidence) -> int:
+    """How many pictures the result lists, where none of them is here: an installed wheel holds the numbers only."""
+    if shown.pictures or shown.drawn:
+        return 0
+    return sum(result_files.NAME.fullmatch(file["path"]) is not None for file in document["files"])
 
 
 def _ordered(found: Verdict) -> Verdict:
