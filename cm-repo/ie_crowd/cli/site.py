@@ -80,6 +80,7 @@ def folders_of(arguments: argparse.Namespace) -> tuple[Path, ...]:
 def take_in(arguments: argparse.Namespace) -> Any:
     """The opened store, with the reference results and those of --ingest in it."""
     engine = _open(arguments, create=True)
+    from ie_crowd.evidence import files, folders
     from ie_crowd.store import ingest
 
     for folder in folders_of(arguments):
@@ -89,6 +90,7 @@ def take_in(arguments: argparse.Namespace) -> Any:
             _say(f"{folder.name}: {report.files:,} results, {new:,} new, {report.quarantined:,} quarantined")
         for path, what in report.remarks[:20]:
             print(f"ie_crowd: {folder.name}/{path}: {what}", file=sys.stderr)
+        folders.take(engine, files.of(engine), folder, lambda line: print(f"ie_crowd: {line}", file=sys.stderr))
     return engine
 
 

@@ -100,7 +100,7 @@ def _open(arguments: argparse.Namespace, *, create: bool) -> Engine:
 
 def _ingest(arguments: argparse.Namespace) -> int:
     engine = _open(arguments, create=True)
-    from ie_crowd.evidence import files
+    from ie_crowd.evidence import files, folders
     from ie_crowd.store import database, ingest
 
     evidence = files.of(engine)
@@ -122,7 +122,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
             except KeyboardInterrupt:
                 print("ie_crowd: interrupted; what was taken in stays, the same command goes on", file=sys.stderr)
                 return 130
-            files.take_folders(engine, evidence, folder, lambda line: print(f"ie_crowd: {line}", file=sys.stderr))
+            folders.take(engine, evidence, folder, lambda line: print(f"ie_crowd: {line}", file=sys.stderr))
         total = total + report
     if arguments.json:
         print(json.dumps(total.as_dict(), indent=1))
@@ -187,11 +187,11 @@ def _rank(arguments: argparse.Namespace) -> int:
             raise ValueError(f"there is no metric {name[:64]!r}; known: {', '.join(rules.metrics)}")
         metric = rules.metrics[name]
         entries = standings.standings(engine, contest, name, metric, rules.evidence)
-        tables.append((contest, name, metric, entries))
+        tables.append((contest, name, metric, entries, row["nameless"]))
     if arguments.json:
         print(json.dumps([_as_json(*table) for table in tables], indent=1))
         return 0
-    for contest, name, metric, entries in tables:
+    for contest, name, metric, entries, nameless in tables:
         _say(
             f"{contest.dataset}, {contest.supervision}, {contest.labels} labels, {contest.division}: "
             f"{name} in {metric.unit}"
@@ -202,16 +202,18 @@ def _rank(arguments: argparse.Namespace) -> int:
             marks = f"  {entry.level}" + (f", reproduced by {len(entry.reproduced_by)}" if entry.reproduced_by else "")
             marks += f"; no rank: {entry.unranked}" if entry.unranked else ""
             failed = f", {entry.failed} failed" if entry.failed else ""
-            who = f"{entry.submitter:<24.24} {entry.method:<10.10}"
+            who = f"{entry.submitter:<24.24} {entry.method:<16.16}"
             _say(f"  {place:>4} {who} {entry.mean:>9.3f}{interval:<10} n={entry.n}{failed}{marks}")
         if len(entries) > 50:
             print(f"       and {len(entries) - 50} more; --json lists them")
+        if nameless:
+            print(f"       {nameless} {'result names' if nameless == 1 else 'results name'} no submitter: no rank")
     if not tables:
         print("no published results of such contests; take some in with: ie-crowd ingest DIR")
     return 0
 
 
-def _as_json(contest: Any, name: str, metric: Any, entries: list[Any]) -> dict[str, Any]:
+def _as_json(contest: Any, name: str, metric: Any, entries: list[Any], nameless: int) -> dict[str, Any]:
     fields = (
         "rank",
         "submitter",
@@ -228,7 +230,8 @@ def _as_json(contest: Any, name: str, metric: Any, entries: list[Any]) -> dict[s
         "unranked",
     )
     rows = [{field: getattr(entry, field) for field in fields} for entry in entries]
-    return {**contest._asdict(), "metric": name, "unit": metric.unit, "direction": metric.direction, "entries": rows}
+    told = {"metric": name, "unit": metric.unit, "direction": metric.direction, "nameless": nameless}
+    return {**contest._asdict(), **told, "entries": rows}
 
 
 def _user(arguments: argparse.Namespace) -> int:

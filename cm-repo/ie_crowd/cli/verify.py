@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--from", dest="folders", type=Path, action="append", default=[], metavar="DIR",
-        help="first take in the evidence in the folders of results that were taken in from here",
+        help="first take in weights and predictions that lie in folders of results here",
     )  # fmt: skip
     parser.add_argument("--ask", action="append", default=[], metavar="ID", help="put this result into the queue first")
     parser.add_argument("--depth", choices=("metrics", "rerun"), default="metrics", help="of --ask (default: metrics)")
@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         return job.main(arguments.job)
     from ie_crowd.challenge import load
     from ie_crowd.evidence import files, queue, sandbox, worker
+    from ie_crowd.evidence.folders import take
     from ie_crowd.store import database, query
 
     given = [load.challenge(folder) for folder in arguments.challenge]
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     engine = _open(arguments, create=False)
     store = files.of(engine)
     for folder in arguments.folders:
-        count = files.take_folders(engine, store, folder, _err)
+        count = take(engine, store, folder, _err)
         _err(f"{folder.name}: {count} files of evidence taken in")
     for prefix in arguments.ask:
         found = query.by_prefix(engine, prefix) if prefix.isalnum() else []
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _work(arguments: argparse.Namespace, engine: Any, store: Any, settings: Any) -> int:
-    from ie_crowd.evidence import worker
+    from ie_crowd.evidence import queue, worker
 
     done: list[dict[str, Any]] = []
     try:
@@ -92,19 +93,22 @@ def _work(arguments: argparse.Namespace, engine: Any, store: Any, settings: Any)
                     done.append(one._asdict())
                 if not arguments.json:
                     _say(f"{one.result_id[:12]}  {one.depth:<8} {one.outcome:<14} {one.detail}")
+                    sys.stdout.flush()  # a log shows it now, not when it is full
                 if arguments.most is not None and len(done) >= arguments.most:
-                    return _ended(arguments, done)
+                    return _ended(arguments, done, 0)
             if arguments.watch is None:
-                return _ended(arguments, done)
+                return _ended(arguments, done, queue.counts(engine)[queue.WAITING])
             time.sleep(arguments.watch)
     except KeyboardInterrupt:
         _err("interrupted; what was verified stays")
         return 130
 
 
-def _ended(arguments: argparse.Namespace, done: list[dict[str, Any]]) -> int:
+def _ended(arguments: argparse.Namespace, done: list[dict[str, Any]], left: int) -> int:
     if arguments.json:
         print(json.dumps(done, indent=1))
+    elif left:
+        _say(f"{left} still wait{'s' if left == 1 else ''}, for another worker")
     elif not done:
         _say("nothing waits")
     return int(any(one["outcome"] in ("fail", "broken") for one in done))

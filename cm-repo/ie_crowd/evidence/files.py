@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from ie_crowd.check import integrity
 from ie_crowd.evidence import queue
 from ie_crowd.formats import safetensors_header, strict
-from ie_crowd.store import audit, database, query, tables, user_data
+from ie_crowd.store import audit, database, tables, user_data
 
 VARIABLE = "IE_CROWD_EVIDENCE"
 MOST_BYTES = 64 * 2**20  # of one file
@@ -200,35 +200,4 @@ def prune(engine: Engine, files: Files, *, older: float = 86_400) -> int:
             if path.name not in kept and path.is_file() and time.time() - path.stat().st_mtime > older:
                 path.unlink()
                 count += 1
-    return count
-
-
-def take_folders(engine: Engine, files: Files, root: Path, say: Any = lambda line: None) -> int:
-    """Take in the evidence that lies in the folders of results below ``root``; returns how many files are new.
-
-    Only results that nobody has verified yet are looked at. What is not what its result lists is said and left.
-    """
-    result = tables.result.c
-    looked_at = select(tables.verification.c.result_pk)
-    wanted = select(result.id, result.place).where(
-        result.place.is_not(None), result.state != tables.WITHDRAWN, result.pk.not_in(looked_at)
-    )
-    with database.reading(engine) as connection:
-        rows = connection.execute(wanted).all()
-    home, count = root.resolve(), 0
-    for result_id, place in rows:
-        folder = home / place
-        if not (folder / "runs").is_dir():
-            continue
-        if query.original(engine, result_id) != strict.read_bytes(
-            folder / "result.json", strict.RESULT.size, within=home
-        ):
-            continue
-        try:
-            for path in asked(queue.document(engine, result_id)):
-                if os.path.lexists(folder / path):
-                    strict.refuse_links(folder / path, home)
-                    count += add(engine, files, result_id, path, read(folder / path), "operator")
-        except (ValueError, OSError) as error:
-            say(f"{strict.name_of(folder)}: its evidence is not taken in: {error}")
     return count

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
@@ -66,16 +66,16 @@ def ask(connection: Connection, key: int, result_id: str, depth: str, *, again: 
     return True
 
 
-def claim(engine: Engine, worker: str, *, now: float | None = None, without: Collection[int] = ()) -> Job | None:
+def claim(engine: Engine, worker: str, *, now: float | None = None, after: int = 0) -> Job | None:
     """The next verification that waits, or whose worker's lease has run out; None if there is none.
 
-    ``without``: rows that are left to others.
+    ``after``: the key of the last row that is left to others.
     """
     row, result = tables.verification.c, tables.result.c
     at = int(now if now is not None else time.time())
     free = or_(row.state == WAITING, (row.state == RUNNING) & (row.lease < at))
     wanted = select(row.pk, row.result_pk, row.depth, row.attempts, result.id).join(tables.result)
-    wanted = wanted.where(free, row.pk.not_in(list(without)[:500])).order_by(row.pk).limit(1)
+    wanted = wanted.where(free, row.pk > after).order_by(row.pk).limit(1)
     wanted = wanted.with_for_update(skip_locked=True, of=tables.verification)
     with database.writing(engine) as connection:
         while (found := connection.execute(wanted).one_or_none()) is not None:

@@ -22,10 +22,11 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from ie_crowd import entry
 from ie_crowd.challenge import evidence
 from ie_crowd.challenge.model import Challenge
+from ie_crowd.challenge.verification import FETCH
 from ie_crowd.check import timeboxed
 from ie_crowd.evidence import alike, files, job, queue, sandbox
 from ie_crowd.evidence.queue import Job
-from ie_crowd.formats import checksums, scratch, strict
+from ie_crowd.formats import checksums, humanize, scratch, strict
 from ie_crowd.store import database, query, records, tables
 from ie_crowd.store.people import moderation
 
@@ -63,23 +64,32 @@ def name() -> str:
 
 def work(engine: Engine, store: files.Files, settings: Settings, worker: str | None = None) -> Iterator[Done]:
     """Do what waits until nothing does; yields each when it is done."""
-    worker, passed = worker or name(), set[int]()
-    while (held := queue.claim(engine, worker, without=passed)) is not None:
-        try:
-            rules = _rules(engine, held, settings)
-        except ValueError as error:  # for a worker that knows these rules
-            queue.give_back(engine, held, worker)
-            passed.add(held.pk)
-            settings.say(f"{held.result_id[:12]}: left to another worker: {error}")
-            continue
+    worker, passed, problems = worker or name(), 0, dict[str, str]()
+    while (held := queue.claim(engine, worker, after=passed)) is not None:
         with _renewed(engine, held, worker):
-            yield _one(engine, store, held, worker, rules, settings)
+            try:
+                rules = _rules(engine, held, settings)
+                document = queue.document(engine, held.result_id)
+                dataset = document["task"]["dataset"]
+                if dataset not in problems:
+                    problems[dataset] = _fetch(dataset, rules, settings)
+                if problems[dataset]:
+                    raise ValueError(problems[dataset])
+            except LookupError as error:
+                yield _broken(engine, held, worker, str(error.args[0]))
+                continue
+            except ValueError as error:  # for a worker that knows these rules and has the data
+                queue.give_back(engine, held, worker)
+                passed = max(passed, held.pk)
+                settings.say(f"{held.result_id[:12]}: left to another worker: {error}")
+                continue
+            yield _one(engine, store, held, worker, rules, document, settings)
 
 
 def _rules(engine: Engine, held: Job, settings: Settings) -> Challenge:
     row = query.one(engine, held.result_id)
     if row is None or row["state"] == tables.WITHDRAWN:
-        raise ValueError("it was withdrawn")
+        raise LookupError("it was withdrawn")
     rules = settings.challenges.get(row["challenge"]) or records.known(row["challenge"])
     if rules is None:
         raise ValueError(f"the rules of {row['challenge']} are not here; pass --challenge=FOLDER")
@@ -87,6 +97,21 @@ def _rules(engine: Engine, held: Job, settings: Settings) -> Challenge:
     if newest > rules.rules_version:
         raise ValueError(f"it is of rules {newest}, here are {rules.rules_version}; update this worker")
     return rules
+
+
+def _fetch(dataset: str, rules: Challenge, settings: Settings) -> str:
+    """Have the data where the programs of the rules look for them: a child has no network, and writes nowhere.
+
+    The program is the local rules' and gets one of the names that they list. Returns what went wrong, "" if nothing:
+    it is this machine's want, and says nothing on the result.
+    """
+    fetch = rules.verification.get(FETCH)
+    if fetch is None or dataset not in fetch.datasets or dataset in settings.data or "" in settings.data:
+        return ""
+    settings.say(f"fetching {dataset}, where it is not here yet")
+    with scratch.folder("fetch") as place:
+        problem = timeboxed.run(fetch.fill({"dataset": dataset}, {}), place.resolve(), fetch.seconds)
+    return f"the data of {dataset} are not here: {problem}; or pass --data={dataset}=DIR" if problem else ""
 
 
 class _renewed:
@@ -115,13 +140,20 @@ class _renewed:
                 continue
 
 
-def _one(engine: Engine, store: files.Files, held: Job, worker: str, rules: Challenge, settings: Settings) -> Done:
-    document = queue.document(engine, held.result_id)
+def _one(
+    engine: Engine,
+    store: files.Files,
+    held: Job,
+    worker: str,
+    rules: Challenge,
+    document: Mapping[str, Any],
+    settings: Settings,
+) -> Done:
     with scratch.folder("verify") as place:
         place = place.resolve()
         try:
             _lay_out(engine, store, held, document, rules, settings, place)
-            found = _run(engine, held, document, rules, place)
+            found = _run(engine, held, document, rules, place, settings.say)
         except ValueError as error:
             return _broken(engine, held, worker, str(error))
         return _keep(engine, store, held, worker, rules, document, found, place)
@@ -151,16 +183,33 @@ def _lay_out(
                     raise ValueError(f"{path}: the stored file is not what it was")
     data = settings.data.get(document["task"]["dataset"]) or settings.data.get("")
     asked = {"depth": held.depth, "challenge": str(rules.folder.resolve()), "memory": settings.memory}
-    asked |= {"data": str(data.resolve()) if data else None, "device": settings.device}
+    asked |= {"data": str(data.resolve()) if data else None, "device": _device(document, settings)}
     strict.write_json(place / job.JOB, asked)
 
 
-def _run(engine: Engine, held: Job, document: Mapping[str, Any], rules: Challenge, place: Path) -> dict[str, Any]:
+def _device(document: Mapping[str, Any], settings: Settings) -> str | None:
+    """What to compute on, None for the result's own device: without a word of the operator's the CPU, which every
+    machine has. Accelerators do not give the same sums anyway."""
+    own = document["config"].get("device")
+    return settings.device or (None if own in (None, "cpu") else "cpu")
+
+
+def _run(
+    engine: Engine,
+    held: Job,
+    document: Mapping[str, Any],
+    rules: Challenge,
+    place: Path,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     """The child's outcome. Raises ValueError, one line, where it left none."""
     runs = sum(run["status"] == "completed" for run in document["runs"])
     by = rules.of(document)
     kinds = ("recompute",) if held.depth == "metrics" else ("recompute", "rerun")
     seconds = runs * sum(by.verification[kind].seconds for kind in kinds if kind in by.verification)
+    does = "computing its metrics again" if held.depth == "metrics" else "training it again"
+    of = "1 run" if runs == 1 else f"{runs} runs"
+    say(f"{held.result_id[:12]}: {does}, {of}, for {humanize.duration(seconds)} at most")
     hidden = []
     if engine.url.get_backend_name() == "sqlite":
         base = str(Path(str(engine.url.database)).resolve())

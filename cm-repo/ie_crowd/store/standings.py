@@ -24,12 +24,17 @@ class Contest(NamedTuple):
 
 
 def contests(engine: Engine, challenge: str | None = None) -> list[dict[str, Any]]:
-    """Contests with published results: the fields of Contest, results, submitters. By data set, labels, division."""
+    """Contests with published results: the fields of Contest, results, how many of them are ``nameless`` and so in no
+    rank, submitters. By data set, labels, division."""
     contest, result = tables.contest.c, tables.result.c
     compared = (contest.challenge, contest.dataset, contest.supervision, contest.labels, contest.division)
     # Two statements that an index each answers, where one would look at every result.
     counted = (
-        select(*compared, func.count().label("results"))
+        select(
+            *compared,
+            func.count().label("results"),
+            (func.count() - func.count(result.submitter_pk)).label("nameless"),
+        )
         .join(tables.result, result.contest_pk == contest.pk)
         .where(result.state == tables.PUBLISHED)
         .group_by(*compared)

@@ -15,50 +15,11 @@ from ie_crowd.formats import checksums
 from ie_crowd.result import system_info
 from ie_crowd.store import database, ingest, query, standings
 from ie_crowd.store.standings import Contest
-from toy_challenge.make import FACTS, RULES, run_document, write_folder
+from toy_challenge.make import RULES
+from toy_evidence import MAE, make, take_in, verified
 
 pytest.importorskip("sqlalchemy")
-MAE = "forecast.mae"
 CONTEST = Contest(RULES.id, "gauges", "supervised", "all", "closed")
-
-
-def make(home, name="The Rivers Group", maes=(4.0, 6.0, 5.0), cores=2, lie=None):
-    """A results folder below ``home``; ``lie``: the numbers that it states instead of those of its weights."""
-    folder = home / name.replace(" ", "-")
-    system = {**system_info.describe(), "cores": {"physical": 1, "logical": cores, "usable": 1}}
-    software = [one for one in system_info.software(["pytest"])["software"] if one["name"] == "pytest"]
-    write_folder(folder, [run_document(number, mae, 90.0) for number, mae in enumerate(maes)])
-    if lie:
-        for number, mae in enumerate(lie):
-            path = folder / "runs" / str(number) / "run.json"
-            run = json.loads(path.read_text())
-            path.write_text(json.dumps({**run, "metrics": {**run["metrics"], MAE: mae}}))
-    facts = {**FACTS, "system": system, "software": software, "submitter": name}
-    document = assemble.assemble(folder, challenge=RULES, **facts)
-    checksums.write_sha256sums(folder)
-    return document["id"]
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A folder for results, an engine on a store, and where its evidence lies."""
-    engine = database.connect(tmp_path / "store.sqlite3")
-    home = tmp_path / "results"
-    home.mkdir()
-    yield home, engine, files.of(engine)
-    engine.dispose()
-
-
-def take_in(home, engine, store):
-    report = ingest.ingest(engine, home, challenges=[RULES.folder], jobs=1)
-    assert not report.refused, report.remarks
-    files.take_folders(engine, store, home)
-    return report
-
-
-def verified(engine, store, **more):
-    settings = worker.Settings(challenges={RULES.id: RULES}, **more)
-    return {one.result_id: one for one in worker.work(engine, store, settings)}
 
 
 def entries(engine, level="recomputed"):

@@ -48,7 +48,8 @@ def _stored(name: str) -> Callable[[Call], Iterable[dict[str, Any]]]:
 
 
 def _contests(call: Call) -> Iterable[dict[str, Any]]:
-    return standings.contests(call.engine)
+    columns = TABLES["contests"].columns
+    return ({name: row[name] for name in columns} for row in standings.contests(call.engine))
 
 
 def _ranking(call: Call) -> Iterator[dict[str, Any]]:

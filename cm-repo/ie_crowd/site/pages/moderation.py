@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ie_crowd.check import checklists
+from ie_crowd.evidence import files, queue
 from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.pages.comments import TYPED, number, result_id
+from ie_crowd.site.rendering import evidence
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, rejected_uploads, tables
 from ie_crowd.store.people import comments, reports, review_queue
@@ -94,6 +96,9 @@ def _review(request: Request, typed: Mapping[str, str] = NO_ERRORS, errors: Mapp
         422 if errors else 200,
         row=row,
         runs=query.runs(store, about)[:50],
+        level=evidence.of(request.app.state, row),
+        verifications=queue.history(store, about),
+        files_here=len(files.stored(store, about)),
         checklists=checklists.load(),
         signed=signed,
         signs=SIGNS,
