@@ -58,7 +58,7 @@ SUBMIT = Command(
     prefix="CM_IE_SUBMIT_",
     example="--result=FOLDER",
     folders=("result", "to", "resume", "token_file"),
-    values=("server", "submitter"),
+    values=("server", "submitter", "weights_of"),
     switches=("weights", "show", "dry_run", "yes", "json"),
     ends={
         1: "nothing was published; the reason is above",

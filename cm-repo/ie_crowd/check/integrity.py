@@ -161,16 +161,36 @@ def _listed_files(folder: Path, found: dict[str, Any]) -> Item:
             )
         if sum(file["bytes"] for file in listed.values()) > MOST_BYTES:
             return Item("files", "not evidenced", "/files", f"more than {MOST_BYTES:,} bytes are not hashed")
-        published = not os.path.lexists(folder / "runs")  # results are published without their weights, too
-        asked = {path: file for path, file in listed.items() if not published or not path.startswith("runs/")}
+        first, runs = _published(folder, found), len(found["runs"])
+        asked = {path: file for path, file in listed.items() if not _of_run_from(first, path) or first == runs}
         extra = [path for path in sorted(set(present) - set(asked)) if checksums.bystander(path)]
         present = [path for path in present if path not in extra]
         problems = _compare(present, asked, lambda path: _differs(folder / path, listed[path]))
     except ValueError as error:
         return Item("files", "fail", "/files", str(error))
-    if published and not problems and len(asked) < len(listed):
-        return Item("files", "not evidenced", "/files", f"runs/ is not here; {len(asked)} other files by hash")
+    if first < runs and not problems and len(asked) < len(listed):
+        here = "runs/ is not here" if first == 0 else f"of {runs} runs the first {first} are here"
+        return Item("files", "not evidenced", "/files", f"{here}; {len(asked)} other files by hash")
     return judge("files", "/files", problems, f"{len(listed)} files by hash{_beside(extra)}")
+
+
+def _published(folder: Path, found: dict[str, Any]) -> int:
+    """How many runs are here: results are published without runs/, or with the first of them only.
+
+    All of them where it is not so: then one that is not here is missed.
+    """
+    runs = len(found["runs"])
+    here = [os.path.lexists(folder / "runs" / str(index)) for index in range(runs)]
+    if not os.path.lexists(folder / "runs"):
+        return 0
+    first = here.index(False) if False in here else runs
+    return runs if first == 0 or any(here[first:]) else first
+
+
+def _of_run_from(first: int, path: str) -> bool:
+    """Whether a listed file is of a run from number ``first`` on."""
+    parts = path.split("/")
+    return parts[0] == "runs" and (not parts[1].isdecimal() or int(parts[1]) >= first)
 
 
 def _beside(extra: list[str]) -> str:
@@ -228,13 +248,17 @@ def _run_files(folder: Path, found: dict[str, Any]) -> Item:
     except ValueError as error:
         return Item("run files", "fail", "runs/", str(error))
     # The error line of a failed run was scrubbed of names of the machine it came from: not recomputable here.
-    stated = [dict(run) for run in found["runs"]]
+    first, all_runs = _published(folder, found), len(found["runs"])
+    stated = [dict(run) for run in found["runs"][:first]]
     for run in [*entries, *stated]:
         run["error"] = run["error"] is not None
     for key, value in given.items():
         got = stated if key == "runs" else found[key]
         if canonical_json.canonical(got) != canonical_json.canonical(value):
             problems.append(f"/{key} is not what runs/*/run.json give{_place(got, value)}")
+    if first < all_runs and not problems:
+        line = f"the first {first} of {all_runs} run.json agree with the result; the others are not here"
+        return Item("run files", "not evidenced", "runs/", line)
     return judge("run files", "runs/", problems, f"{len(runs)} run.json agree with the result")
 
 

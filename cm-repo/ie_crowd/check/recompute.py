@@ -70,13 +70,18 @@ def _check(
     states = {item.name: item.state for item in items}
     newest, rules = rules, rules.of(result)
     # Rules that pin no hash leave the data not evidenced; nothing else may be.
-    doubtful = [name for name in NEEDED if states.get(name) != "pass" and name != "rules.data"]
+    doubtful = [name for name in NEEDED if states.get(name) != "pass" and name not in ("rules.data", "files")]
+    if states.get("files") == "fail":  # files that were not published are not needed; weights are checked once more
+        doubtful.insert(0, "files")
     if states.get("rules.data") == "fail":
         doubtful.append("rules.data")
     numbers = [index for index, run in enumerate(result["runs"]) if run["status"] == "completed"][: request.runs]
     missing = [index for index in numbers if not _there(folder, integrity.weights_of(dict(result), index))]
     if kind == "recompute" and missing:
-        return [Item("recompute", "fail", "/files", f"the weights of runs/{missing[0]} are not here to compute with")]
+        here = numbers.index(missing[0])
+        more = f"; --runs={here} computes with those that are" if here else ""
+        line = f"the weights of runs/{missing[0]} are not here to compute with{more}"
+        return [Item("recompute", "fail", "/files", line)]
     if kind == "rerun":
         doubtful = [name for name in doubtful if name not in ("files", "weights", "weights format")]
     if doubtful:

@@ -60,6 +60,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--weights", action="store_true", help="with --to: also runs/, which holds the weights")
     parser.add_argument(
+        "--weights-of", type=_runs, metavar="N", help="with --to: also runs/ of the first N runs, and not of the others"
+    )
+    parser.add_argument(
         "--no-weights", action="store_true", help="with --server: leave weights and predictions out: without a rank"
     )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"file that holds the token (or {TOKEN})")
@@ -87,22 +90,31 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.resume is not None:
         wrong = [name for name in ("folder", "to", "submitter") if getattr(arguments, name) is not None]
-        if wrong or arguments.weights:
+        if wrong or arguments.weights or arguments.weights_of:
             raise ValueError("--resume sends a file as it is; leave everything but --server and the token out")
         return
     if arguments.folder is None:
         raise ValueError("which result? ie-crowd submit DIR --to=PATH or --server=URL")
     if (arguments.to is None) == (arguments.server is None):
         raise ValueError("expected one of --to=PATH and --server=URL")
-    if arguments.weights and arguments.no_weights:
-        raise ValueError("--weights and --no-weights: expected one of them")
+    if bool(arguments.weights) + bool(arguments.weights_of) + bool(arguments.no_weights) > 1:
+        raise ValueError("--weights, --weights-of=N and --no-weights: expected one of them")
+    if arguments.weights_of and arguments.to is None:
+        raise ValueError("--weights-of=N goes with --to=PATH; a server takes the weights of all runs")
 
 
 def _publication(arguments: argparse.Namespace, *, figures: bool) -> Publication:
     rules = load.challenge(arguments.challenge) if arguments.challenge else None
     name = KEEP if arguments.submitter is None else arguments.submitter or None
-    weights = arguments.weights and figures  # what goes to a server is told file by file
-    return publication.prepare(arguments.folder, name, weights=weights, figures=figures, rules=rules)
+    of = arguments.weights_of
+    weights = (arguments.weights or of is not None) and figures  # what goes to a server is told file by file
+    return publication.prepare(arguments.folder, name, weights=weights, of=of, figures=figures, rules=rules)
+
+
+def _runs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of runs from 1")
+    return int(text)
 
 
 # Into a folder

@@ -48,10 +48,17 @@ class Publication(NamedTuple):
 
 
 def prepare(
-    folder: Path, name: Any = KEEP, *, weights: bool = False, figures: bool = True, rules: Challenge | None = None
+    folder: Path,
+    name: Any = KEEP,
+    *,
+    weights: bool = False,
+    of: int | None = None,
+    figures: bool = True,
+    rules: Challenge | None = None,
 ) -> Publication:
     """Check a results folder and say what of it would be published, under ``name`` (None: under none).
 
+    ``weights``: with the files of runs, of the first ``of`` of them or of all.
     Raises ValueError, one line, if the folder does not hold together (integrity of ``ie_crowd check``), the name cannot
     be chosen, or a file of ``runs/`` that is asked for with the weights holds what reads like a path.
     """
@@ -74,7 +81,8 @@ def prepare(
     odd = usernames.problem(chosen) if chosen is not None else None
     if odd:
         raise ValueError(f"--submitter={chosen[:80]!r}: the name {odd}")
-    tops = ("figures/",) * figures + ("runs/",) * weights
+    runs = ("runs/",) if of is None else tuple(f"runs/{index}/" for index in range(of))
+    tops = ("figures/",) * figures + runs * weights
     files = [file for file in result["files"] if file["path"].startswith(tops) and (folder / file["path"]).is_file()]
     if weights:
         _refuse_private(folder, files)

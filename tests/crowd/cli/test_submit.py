@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cm_repos import register
 from ie_crowd import __main__ as command_line
-from ie_crowd.check import integrity
+from ie_crowd.check import integrity, recompute
 from ie_crowd.formats import canonical_json, checksums
 from ie_crowd.store import user_data
 from ie_crowd.submit import cm_experiment, outbox, publication
@@ -186,6 +186,36 @@ def test_weights_when_asked_for(run, monkeypatch):
     assert {item.name: item.state for item in integrity.check(folder, RULES)}["files"] == "pass"
 
 
+def test_weights_of_the_first_runs_only(run):
+    """So that a result of many draws can be tried by anybody without the bytes of all of them."""
+    write_folder(Path("three"), [run_document(number, 4.0 + number, 90.0) for number in range(3)])
+    assert submit("three", "--to=out", "--yes", "--weights-of=1") == 0
+    (folder,) = (path for path in Path("out/cm-repo", BELOW).glob("2026*") if (path / "runs").is_dir())
+    assert [path.name for path in (folder / "runs").iterdir()] == ["0"]
+    items = integrity.check(folder, RULES)
+    told = {item.name: (item.state, item.detail) for item in items}
+    assert told["files"][0] == told["run files"][0] == "not evidenced"
+    assert told["files"][1].startswith("of 3 runs the first 1 are here; ")
+    assert [name for name, (state, _) in told.items() if state == "fail"] == []
+    result = integrity.read(folder)
+    request = recompute.Request("metrics", runs=1)
+    found = recompute.check(folder, result, RULES, items, request)
+    assert {item.state for item in found} == {"pass"}
+    (missed,) = recompute.check(folder, result, RULES, items, recompute.Request("metrics"))
+    assert missed.detail == "the weights of runs/1 are not here to compute with; --runs=1 computes with those that are"
+    weights = folder / "runs" / "0" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + b"?")
+    assert {item.name: item.state for item in integrity.check(folder, RULES)}["files"] == "fail"
+    weights.write_bytes(whole)
+    (folder / "runs" / "2").mkdir()  # one is missed, and not left out
+    assert {item.name: item.state for item in integrity.check(folder, RULES)}["files"] == "fail"
+    run = json.loads((folder / "runs" / "0" / "run.json").read_text())
+    (folder / "runs" / "2").rmdir()
+    (folder / "runs" / "0" / "run.json").write_text(json.dumps({**run, "epochs": 8}))
+    assert {item.name: item.state for item in integrity.check(folder, RULES)}["run files"] == "fail"
+
+
 def test_a_path_in_a_run_goes_nowhere(capsys, run):
     write_folder(Path("failed"), [run_document(0, 4.0, 90.0), failed_run(1, "no file /home/ada/secret.csv")])
     assert submit("failed", "--to=out", "--yes", "--weights") == 2
@@ -311,7 +341,8 @@ def test_what_does_not_hold_together_is_refused(run, capsys, damage):
         ([], "which result?"),
         (["a result"], "expected one of --to=PATH and --server=URL"),
         (["a result", "--to=x", "--server=https://example.org"], "expected one of --to=PATH and --server=URL"),
-        (["a result", "--to=x", "--weights", "--no-weights"], "--weights and --no-weights"),
+        (["a result", "--to=x", "--weights", "--no-weights"], "--weights, --weights-of=N and --no-weights"),
+        (["a result", "--server=http://localhost", "--weights-of=1"], "goes with --to=PATH"),
         (["a result", "--resume=x"], "--resume sends a file as it is"),
         (["--resume=nowhere"], "cannot be read"),
     ],
