@@ -5,8 +5,9 @@ so that `data.fetch` and `device` work before torch is installed. From the botto
 one way):
 
 entry        start the command line: what is imported, and exit codes
-recipes      what each recipe fixes, and the settings that came later
 facts        what is known of data sets before they are opened
+recipes      what each recipe fixes, and the settings that came later
+setting_checks  what each setting must be by itself
 config       every setting of a run, with default, unit and range; the data sets' facts
 setting_flags  a command-line flag for each of them
 device       which accelerator there is, and how this process computes
@@ -20,7 +21,6 @@ objective    the bounds of the paper and what a step minimises, as pure function
 run          one run on disk and as a process
 metrics      what a trained model is measured by
 consistency  smoothness (virtual adversarial training) and moved copies
-schedules    what changes from step to step: step size and weights
 train        the training loop
 evaluate     every metric of a finished run
 figures      every figure of a finished run

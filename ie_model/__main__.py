@@ -45,6 +45,7 @@ from ie_model.bench import command as bench
 from ie_model.config import Config
 from ie_model.data import fetch
 from ie_model.device import detect, threads
+from ie_model.facts import own_data
 
 ABLATE_EXAMPLES = """It reads validation images, never test images. Draw i has seed and label draw i. Stopped, the same
 command goes on; with more draws or parts it trains what is missing. Means lie in OUTDIR/ablation.json.
@@ -170,11 +171,13 @@ def _settings(options: argparse.Namespace) -> tuple[Config, detect.Device]:
 
     A configuration file gives every setting that no flag does, but not the device: it may be of another machine.
     """
-    given = {spec.name: getattr(options, spec.name) for spec in dataclasses.fields(Config)}
+    given = {spec.name: getattr(options, spec.name, None) for spec in dataclasses.fields(Config)}
     del given["device"]
     if getattr(options, "config", None):
         stored = Config.read(options.config).to_dict()
-        given = {name: stored[name] if value is None else value for name, value in given.items()}
+        given = {name: stored.get(name) if value is None else value for name, value in given.items()}
+    if given["dataset"] == own_data.NAME and given["own_classes"] is None:
+        given |= own_data.find(getattr(options, "data", None)).counts()
     checked = Config.resolve(**given)
     if options.name != "info":
         threads.make_room(checked.threads)
@@ -193,6 +196,11 @@ def _trained_config(options: argparse.Namespace) -> Config:
 def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
     if config.facts.known_factors:  # generated
         return None
+    if config.dataset == own_data.NAME:
+        from ie_model.data import own_pictures
+
+        say = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+        return own_pictures.prepare(options.data, config.facts, say)
     return fetch.ensure(config.dataset, options.data)
 
 
@@ -279,11 +287,14 @@ def _sample(options: argparse.Namespace) -> None:
         raise ValueError(
             f"{options.run}: is of {config.dataset}, whose new classes `figures` draws; expected another run"
         )
+    from ie_model.data import tensors
     from ie_model.figures import draw, mosaics
     from ie_model.run import checkpoint
 
     model, _, r = checkpoint.read_model(options.run, config)
-    draw.write(mosaics.samples(config, model, r, options.rows, options.seed), options.out)
+    chosen, all_names = draw.some_classes(len(r)), tensors.class_names(config, None)
+    names = [draw.short(all_names[c]) for c in chosen.tolist()]
+    draw.write(mosaics.samples(config, model, r[chosen], names, options.rows, options.seed), options.out)
 
 
 def _curve(options: argparse.Namespace) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ie_model import recipes
+from ie_model import recipes, setting_checks
+from ie_model.facts import own_data
 from ie_model.facts.datasets import DATASETS, DatasetFacts
 from ie_model.facts.new_classes import check_episodes
 
@@ -25,11 +26,20 @@ RECIPES = ("paper", "closed", "open")
 COMPLEMENTARY = ("labelled", "all")
 NORMS = ("batch", "layer")
 DEVICES = ("cpu", "cuda", "rocm", "mps")
+NOTHING_COUNTED = (
+    f"{own_data.NAME}: nothing was counted in any data; expected --data with pictures of 2 classes or more"
+)
 
 
-def setting(default: Any, about: str, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
-    """One field of :class:`Config`: its default, what it is, its unit, and the closed range it must lie in."""
-    return field(default=default, metadata={"about": about, "unit": unit, "low": low, "high": high})
+def setting(
+    default: Any, about: str, unit: str = "", low: float | None = None, high: float | None = None, counted: bool = False
+) -> Any:
+    """One field of :class:`Config`: its default, what it is, its unit, and the closed range it must lie in.
+
+    ``counted``: a fact of the user's own data, which nobody types.
+    """
+    about_it = {"about": about, "unit": unit, "low": low, "high": high, "counted": counted}
+    return field(default=default, metadata=about_it)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +56,7 @@ class Config:
         "closed",
         "paper: the paper's objective from first step to last; closed: this project's; open: with moved copies too",
     )
-    dataset: str = setting("mnist", "data set: " + ", ".join(DATASETS))
+    dataset: str = setting("mnist", "data set: " + ", ".join([*DATASETS, own_data.NAME]))
     supervision: str = setting("semi-supervised", "supervised or semi-supervised")
     labels: int | str = setting(100, "labelled training images, class-balanced; or 'all'", "images")
     seed: int = setting(0, "seed of weights, batches and noise", low=0, high=2**31 - 1)
@@ -160,17 +170,29 @@ class Config:
     likelihood_samples: int = setting(1000, "samples of v for each of them (K)", "samples", 1, 10**6)
     neighbours: int = setting(5, "k of the nearest-neighbour classifier on f(x)", "images", 1, 1000)
 
+    # The user's own data (dataset own-data): how they are read, and what was counted in them
+    own_channels: int = setting(1, "own data: 1 for grey pictures, 3 for colours", "channels", 1, 3)
+    own_side: int = setting(28, "own data: what each side of a picture is brought to, 28 or 32", "pixels", 28, 32)
+    own_classes: int = setting(0, "own data: classes", "classes", 0, own_data.MOST_CLASSES, counted=True)
+    own_train: int = setting(0, "own data: images to train on", "images", 0, own_data.MOST_IMAGES, counted=True)
+    own_valid: int = setting(0, "own data: to choose settings by", "images", 0, own_data.MOST_IMAGES, counted=True)
+    own_test: int = setting(0, "own data: read once at the end", "images", 0, own_data.MOST_IMAGES, counted=True)
+    own_smallest: int = setting(
+        0, "own data: training images of the rarest class", "images", 0, own_data.MOST_IMAGES, counted=True
+    )
+
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
-            _check_type(spec, getattr(self, spec.name))
-            _check_range(spec, getattr(self, spec.name))
-        _check_choice("method", self.method, METHODS)
-        _check_choice("recipe", self.recipe, RECIPES)
-        _check_choice("complementary", self.complementary, COMPLEMENTARY)
-        _check_choice("decoder_norm", self.decoder_norm, NORMS)
-        _check_choice("dataset", self.dataset, tuple(DATASETS))
-        _check_choice("supervision", self.supervision, SUPERVISIONS)
-        _check_choice("device", self.device, DEVICES)
+            setting_checks.kind(spec, getattr(self, spec.name))
+            setting_checks.interval(spec, getattr(self, spec.name))
+        setting_checks.choice("method", self.method, METHODS)
+        setting_checks.choice("recipe", self.recipe, RECIPES)
+        setting_checks.choice("complementary", self.complementary, COMPLEMENTARY)
+        setting_checks.choice("decoder_norm", self.decoder_norm, NORMS)
+        setting_checks.choice("dataset", self.dataset, (*DATASETS, own_data.NAME))
+        own_data.check(self.dataset, vars(self), OWN)
+        setting_checks.choice("supervision", self.supervision, SUPERVISIONS)
+        setting_checks.choice("device", self.device, DEVICES)
         episodes = ("dataset", "supervision", "method", "labels", "batch_size", "per_class")
         check_episodes(self.facts, **{name: getattr(self, name) for name in episodes})
         if not self.facts.unseen:
@@ -182,7 +204,7 @@ class Config:
     @property
     def facts(self) -> DatasetFacts:
         """Counts of the data set this run is on."""
-        return DATASETS[self.dataset]
+        return DATASETS[self.dataset] if self.dataset in DATASETS else own_data.facts(vars(self))
 
     @property
     def classes(self) -> int:
@@ -231,8 +253,11 @@ class Config:
         for name in given:
             if name not in known:
                 raise ValueError(f"unknown setting {name!r}; expected one of: {', '.join(known)}")
-        _check_choice("dataset", given.get("dataset", "mnist"), tuple(DATASETS))
-        facts = DATASETS[given.get("dataset", "mnist")]
+        dataset = given.get("dataset", "mnist")
+        setting_checks.choice("dataset", dataset, (*DATASETS, own_data.NAME))
+        if dataset == own_data.NAME and not given.get("own_classes"):
+            raise ValueError(own_data.NOTHING_COUNTED)
+        facts = DATASETS[dataset] if dataset in DATASETS else own_data.facts(OWN | given)
         defaults: dict[str, Any] = {}
         if facts.unseen:
             defaults |= {"supervision": "supervised"} | recipes.NEW_CLASSES
@@ -247,12 +272,14 @@ class Config:
                 defaults |= recipes.SUPERVISED_ON_IMAGES
         else:
             defaults |= {"labels": facts.label_grid[0]}
-            if _is_many(given.get("labels")):
+            if _is_many(given.get("labels")) and dataset in DATASETS:
                 defaults |= {"epochs": recipes.MANY_LABELS_EPOCHS}
         if facts.channels == 3:  # more to say of each image; and classes that are not equally frequent
             defaults |= {"equivariant_dim": 32, "balance_weight": 0.0, "smoothness_weight": 0.0}
             defaults |= {"epochs": recipes.COLOUR_EPOCHS, "pose_gain": 0.0} | recipes.UNTRIED
             defaults |= {"classifier_weight": recipes.COLOUR_CLASSIFIER_WEIGHT, "likelihood_images": 50}
+        if dataset == own_data.NAME:
+            defaults |= recipes.for_own_data(facts, defaults.get("supervision", given.get("supervision")), given)
         if given.get("recipe") == "open":
             defaults |= {"moved_weight": recipes.MOVED_WEIGHT}
         if given.get("smoke"):
@@ -273,8 +300,9 @@ class Config:
         return cls(**(defaults | given))
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as a flat dict of JSON values, in the order of the fields."""
-        return dataclasses.asdict(self)
+        """The settings as a flat dict of JSON values, in the order of the fields; own_* of own data alone."""
+        settings = dataclasses.asdict(self)
+        return settings if self.dataset == own_data.NAME else {k: v for k, v in settings.items() if k not in OWN}
 
     @classmethod
     def read(cls, path: Path) -> Config:
@@ -334,31 +362,8 @@ class Config:
             )
 
 
+OWN: dict[str, Any] = {one.name: one.default for one in dataclasses.fields(Config) if one.name.startswith("own_")}
+
+
 def _is_many(labels: object) -> bool:
     return labels == "all" or (isinstance(labels, int) and labels >= recipes.MANY_LABELS)
-
-
-def _check_choice(name: str, got: object, choices: tuple[str, ...]) -> None:
-    if got not in choices:
-        raise ValueError(f"{name}: got {got!r}, expected one of: {', '.join(choices)}")
-
-
-def _check_type(spec: dataclasses.Field, got: object) -> None:
-    expected = {
-        "int": (int,),
-        "float": (int, float),
-        "str": (str,),
-        "bool": (bool,),
-        "int | str": (int, str),
-    }[str(spec.type)]
-    is_number_but_bool = isinstance(got, bool) and spec.type != "bool"
-    if is_number_but_bool or not isinstance(got, expected):
-        names = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
-        raise ValueError(f"{spec.name}: got {got!r}, expected {names.get(str(spec.type), 'a whole number or all')}")
-
-
-def _check_range(spec: dataclasses.Field, got: Any) -> None:
-    low, high, unit = (spec.metadata[key] for key in ("low", "high", "unit"))
-    # Written so that NaN, which compares false with everything, is refused too.
-    if low is not None and not low <= got <= high:
-        raise ValueError(f"{spec.name}: got {got}, expected {low} to {high}{' ' + unit if unit else ''}")

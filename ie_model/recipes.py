@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
+
+from ie_model.facts.datasets import DatasetFacts
 
 COLOUR_CLASSIFIER_WEIGHT = 10_000.0  # nats: the bound of a colour image is over 100 times that of a grey one
 MOVED_WEIGHT = 100.0  # nats
@@ -77,6 +81,9 @@ NEW_CLASSES: dict[str, Any] = {
     "likelihood_images": 200,
 }
 NEW_CLASSES_SMOKE: dict[str, Any] = {"labels": 1000, "epoch_images": 1920, "judge_epochs": 4}
+# Own data: about as many steps as on MNIST, however many images there are, and not too many labelled ones in a step
+OWN_STEPS, OWN_MOST_EPOCHS, OWN_LABELLED_OF_STEP = 3500, 300, 200
+OWN_JUDGED, OWN_PROBED, OWN_MOST_AGAIN = 220_000, 550_000, 100  # images that a judge and a probe learn from, in all
 MANY_LABELS = 600  # from so many on more epochs lower the error further
 MANY_LABELS_EPOCHS = 12
 COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay under ten minutes
@@ -84,6 +91,22 @@ COLOUR_EPOCHS = 7  # a colour image takes longer: the default run is to stay und
 
 METHOD_NAMES = {"equivae": "EquiVAE", "m2": "M2", "q-only": "q(y|x) alone"}
 RECIPE_NAMES = {"paper": "as in the paper", "closed": "improved", "open": "improved, with moved copies"}
+
+
+def for_own_data(facts: DatasetFacts, supervision: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that follow the number of images and classes of a user's own data."""
+    supervised = supervision == "supervised"
+    per_class = max(2, min(15 if supervised else 5, OWN_LABELLED_OF_STEP // facts.classes, facts.smallest_class))
+    batch = min(125, facts.train)
+    of_step = facts.classes * per_class if supervised else batch
+    steps = math.ceil(facts.train / (given.get("batch_size") or of_step))
+    return {
+        "per_class": per_class,
+        "batch_size": batch,
+        "epochs": min(OWN_MOST_EPOCHS, max(8, math.ceil(OWN_STEPS / steps))),
+        "judge_epochs": min(OWN_MOST_AGAIN, max(4, math.ceil(OWN_JUDGED / facts.train))),
+        "probe_epochs": min(OWN_MOST_AGAIN, max(10, math.ceil(OWN_PROBED / facts.train))),
+    }
 
 
 def name(method: str, recipe: str) -> str:

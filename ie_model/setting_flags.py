@@ -16,7 +16,7 @@ from ie_model.device import detect
 def add(parser: argparse.ArgumentParser) -> None:
     """Add them to ``parser``; a flag that is not given stays None, for the defaults of the task to count."""
     group = parser.add_argument_group("settings (defaults are for semi-supervised MNIST with 100 labels)")
-    for spec in dataclasses.fields(Config):
+    for spec in (one for one in dataclasses.fields(Config) if not one.metadata["counted"]):
         flag = "--" + spec.name.replace("_", "-")
         unit = f", in {spec.metadata['unit']}" if spec.metadata["unit"] else ""
         if spec.type == "bool":

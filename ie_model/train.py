@@ -19,7 +19,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from ie_model import consistency, schedules
+from ie_model import consistency
 from ie_model.adam import Adam
 from ie_model.config import Config
 from ie_model.cuda_graphs import Numbers, Repeated
@@ -28,6 +28,7 @@ from ie_model.device.detect import Device
 from ie_model.device.runtime import precision, prepare
 from ie_model.metrics import inference, scores
 from ie_model.model import Classifier, EquiVAE
+from ie_model.objective import schedules
 from ie_model.objective.bounds import classifier_step, labelled_step, pairs_of_step, semi_supervised_step
 from ie_model.run import checkpoint, run_folder
 

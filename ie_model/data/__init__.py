@@ -8,4 +8,5 @@ hashed_files  verify by hash, write by rename
 tensors       images in memory; validation split; draws of labels
 glyphs        the procedurally drawn data set
 strokes       another, of as many classes as are asked for
+own_pictures  a user's own, brought to one size
 """

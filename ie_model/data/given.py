@@ -8,9 +8,7 @@ archive is unpacked and no pickle is read. Needs the standard library only.
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import math
 import os
 import re
 import struct
@@ -18,16 +16,15 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ie_model.data import hashed_files
+from ie_model.facts import numpy_files
 
 DEPTH, MOST_FILES, MOST_BYTES = 4, 2000, 2 << 30  # of a folder: somebody may name a whole disk
 LIKELY = re.compile(r"idx|ubyte|train|t10k|test|label|image|mnist|32x32|npz", re.IGNORECASE)
 SIDE = 28  # of MNIST's images, and of those made after it
 MEMBERS = 64  # of an .npz file
-NPY = re.compile(rb"\x93NUMPY([\x01-\x03])\x00")
-WHOLE_NUMBERS = re.compile(r"([|<>])[iu]([1248])")
 # What a file starts with -> what it is. Gzip is looked into first.
 KINDS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: `git lfs pull` fetches it"),
@@ -166,7 +163,7 @@ def _contents(path: Path) -> Iterator[tuple[str | None, Iterator[bytes]]]:
     """A file's bytes, unzipped if they are gzipped; for a NumPy file those of each of its arrays, as an idx file."""
     with path.open("rb") as file:
         head = file.read(8)
-    if NPY.match(head):
+    if numpy_files.MAGIC.match(head):
         with path.open("rb") as file:
             yield "", iter([_idx(file.read(hashed_files.FILE_LIMIT), str(path))])
     elif head.startswith(b"PK\x03\x04") and path.suffix.lower() == ".npz":
@@ -191,25 +188,13 @@ def _arrays(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 def _idx(raw: bytes, where: str) -> bytes:
     """The bytes of an .npy file of whole numbers below 256 as an idx file, of images if it divides into some."""
-    start = NPY.match(raw)
-    if start is None:
-        raise ValueError(f"{where}: not an .npy file")
-    long = start[1] != b"\x01"
-    (size,) = struct.unpack_from("<I" if long else "<H", raw, 8)
-    begin = (12 if long else 10) + size
-    if size > 10_000 or begin > len(raw):
-        raise ValueError(f"{where}: not an .npy file")
-    try:
-        about: Any = ast.literal_eval(raw[begin - size : begin].decode("latin-1").strip())
-        shape, order = tuple(map(int, about["shape"])), about["fortran_order"]
-        kind = WHOLE_NUMBERS.fullmatch(about["descr"])
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
-        raise ValueError(f"{where}: not an .npy file") from None
-    if kind is None or order or math.prod(shape) * int(kind[2]) != len(raw) - begin:
+    about = numpy_files.header(raw, where)
+    kind, count = numpy_files.WHOLE_NUMBERS.fullmatch(about.kind), about.values
+    if kind is None or about.fortran_order or count * int(kind[3]) != len(raw) - about.begin:
         raise ValueError(f"{where}: not an array of whole numbers")
-    width, count = int(kind[2]), math.prod(shape)
-    numbers = raw[begin + (width - 1 if kind[1] == ">" else 0) :: width]
+    width = int(kind[3])
+    numbers = raw[about.begin + (width - 1 if kind[1] == ">" else 0) :: width]
     pixels = SIDE * SIDE
-    if count % pixels == 0 and len(shape) > 1:
+    if count % pixels == 0 and len(about.shape) > 1:
         return struct.pack(">4B3I", 0, 0, 8, 3, count // pixels, SIDE, SIDE) + numbers
     return struct.pack(">4B1I", 0, 0, 8, 1, count) + numbers

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ie_model.config import DATASETS, Config
 from ie_model.data import fetch, glyphs
+from ie_model.facts import own_data
 
 SPLIT_SEED = 20190609  # fixed for ever: the validation split belongs to the task, not to a run
 _GLYPH_SEEDS = {"train": 0, "test": 1}
@@ -143,7 +144,22 @@ def describe(config: Config, folder: Path | None) -> list[dict[str, Any]]:
             files.append({"name": f"{part}-generated", "sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)})
         return [{"name": config.dataset, "files": files}]
     assert folder is not None
+    if config.dataset == own_data.NAME:
+        from ie_model.data import own_pictures
+
+        return [{"name": config.dataset, "files": own_pictures.files(folder)}]
     return [{"name": config.dataset, "files": fetch.verify(config.dataset, folder)}]
+
+
+def class_names(config: Config, folder: Path | None) -> list[str]:
+    """The names of the classes, in the order of their numbers; without the user's own data these numbers."""
+    if config.dataset == "glyphs":
+        return list(glyphs.NAMES)
+    if config.dataset == own_data.NAME and folder is not None:
+        from ie_model.data import own_pictures
+
+        return list(map(str, own_pictures.about(folder)["names"]))
+    return [str(c) for c in range(config.facts.classes)]
 
 
 def _read(config: Config, part: str, folder: Path | None) -> tuple[Tensor, Tensor]:
@@ -154,6 +170,11 @@ def _read(config: Config, part: str, folder: Path | None) -> tuple[Tensor, Tenso
     elif dataset == "svhn":
         assert folder is not None
         images, labels = _read_svhn(folder, part)
+    elif dataset == own_data.NAME:
+        from ie_model.data import own_pictures  # with a library that decodes pictures
+
+        assert folder is not None
+        images, labels = own_pictures.read(folder, part, config.facts)
     elif dataset in ("mnist", "fashion-mnist"):
         assert folder is not None
         prefix = {"train": "train", "test": "t10k"}[part]
@@ -161,7 +182,7 @@ def _read(config: Config, part: str, folder: Path | None) -> tuple[Tensor, Tenso
         labels = torch.from_numpy(_read_idx(folder / f"{prefix}-labels-idx1-ubyte")).long()
     else:
         raise ValueError(f"dataset: got {dataset!r}, expected one of: {', '.join(DATASETS)}")
-    facts = DATASETS[dataset]
+    facts = config.facts
     expected = facts.train + facts.valid if part == "train" else facts.test
     if len(images) != expected or len(labels) != expected or not 0 <= labels.min() <= labels.max() < facts.classes:
         raise ValueError(

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from ie_model.config import Config
 from ie_model.data import tensors
@@ -22,6 +24,8 @@ from ie_model.run import checkpoint, run_folder
 
 DPI = 160
 FORMATS = ("png", "svg")
+MOST_CLASSES = 10  # that fit a page's width
+NAME = 8  # characters of a class's name above an image
 
 
 def draw_all(config: Config, run: Path, folder: Path | None, out: Path, report: Callable[[str], None]) -> list[Path]:
@@ -35,18 +39,39 @@ def draw_all(config: Config, run: Path, folder: Path | None, out: Path, report: 
     model, _, r = checkpoint.read_model(run, config)
     model, r = model.to(device), r.to(device)
     valid = tensors.load_training(config, folder).valid
+    chosen, all_names = some_classes(len(r)), tensors.class_names(config, folder)
+    names = [short(all_names[c]) for c in chosen.tolist()]
+    r, valid = r[chosen.to(device)], of_classes(chosen, valid)
+    of = (config, model, r, valid, names)
     figures: dict[str, Callable[[], Figure]] = {
-        "reconstructions": lambda: mosaics.reconstructions(config, model, r, valid),
-        "styles": lambda: mosaics.styles(config, model, r, valid),
-        "samples": lambda: mosaics.samples(config, model, r),
-        "traversal": lambda: mosaics.traversal(config, model, r, valid),
+        "reconstructions": lambda: mosaics.reconstructions(*of),
+        "styles": lambda: mosaics.styles(*of),
+        "samples": lambda: mosaics.samples(config, model, r, names),
+        "traversal": lambda: mosaics.traversal(*of),
         **curves,
     }
     projected = "projections" if config.has_f else "projection_of_v"
-    figures[projected] = lambda: plots.projections(config, model, r, valid)
+    figures[projected] = lambda: plots.projections(*of)
     if config.has_f:
-        figures["transfer"] = lambda: mosaics.transfer(config, model, r, valid)
+        figures["transfer"] = lambda: mosaics.transfer(*of)
     return written(figures, out, report)
+
+
+def some_classes(count: int) -> Tensor:
+    """The numbers of at most MOST_CLASSES of ``count`` classes, evenly spaced."""
+    shown = min(MOST_CLASSES, count)
+    return torch.arange(shown) * count // shown
+
+
+def of_classes(chosen: Tensor, images: tensors.Labelled) -> tensors.Labelled:
+    """The images of the ``chosen`` classes, which are numbered anew."""
+    kept = torch.isin(images.labels, chosen)
+    return tensors.Labelled(images.images[kept], torch.searchsorted(chosen, images.labels[kept]))
+
+
+def short(name: str) -> str:
+    """What fits of a class's name above an image."""
+    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
 
 
 def written(figures: dict[str, Callable[[], Figure]], out: Path, report: Callable[[str], None]) -> list[Path]:

@@ -5,6 +5,8 @@ Each is one mosaic with names along its edges. Images come from the validation s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from ie_model import recipes
 from ie_model.config import Config
-from ie_model.data import glyphs, tensors
+from ie_model.data import tensors
 from ie_model.model import EquiVAE
 from ie_model.objective import bounds
 
@@ -30,13 +32,10 @@ def task(config: Config) -> str:
     return f"{recipes.name(config.method, config.recipe)}: {config.dataset}, {config.supervision}, {how_many} labels"
 
 
-def class_names(config: Config) -> list[str]:
-    """Short names of the classes, as figures show them."""
-    return list(glyphs.NAMES) if config.dataset == "glyphs" else [str(c) for c in range(config.facts.classes)]
-
-
 @torch.no_grad()
-def reconstructions(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled, each: int = 2) -> Figure:
+def reconstructions(
+    config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled, names: Sequence[str], each: int = 2
+) -> Figure:
     """Validation images above what is decoded from (r_y, mean of v), ``each`` of every class."""
     chosen = _of_each_class(valid.labels, each)
     x, y = valid.images[chosen].to(r.device), valid.labels[chosen].to(r.device)
@@ -44,11 +43,11 @@ def reconstructions(config: Config, model: EquiVAE, r: Tensor, valid: tensors.La
     pairs = torch.stack([x, decoded])  # (2, each C, *shape)
     rows = torch.cat([pairs[:, start::each] for start in range(each)])  # (2 each, C, *shape)
     title = f"Images and what is decoded from their (r, v): {task(config)}"
-    return grid(rows, title, ["image", "decoded"] * each, class_names(config))
+    return grid(rows, title, ["image", "decoded"] * each, names)
 
 
 @torch.no_grad()
-def styles(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled) -> Figure:
+def styles(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled, names: Sequence[str]) -> Figure:
     """Each row: an image, and its v decoded under every class. One style by rows, one class by columns."""
     chosen = _of_each_class(valid.labels, 1)
     x, y = valid.images[chosen].to(r.device), valid.labels[chosen].to(r.device)
@@ -56,37 +55,39 @@ def styles(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled) -
     decoded = model.decoder.mean_image(r.unsqueeze(0), v.unsqueeze(1))  # (C, C, *shape)
     rows = torch.cat([x.unsqueeze(1), decoded], dim=1)
     title = f"v of one image (left) decoded under every class: {task(config)}"
-    return grid(rows, title, None, ["image", *class_names(config)])
+    return grid(rows, title, None, ["image", *names])
 
 
 @torch.no_grad()
-def transfer(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled, rows: int = 6) -> Figure:
+def transfer(
+    config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled, names: Sequence[str], rows: int = 6
+) -> Figure:
     """Style transfer between real images: v of the image on the left, f(x) of the single image above.
 
     r_y plays no part in what is decoded but through v: the class comes from one image of it, as f sees it.
     """
     above = _of_each_class(valid.labels, 3)[2::3]  # of each class the third image; the first ones are in other figures
-    left = _of_each_class(valid.labels, 2)[1::2][torch.arange(rows) * config.facts.classes // rows]
+    left = _of_each_class(valid.labels, 2)[1::2][torch.arange(rows) * len(r) // rows]
     content, x, y = (part.to(r.device) for part in (valid.images[above], valid.images[left], valid.labels[left]))
     v = _styles(model, x, r[y])
     decoded = model.decoder.mean_image(model.f(content).unsqueeze(0), v.unsqueeze(1))  # (rows, C, *shape)
     blank = torch.zeros_like(x[:1]) if config.facts.channels == 1 else torch.ones_like(x[:1])
     shown = torch.cat([torch.cat([blank, content]).unsqueeze(0), torch.cat([x.unsqueeze(1), decoded], dim=1)])
     title = f"Style of the image on the left, class of the image above: {task(config)}"
-    return grid(shown, title, ["class", *["style"] * rows], ["style", *class_names(config)])
+    return grid(shown, title, ["class", *["style"] * rows], ["style", *names])
 
 
 @torch.no_grad()
-def samples(config: Config, model: EquiVAE, r: Tensor, rows: int = 8, seed: int = 0) -> Figure:
+def samples(config: Config, model: EquiVAE, r: Tensor, names: Sequence[str], rows: int = 8, seed: int = 0) -> Figure:
     """Samples from the prior: v ~ N(0, I) by rows, decoded under every class by columns."""
     draw = torch.Generator().manual_seed(seed)
     v = torch.randn(rows, 1, config.equivariant_dim, generator=draw).to(r.device)
     images = model.decoder.mean_image(r.unsqueeze(0), v)
-    return grid(images, f"v from the prior, decoded under every class: {task(config)}", None, class_names(config))
+    return grid(images, f"v from the prior, decoded under every class: {task(config)}", None, names)
 
 
 @torch.no_grad()
-def traversal(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled) -> Figure:
+def traversal(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled, names: Sequence[str]) -> Figure:
     """The two dimensions of v that say most of an image, varied under two classes; the other dimensions are 0.
 
     What a dimension says is its part of KL(q(v|r,x) || p(v)), mean over validation images, in nats.
@@ -98,7 +99,7 @@ def traversal(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled
     v = torch.zeros(len(STEPS), len(STEPS), config.equivariant_dim, device=r.device)
     v[..., across] = STEPS.to(r.device)[None, :]
     v[..., down] = STEPS.to(r.device).flip(0)[:, None]
-    shown = [2 % config.facts.classes, 5 % config.facts.classes]
+    shown = [2 % len(r), 5 % len(r)]
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 4.2), layout="constrained")
     for axis, c in zip(axes, shown, strict=True):
         _mosaic(axis, model.decoder.mean_image(r[c], v), None, None)
@@ -106,7 +107,7 @@ def traversal(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled
         values = [f"{step:g}" for step in STEPS.tolist()]
         axis.set_xticks(centres[::2], values[::2], fontsize=7)
         axis.set_yticks(centres[::2], values[::-1][::2], fontsize=7)
-        axis.set_title(f"class {class_names(config)[c]}", fontsize=8)
+        axis.set_title(f"class {names[c]}", fontsize=8)
         axis.set_xlabel(f"v, dimension {across} (prior's sd; says {nats[across]:.1f} nats)", fontsize=7)
         axis.set_ylabel(f"v, dimension {down} (prior's sd; says {nats[down]:.1f} nats)", fontsize=7)
     figure.suptitle(f"Two dimensions of v varied: {task(config)}", fontsize=9)
@@ -119,8 +120,9 @@ def _styles(model: EquiVAE, x: Tensor, r: Tensor) -> Tensor:
 
 
 def _of_each_class(labels: Tensor, each: int) -> Tensor:
-    """Indices of the first ``each`` images of every class, class by class."""
-    return torch.cat([torch.nonzero(labels == c).squeeze(1)[:each] for c in range(int(labels.max()) + 1)])
+    """Indices of the first ``each`` images of every class, class by class; again from the first where few."""
+    own = [torch.nonzero(labels == c).squeeze(1) for c in range(int(labels.max()) + 1)]
+    return torch.cat([indices[torch.arange(each) % len(indices)] for indices in own])
 
 
 def _centre(index: int, side: int) -> float:
@@ -128,7 +130,7 @@ def _centre(index: int, side: int) -> float:
     return GAP + index * (side + GAP) + (side - 1) / 2
 
 
-def _mosaic(axis: Axes, images: Tensor, row_names: list[str] | None, column_names: list[str] | None) -> None:
+def _mosaic(axis: Axes, images: Tensor, row_names: Sequence[str] | None, column_names: Sequence[str] | None) -> None:
     """Draws images (rows, columns, *shape) as one picture, names along its edges; one channel is ink on paper."""
     rows, columns, channels, height, width = images.shape
     canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), GREY, np.float32)
@@ -144,7 +146,7 @@ def _mosaic(axis: Axes, images: Tensor, row_names: list[str] | None, column_name
         side.set_visible(False)
 
 
-def grid(images: Tensor, title: str, row_names: list[str] | None, column_names: list[str] | None) -> Figure:
+def grid(images: Tensor, title: str, row_names: Sequence[str] | None, column_names: Sequence[str] | None) -> Figure:
     """A figure of one mosaic (rows, columns, *shape)."""
     size = (TILE * images.shape[1] + 0.5, TILE * images.shape[0] + 0.6)
     figure, axis = plt.subplots(figsize=size, layout="constrained")

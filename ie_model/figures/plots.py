@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ie_model.config import Config
 from ie_model.data import tensors
-from ie_model.figures.mosaics import class_names, task
+from ie_model.figures.mosaics import task
 from ie_model.metrics import inference
 from ie_model.model import EquiVAE
 
@@ -79,7 +79,7 @@ def principal_components(points: Tensor) -> tuple[Tensor, Tensor]:
     return centred @ axes.T, spread[:2].square() / spread.square().sum()
 
 
-def projections(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled) -> Figure:
+def projections(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labelled, names: Sequence[str]) -> Figure:
     """f(x) of single validation images, and v inferred under their class, each on its two principal components.
 
     M2 has no f: of it v alone is shown.
@@ -91,8 +91,7 @@ def projections(config: Config, model: EquiVAE, r: Tensor, valid: tensors.Labell
     figure, axes = plt.subplots(
         1, len(parts), figsize=(WIDTH * len(parts) / 2, 3.9), layout="constrained", squeeze=False
     )
-    names = class_names(config)
-    looks = [(OKABE_ITO[c % 5], SHAPES[c // 5 % len(SHAPES)]) for c in range(config.facts.classes)]
+    looks = [(OKABE_ITO[c % 5], SHAPES[c // 5 % len(SHAPES)]) for c in range(len(r))]
     for axis, (title, points) in zip(axes.flat, parts, strict=True):
         place, share = principal_components(points.cpu())
         for c, (colour, shape) in enumerate(looks):

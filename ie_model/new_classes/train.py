@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ie_model import schedules
 from ie_model.adam import Adam
 from ie_model.config import Config
 from ie_model.device.detect import Device
 from ie_model.device.runtime import prepare
 from ie_model.metrics import inference
 from ie_model.new_classes import comparators, images, objective
+from ie_model.objective import schedules
 from ie_model.run import checkpoint, run_folder
 from ie_model.train import GENTLE_STEPS, Progress, derived_seed, peak_memory
 

@@ -13,7 +13,7 @@ dry_run         what a request would do
 tasks           several tasks in one command, and their index page
 both_recipes    the paper's recipe and this project's at once
 comparison      what several results gave, as tables, pages and a curve
-new_classes     the data sets whose unseen classes are asked about
+data            data sets that a recipe names otherwise than by their name
 references      the tasks of `_references`, and how long they take
 run             what a run under way needs: folder, processes, progress, cost
 own_code        find ie_model and ie_crowd, and nothing else, on the path; refuse the recipe of another copy

@@ -26,4 +26,8 @@ def lines(request: flags.Request, here: Path, env: Mapping[str, Any]) -> list[st
         threads = f"{config['threads']} thread{'s' if config['threads'] > 1 else ''} each"
         said.append(f"  {folder / name if request.several else folder}: {what}, {runs}, {threads}")
     data = "drawn, not fetched" if request.dataset == "glyphs" else f"verified files of {request.dataset}"
+    if request.own:
+        counts = {key[4:]: value for key, value in request.own.items() if key.startswith("own_")}
+        data = f"{counts['train']:,} images to train on, {counts['valid']:,} to choose by, {counts['test']:,} to test,"
+        data += f" {counts['classes']:,} classes,"
     return [*said, f"  data: {data}{f' in {request.data}' if request.data else ''}", "nothing was done: a dry run"]

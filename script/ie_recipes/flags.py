@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ie_recipes import bridge, front_end, new_classes, own_code, references
+from ie_recipes import bridge, front_end, own_code, references
+from ie_recipes.data import new_classes, own_data
 from ie_recipes.run import results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
@@ -57,27 +58,28 @@ class Request:
     references: bool = False  # the reference results of the data set: the tasks of references.REFERENCES
     draws: Sequence[int] | None = None  # seed and label draw of each run; None: those of the closed division
     more: Mapping[str, Any] = field(default_factory=dict)  # other settings of ie_model's config, for the open division
+    own: Mapping[str, Any] = field(default_factory=dict)  # of own data: how they are read, and what was counted in them
     front_end: str = front_end.CM  # what it was asked of, and what is typed to go on with it
 
     def config(self) -> dict[str, Any]:
         """The resolved config of run 0, flat; raises ValueError with one line for a value that cannot be."""
-        config: dict[str, Any] = (
-            _import("ie_model.config")
-            .Config.resolve(
-                method=self.method,
-                dataset=self.dataset,
-                supervision=self.supervision,
-                smoke=self.smoke,
-                recipe=self.recipe,
-                **self.settings(),
-            )
-            .to_dict()
-        )
+        config: dict[str, Any] = self._resolved().to_dict()
         return config
+
+    def _resolved(self) -> Any:
+        names = ("method", "dataset", "supervision", "smoke", "recipe")
+        asked = {name: getattr(self, name) for name in names}
+        return _import("ie_model.config").Config.resolve(**asked, **(self.settings() | dict(self.own)))
 
     def settings(self) -> dict[str, Any]:
         """The settings of a run that flags give, by name, for ie_model's config and its command line alike."""
-        return {"labels": self.labels, "epochs": self.epochs, "threads": self.run_threads(), **self.more}
+        read = {name: self.own[name] for name in own_data.READ if name in self.own}
+        return {"labels": self.labels, "epochs": self.epochs, "threads": self.run_threads(), **self.more, **read}
+
+    @property
+    def challenge(self) -> str:
+        """The challenge whose rules its result is made under."""
+        return own_data.CHALLENGE if self.dataset == own_data.TAG else CHALLENGE
 
     def run_threads(self) -> int | None:
         """The threads of each run. Of several runs one core each is fastest, whatever the machine; None: the default.
@@ -88,8 +90,8 @@ class Request:
 
     def room(self, runs: int, threads: int, device: str) -> int:
         """Of so many runs of this request, those that the machine has room for at once."""
-        facts = _import("ie_model.config").DATASETS[self.dataset]
-        return int(_import("ie_model.run.processes").how_many(runs, threads, device, facts.image_bytes))
+        images = self._resolved().facts.image_bytes
+        return int(_import("ie_model.run.processes").how_many(runs, threads, device, images))
 
     def identity(self) -> dict[str, Any]:
         """What must be the same to go on with an unfinished run (the device is checked by the run itself)."""
@@ -150,6 +152,8 @@ class Request:
         supervision = [] if self.references else [f"_{self.supervision}"]
         if self.dataset in new_classes.DATASETS:
             supervision = [f"_{self.dataset}"]
+        elif self.dataset == own_data.TAG:  # --labels says it
+            supervision = own_data.variations(self.own)
         tags = " ".join(["reproduce ie-repr", new_classes.tag(self.dataset), *supervision, *method, *recipe, *size])
         values = {flag: getattr(self, flag) for flag in FLAGS if flag not in SWITCHES}
         defaults = {field.name: field.default for field in fields(self)}
@@ -159,18 +163,7 @@ class Request:
 
     def _sweep_command(self) -> list[str]:
         """The same as a sweep of one task, which can ask for any draws and settings."""
-        names = (
-            "dataset",
-            "supervision",
-            "method",
-            "recipe",
-            "labels",
-            "epochs",
-            "threads",
-            "device",
-            "data",
-            "outdir",
-        )
+        names = "dataset supervision method recipe labels epochs threads device data outdir".split()
         defaults = {field.name: field.default for field in fields(self)}
         values = {name: getattr(self, name) for name in names if getattr(self, name) != defaults.get(name)}
         draws = self.seeds if self.draws is None else ",".join(map(str, self.draws))
@@ -254,7 +247,7 @@ def check_names(raw: Mapping[str, Any]) -> None:
 
 def check_data(request: Request) -> None:
     """Raise ValueError when --data cannot be what the data set needs; its files are verified later, by hash."""
-    if request.data is None:
+    if request.data is None or request.dataset == own_data.TAG:  # of own data every file has been counted
         return
     if request.dataset in ("glyphs", "strokes"):
         raise ValueError(f"--data={request.data}: {request.dataset} are drawn, not read: leave --data out")
@@ -267,6 +260,8 @@ def check_data(request: Request) -> None:
 def check_task(request: Request) -> None:
     """Raise ValueError when the config cannot be, or the challenge has no such task and would refuse its result."""
     config = request.config()
+    if request.dataset == own_data.TAG:  # any number of labels
+        return
     challenge_reader = _import("ie_crowd.challenge.load")
     task = challenge_reader.challenge(challenge_reader.find(CHALLENGE)).task(request.dataset, request.supervision)
     if task is None or config["labels"] not in task.labels:
@@ -295,14 +290,21 @@ def from_env(env: Mapping[str, Any]) -> Request:
     if full and labels is not None:
         raise ValueError(f"--labels={labels} contradicts the variation _full, which runs every label count")
     recipe = env.get("CM_IE_RECIPE") or ""
-    if recipe == "open" and env.get("CM_IE_SUPERVISION") == "supervised":
+    if recipe == "open" and (env.get("CM_IE_SUPERVISION") == "supervised" or labels == "all"):
         raise ValueError("the variation _open is about q(y|x), which _supervised does not have: leave one of them out")
-    references = env.get("CM_IE_REFERENCES") == "yes"
+    all_references = env.get("CM_IE_REFERENCES") == "yes"
     smoke = env.get("CM_IE_SMOKE") == "yes"
-    task = (new_classes.dataset(env), new_classes.supervision(env), env.get("CM_IE_METHOD") or "equivae")
-    unnamed = unnamed_recipe(*task, whole=not (smoke or full or references))
-    if references:
-        check_references(env, texts)
+    dataset, method = new_classes.dataset(env), env.get("CM_IE_METHOD") or "equivae"
+    supervision, own, data = new_classes.supervision(env), {}, None
+    if "data" in texts:
+        data = here / Path(texts["data"]).expanduser()
+    if dataset == own_data.TAG:
+        supervision = "supervised" if labels == "all" else "semi-supervised"
+        own = own_data.settings(env, _import("ie_model.facts.own_data").find(data))
+    task = (dataset, supervision, method)
+    unnamed = unnamed_recipe(*task, whole=not (smoke or full or all_references))
+    if all_references:
+        references.check(env, texts)
     variation = env.get("CM_IE_DEVICE_VARIATION") or None
     if device and variation and device != variation:
         raise ValueError(f"--device={device} contradicts the variation _{variation}: leave one of them out")
@@ -313,30 +315,18 @@ def from_env(env: Mapping[str, Any]) -> Request:
         smoke=smoke,
         recipe=recipe or unnamed,
         full=full,
-        references=references,
+        references=all_references,
         labels=labels if labels in (None, "all") else _number("labels", labels),
         seeds=seeds if seeds is not None else FULL_SEEDS if full else 1,
         epochs=_number("epochs", texts.get("epochs")),
         threads=_number("threads", texts.get("threads")),
         device=device or variation or "auto",
-        data=str(here / Path(texts["data"]).expanduser()) if "data" in texts else None,
+        own=own,
+        data=None if data is None else str(data),
         outdir=str(here / Path(texts["outdir"]).expanduser()) if "outdir" in texts else None,
         quiet=_switch("quiet", env.get("CM_IE_QUIET", env.get("CM_QUIET", False))),
         front_end=front_end.of(env),
     )
-
-
-def check_references(env: Mapping[str, Any], texts: Mapping[str, str]) -> None:
-    """Raise ValueError for what `_references` decides itself, and for a data set that has none."""
-    dataset = env.get("CM_IE_DATASET", "")
-    if dataset not in references.REFERENCES:
-        raise ValueError(f"_references: {dataset} has none, expected one of {', '.join(references.REFERENCES)}")
-    asked = [f"--{flag}={texts[flag]}" for flag in ("labels", "seeds", "epochs", "threads") if flag in texts]
-    asked += [f"_{method}" for method in [env.get("CM_IE_METHOD")] if method not in (None, "", "equivae")]
-    asked += [f"_{recipe}" for recipe in [env.get("CM_IE_RECIPE")] if recipe]
-    asked += ["_supervised"] if env.get("CM_IE_SUPERVISION") == "supervised" else []
-    if asked:
-        raise ValueError(f"{asked[0]} contradicts the variation _references, which has a list of tasks: leave one out")
 
 
 def root() -> Path | None:

@@ -51,6 +51,19 @@ REST_SECONDS = 120.0  # control, evaluation and figures of a run there
 SIZES: Mapping[str, float] = {"mnist": 1.0, "fashion-mnist": 1.0, "glyphs": 0.3}  # by their numbers of images
 
 
+def check(env: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    """Raise ValueError for what `_references` decides itself, and for a data set that has none."""
+    dataset = env.get("CM_IE_DATASET", "")
+    if dataset not in REFERENCES:
+        raise ValueError(f"_references: {dataset} has none, expected one of {', '.join(REFERENCES)}")
+    asked = [f"--{flag}={texts[flag]}" for flag in ("labels", "seeds", "epochs", "threads") if flag in texts]
+    asked += [f"_{method}" for method in [env.get("CM_IE_METHOD")] if method not in (None, "", "equivae")]
+    asked += [f"_{recipe}" for recipe in [env.get("CM_IE_RECIPE")] if recipe]
+    asked += ["_supervised"] if env.get("CM_IE_SUPERVISION") == "supervised" else []
+    if asked:
+        raise ValueError(f"{asked[0]} contradicts the variation _references, which has a list of tasks: leave one out")
+
+
 def seconds(method: str, dataset: str, supervision: str, recipe: str, epochs: int) -> float | None:
     """About how long one run takes on a core; None where nobody has measured it."""
     epoch = EPOCH_SECONDS.get((method, supervision, recipe))

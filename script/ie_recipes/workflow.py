@@ -34,7 +34,8 @@ from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
 
-from ie_recipes import flags, front_end, new_classes, own_code, program
+from ie_recipes import flags, front_end, own_code, program
+from ie_recipes.data import new_classes
 from ie_recipes.program import StopError
 from ie_recipes.run import cost, processes, progress, results_folder
 
@@ -234,7 +235,7 @@ class Flow:
             self._mark()
         document = artifact_assemble.assemble(
             self.folder,
-            challenge=_challenge(),
+            challenge=_challenge(self.request.challenge),
             division=None if self.request.draws is None else "open",  # the closed one says which draws
             **facts,
         )
@@ -263,6 +264,8 @@ class Flow:
         task = f"{method}{request.dataset}, {request.supervision}, {config['labels']} labels, {runs}"
         minutes = "under a minute" if request.smoke else "under 10 minutes"
         expected = f"{minutes}{' each' if request.seeds > 1 else ''} on 2 CPU cores"
+        if request.own and not request.smoke:
+            expected = f"{config['epochs']} epochs of {config['own_train']:,} images"
         if request.epochs is not None:
             expected = f"{request.epochs} epoch{'s' * (request.epochs > 1)}, as --epochs says"
         # the recipe that found the device has said the whole reason
@@ -307,7 +310,7 @@ def training(request: flags.Request, n: int) -> list[str]:
     task = [f"--{key}={getattr(request, key)}" for key in ("method", "recipe", "dataset", "supervision")]
     given = [_word(key, value) for key, value in request.settings().items() if value is not None]
     presets = ["--smoke"] if request.smoke else []
-    seed = n + (_challenge().validity.first_seed or 0) if request.draws is None else request.draws[n]
+    seed = n + (_challenge(request.challenge).validity.first_seed or 0) if request.draws is None else request.draws[n]
     return [*task, *given, *presets, f"--seed={seed}", f"--label-seed={seed}"]
 
 
@@ -333,8 +336,8 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 @functools.cache
-def _challenge() -> Challenge:
-    return load.challenge(load.find(flags.CHALLENGE))
+def _challenge(name: str) -> Challenge:
+    return load.challenge(load.find(name))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -38,8 +38,9 @@ def run(i):
     with scratch.folder("run") as place:
         last_words = place / "error.txt"
         key = "CM_IE_DATA_" + request.dataset.upper().replace("-", "_")
-        data = env.get(key)
-        downloaded = env.get(key + "_DOWNLOADED", "") if data else "0"  # what is drawn is not downloaded
+        data = request.data if request.own else env.get(key)
+        # what is drawn, or the user's own, is not downloaded
+        downloaded = env.get(key + "_DOWNLOADED", "") if data and not request.own else "0"
         program = HERE / "ie_recipes" / request.program()
         argv = [sys.executable, "-P", str(program), f"--request={request.text()}", f"--folder={folder}"]
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]

@@ -8,9 +8,10 @@ import torch
 from small_training import CONFIG, run, silent, small_training
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ie_model import schedules, train
+from ie_model import train
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
+from ie_model.objective import schedules
 from ie_model.run import checkpoint, run_folder
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ie_recipes import bridge, flags, new_classes
+from ie_recipes import bridge, flags
+from ie_recipes.data import new_classes, own_data
 from paths import ROOT
 
 SCRIPTS = sorted((ROOT / "script").glob("*/_cm.yaml"))
@@ -99,7 +100,9 @@ def test_help_describes_every_flag(name):
 @pytest.mark.parametrize("name", [name for name in CALLED if name.startswith("reproduce-")])
 def test_wrapper_and_implementation_agree(name):
     dataset = name.removeprefix("reproduce-ie-repr-")
-    own = {kind for kind, variation in META["run-ie-repr"]["variations"].items() if variation["group"] == "classes"}
+    groups = {kind: variation["group"] for kind, variation in META["run-ie-repr"]["variations"].items()}
+    own = {kind for kind, group in groups.items() if group == "classes"}
+    pictures = {kind for kind, group in groups.items() if group in ("colours", "side")}
     meta, run = META[name], META["run-ie-repr"]
     assert meta["tags"] == ["reproduce", "ie-repr", dataset]
     assert meta["env"] == {"CM_IE_DATASET": dataset}
@@ -110,9 +113,11 @@ def test_wrapper_and_implementation_agree(name):
     known = {key: value for key, value in run["variations"].items() if key != "dataset.#"}
     if dataset == new_classes.TAG:
         assert own == set(new_classes.DATASETS)
-        without = {"semi-supervised", "supervised", "equivae", "m2", "q-only", "open", "references"}
+        without = {"semi-supervised", "supervised", "equivae", "m2", "q-only", "open", "references"} | pictures
+    elif dataset == own_data.TAG:
+        without = {"semi-supervised", "supervised", "full", "references"} | own
     else:
-        without = own
+        without = own | pictures
     assert meta["variations"] == {key: value for key, value in known.items() if key not in without}
     assert (ROOT / "script" / name / "customize.py").is_file(), "only the recipe that is called sees the flags"
 

@@ -9,7 +9,7 @@ from ie_recipes import flags, install
 from paths import ROOT
 
 from ie_model import recipes
-from ie_model.config import DATASETS, DEVICES, METHODS, SUPERVISIONS, Config
+from ie_model.config import DATASETS, DEVICES, METHODS, OWN, SUPERVISIONS, Config
 from ie_model.data import fetch
 from ie_model.device import detect
 
@@ -23,7 +23,9 @@ FREE = {"dataset", "supervision", "labels", "device", "threads", "compile", "eag
 def test_the_rules_name_every_setting_with_its_type():
     kinds = {"int": "integer", "float": "number", "str": "string", "bool": "boolean", "int | str": "integer or string"}
     expected = {spec.name: kinds[str(spec.type)] for spec in dataclasses.fields(Config) if spec.name not in PER_RUN}
-    assert RULES["config"] == expected
+    of_own_data = yaml.safe_load((HOME.parent / "own-data" / "rules.yaml").read_text(encoding="utf-8"))
+    assert of_own_data["config"] == expected
+    assert RULES["config"] == {name: kind for name, kind in expected.items() if name not in OWN}
 
 
 ASKED = [

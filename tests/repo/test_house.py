@@ -15,8 +15,8 @@ ROOMS = {
     "ie_crowd.site": "settings middleware rendering charts api pages content cache app asgi_client static_export",
     "ie_crowd.store": "user_data tables migrations database audit rate_limit rejected_uploads records insert ingest "
     "standings filters query best chart_data export people",
-    "ie_model": "entry recipes facts config device setting_flags adam cuda_graphs moments pose data model objective "
-    "run metrics consistency schedules train evaluate figures new_classes ablation bench __main__",
+    "ie_model": "entry facts recipes setting_checks config device setting_flags adam cuda_graphs moments pose data "
+    "model objective run metrics consistency train evaluate figures new_classes ablation bench __main__",
 }
 STRANGERS = {"ie_crowd": {"ie_model", "torch", "torchvision"}, "ie_model": {"ie_crowd", "cmind"}}
 MOST_FILES, MOST_LINES = 16, 380

@@ -13,6 +13,7 @@ from ie_crowd.challenge.fields import Reader
 from ie_crowd.challenge.model import Added, Challenge, Methods, Metric, Pin, Task, Validity, Where
 from ie_crowd.formats import strict
 
+ANY = "any"  # label counts, where none is the task's own
 DIRECTIONS = ("higher", "lower", "toward-chance")
 CROWD_PACKAGE = (
     "cm_ie_repr_crowd"  # holds the challenge folders in an installed copy, where they do not lie beside ie_crowd
@@ -180,7 +181,7 @@ def _task(
     config: Mapping[str, str],
 ) -> Task:
     value = reader.mapping(raw, where, "dataset supervision labels metrics", "pinned pinned_by_labels bands")
-    labels = reader.items(value["labels"], f"{where}.labels")
+    labels = () if value["labels"] == ANY else reader.items(value["labels"], f"{where}.labels")
     for count in labels:
         if count != "all" and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise reader.fail(f"{where}.labels", count, "whole numbers or all")

@@ -65,7 +65,10 @@ class Pin:
 
 @dataclass(frozen=True)
 class Task:
-    """A data set and a kind of supervision: the label counts of the closed division, metrics of every result."""
+    """A data set and a kind of supervision: the label counts of the closed division, metrics of every result.
+
+    No ``labels``: any count.
+    """
 
     dataset: str
     supervision: str
@@ -199,7 +202,7 @@ class Challenge:
             **task.pinned,
             **task.pinned_by_labels.get(labels, {}),
             **where,
-            "labels": Pin(values=task.labels),
+            **({"labels": Pin(values=task.labels)} if task.labels else {}),
         }
 
     def departures(self, task: Task, labels: Any, config: Mapping[str, Any]) -> list[str]:

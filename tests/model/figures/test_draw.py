@@ -17,6 +17,7 @@ from ie_model.figures import draw as draw_figures
 from ie_model.figures import mosaics, plots
 
 CONFIG = Config.resolve(dataset="glyphs", channels=2, hidden=8, invariant_dim=3, equivariant_dim=4)
+NAMES = tensors.class_names(CONFIG, None)
 DRAWN = ("reconstructions", "styles", "transfer", "traversal")
 
 
@@ -35,7 +36,7 @@ def test_a_picture_is_the_same_file_each_time_and_loads_nothing(tmp_path, parts,
     for number in range(2):
         (tmp_path / str(number)).mkdir()
         paths = [tmp_path / str(number) / f"{name}.{kind}" for kind in draw_figures.FORMATS]
-        assert draw_figures.write(getattr(mosaics, name)(CONFIG, *parts), *paths) == paths
+        assert draw_figures.write(getattr(mosaics, name)(CONFIG, *parts, NAMES), *paths) == paths
         files.append([path.read_bytes() for path in paths])
     assert files[0] == files[1]
     png, svg = files[0]
@@ -49,14 +50,14 @@ def test_a_picture_is_the_same_file_each_time_and_loads_nothing(tmp_path, parts,
 
 def test_a_mosaic_holds_each_image_in_its_place(parts):
     model, r, images = parts
-    figure = mosaics.reconstructions(CONFIG, model, r, images, each=2)
+    figure = mosaics.reconstructions(CONFIG, model, r, images, NAMES, each=2)
     canvas = torch.from_numpy(figure.axes[0].get_images()[0].get_array().data[..., 0].copy())
     gap, side = mosaics.GAP, 28
     for row, column, image in ((0, 0, 0), (0, 7, 7), (2, 3, 13)):  # rows 0 and 2 are the first and second of each class
         top, left = gap + row * (side + gap), gap + column * (side + gap)
         shown = canvas[top : top + side, left : left + side]
         torch.testing.assert_close(shown, 1 - images.images[image, 0], atol=1e-6, rtol=0)
-    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == mosaics.class_names(CONFIG)
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == NAMES
 
 
 def test_a_traversal_varies_the_dimensions_that_say_most(parts):
@@ -69,7 +70,7 @@ def test_a_traversal_varies_the_dimensions_that_say_most(parts):
 
     posterior, model.posterior = model.posterior, Posterior()
     try:
-        figure = mosaics.traversal(CONFIG, model, r, images)
+        figure = mosaics.traversal(CONFIG, model, r, images, NAMES)
     finally:
         model.posterior = posterior
     assert "dimension 3 (prior's sd; says 4.5 nats)" in figure.axes[0].get_xlabel()
@@ -87,7 +88,7 @@ def test_principal_components_of_a_stretched_cloud():
 
 
 def test_a_projection_tells_the_classes_by_colour_and_shape(parts):
-    figure = plots.projections(CONFIG, *parts)
+    figure = plots.projections(CONFIG, *parts, NAMES)
     looks = [(str(one.get_facecolor()), str(one.get_paths()[0].vertices)) for one in figure.axes[0].collections]
     assert len(set(looks)) == 10
     for axis in figure.axes:

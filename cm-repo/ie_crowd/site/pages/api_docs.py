@@ -54,7 +54,7 @@ def _newest(request: Request) -> dict[str, Any]:
     rules = state.content.rules
     task = rules.tasks[0]
     found = query.results(state.store, Filter(challenge=rules.id), size=1).rows
-    return found[0] if found else {"id": EXAMPLE_ID, "dataset": task.dataset, "labels": task.labels[0]}
+    return found[0] if found else {"id": EXAMPLE_ID, "dataset": task.dataset, "labels": next(iter(task.labels), "all")}
 
 
 def curl(base: str, operation: Operation, values: Mapping[str, str], newest: Mapping[str, Any]) -> str:

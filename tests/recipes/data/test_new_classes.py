@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from ie_recipes import flags, new_classes
+from ie_recipes import flags
+from ie_recipes.data import new_classes
 
 ENV = {"CM_IE_DATASET": new_classes.TAG, "CM_IE_SUPERVISION": "semi-supervised", "CM_TMP_CURRENT_PATH": "/"}
 
