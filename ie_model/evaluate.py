@@ -21,6 +21,7 @@ from ie_model.model import Classifier, EquiVAE
 from ie_model.run import checkpoint
 from ie_model.train import derived_seed
 
+TRUTH = "truth"  # among predictions: the classes that the images are
 TRANSFORMED = 5000  # images of each part that are transformed, at most; evenly spaced
 
 
@@ -141,7 +142,7 @@ class Measured:
     metrics: dict[str, float]
     details: dict[str, dict[str, float]]
     judge: dict[str, Any] | None
-    predictions: dict[str, Tensor]  # classes (n,) by metric
+    predictions: dict[str, Tensor]  # classes (n,) by metric, and TRUTH
 
     def document(self) -> dict[str, Any]:
         """What run.json says of it."""
@@ -242,7 +243,8 @@ def evaluate(
         values["invariance.shift"] = moved
     for name in ("equivariance.r2", "swap.style_r2"):
         values[name] = sum(details[name].values()) / len(details[name])
-    return Measured(values, details, {"sha256": trained.sha256, "cached": trained.cached}, predictions)
+    judged = {"sha256": trained.sha256, "cached": trained.cached}
+    return Measured(values, details, judged, predictions | {TRUTH: test.labels} if predictions else {})
 
 
 def _of_classifiers(config: Config, run: Path, folder: Path | None, part: str) -> Measured:
@@ -257,7 +259,7 @@ def _of_classifiers(config: Config, run: Path, folder: Path | None, part: str) -
     }
     values = {name: scores.percent_wrong(predicted, labels) for name, predicted in predictions.items()}
     details = {"classification.error": _validated(config, model, folder, len(labels))} if part == "test" else {}
-    return Measured(values, details, None, predictions)
+    return Measured(values, details, None, predictions | {TRUTH: labels})
 
 
 def _validated(config: Config, model: EquiVAE | Classifier, folder: Path | None, test_images: int) -> dict[str, float]:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from model_cli import TINY, run, start
 from paths import ROOT
+from safetensors.torch import load_file
 
 from ie_model.config import Config
 from ie_model.data import glyphs
@@ -68,6 +69,10 @@ def test_train_evaluate_figures_and_sample_leave_what_they_promise(finished):
     }
     assert set(document["details"]["equivariance.r2"]) == {name for name, *_ in glyphs.FACTORS}
     assert document["details"]["log_likelihood"]["samples"] >= 1000
+    predicted = load_file(finished / HOSTILE / "predictions.safetensors")
+    for name in ("classification.error", "control.error", "invariant.knn_error"):
+        wrong = (predicted[name] != predicted["truth"]).float().mean().item()
+        assert 100 * wrong == pytest.approx(document["metrics"][name], abs=1e-4)
     assert Config.read(finished / HOSTILE / "config.json").to_dict() == document["config"]
     assert run("figures", HOSTILE, "--outdir=the figures", cwd=finished)[0] == 0
     names = "learning_curves projections reconstructions samples styles transfer traversal".split()

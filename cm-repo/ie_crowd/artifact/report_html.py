@@ -20,6 +20,9 @@ from ie_crowd.check.finding import STATES as item_states
 from ie_crowd.check.finding import Item
 from ie_crowd.check.verdict import Group, Verdict
 from ie_crowd.formats import checksums, humanize, metrics_jsonl, png, strict, upgrade
+from ie_crowd.ranking import image_bootstrap
+from ie_crowd.ranking.image_bootstrap import Interval
+from ie_crowd.result import predictions
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -128,7 +131,7 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
         "other_method": rules.other_method(result["config"]) if rules else "",
         "headline": words.headline,
         "completed": len(completed),
-        "metrics": list(_metrics(result, rules)),
+        "metrics": list(_metrics(result, rules, _over_images(folder, result, completed))),
         "groups": groups,
         "claims": [group for group in groups if group.id in ("claims", "kept")],
         "conclusions": judged.conclusions if judged else (),
@@ -165,7 +168,18 @@ def _title(result: Mapping[str, Any], rules: Challenge | None) -> str:
     return f"{other}{task['dataset']}, {task['supervision']}, {labels}"
 
 
-def _metrics(result: Mapping[str, Any], rules: Challenge | None) -> Iterable[dict[str, Any]]:
+def _over_images(folder: Path, result: Mapping[str, Any], completed: Sequence[int]) -> dict[str, Interval]:
+    """By metric the interval over draws and test images, where the predictions of every run are here."""
+    paths = [folder / "runs" / str(index) / predictions.FILE for index in completed]
+    if not paths or not all(path.is_file() and not path.is_symlink() for path in paths):
+        return {}
+    found, _ = predictions.wrong(paths, list(result["metrics"]))
+    return {name: image_bootstrap.interval(wrong) for name, wrong in found.items()}
+
+
+def _metrics(
+    result: Mapping[str, Any], rules: Challenge | None, over_images: Mapping[str, Interval]
+) -> Iterable[dict[str, Any]]:
     """One row for each metric, as texts."""
     for name, metric in result["metrics"].items():
         known = rules.metrics.get(name) if rules else None
@@ -182,6 +196,7 @@ def _metrics(result: Mapping[str, Any], rules: Challenge | None) -> Iterable[dic
             "interval": "–"
             if half is None
             else f"{humanize.fixed(mean - half, digits)} to {humanize.fixed(mean + half, digits)}",
+            "images": over_images.get(name),
             "unit": "" if metric["unit"] == "1" else metric["unit"],
             "better": better + chance,
         }

@@ -6,5 +6,6 @@ queue    verifications that wait, who works on them, and what they found; in the
 sandbox  a child without network, that writes into one folder only, where the system can do that
 job      one verification, in that child: recompute or rerun by the rules, and what came out
 alike    whether predictions of two results are too much the same to be of weights of their own
+image_intervals  over draws and test images, of what was recomputed here
 worker   takes verifications from the queue, one after the other
 """

@@ -6,14 +6,12 @@ compared with how many both together have wrong: copies differ on next to none o
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, insert, select
 
 from ie_crowd.evidence.files import Files
-from ie_crowd.formats import safetensors_header
+from ie_crowd.result import predictions
 from ie_crowd.store import tables
 
 if TYPE_CHECKING:
@@ -23,23 +21,6 @@ RECOMPUTED = "recomputed/{}/predictions.safetensors"
 LEAST_SHARE = 0.1  # of the images that the two have wrong together: trained apart it is near 1, copied near 0
 FEWEST_WRONG = 20  # together: below, two that were trained apart may differ on none
 MOST_COMPARED = 20_000
-
-
-def classes(path: Path, name: str) -> NDArray[Any] | None:
-    """The predicted class of each test image, of one metric; None where the file holds none that can be read."""
-    import numpy as np
-
-    try:
-        safetensors_header.read_header(path)  # strictly, first
-        raw = path.read_bytes()
-        start = 8 + int.from_bytes(raw[:8], "little")
-        told = json.loads(raw[8:start]).get(name)
-        if told is None or told["dtype"] != "I16":
-            return None
-        begin, end = told["data_offsets"]
-        return np.frombuffer(raw[start + begin : start + end], "<i2")
-    except (ValueError, KeyError, OSError, TypeError):
-        return None
 
 
 def share(left: NDArray[Any], right: NDArray[Any], wrong: float) -> float:
@@ -74,7 +55,7 @@ def note(connection: Connection, files: Files, result_pk: int, metric: str) -> l
     )
     mine, others = [], []
     for row in connection.execute(runs).all():
-        found = classes(files.path(row.sha256), metric)
+        found = predictions.classes(files.path(row.sha256), [metric]).get(metric)
         number = int(row.path.split("/")[1])
         wrong = connection.execute(
             error.where(value.result_pk == row.pk, value.number == number, tables.metric.c.name == metric)

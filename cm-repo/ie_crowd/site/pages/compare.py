@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ie_crowd.evidence import image_intervals
 from ie_crowd.ranking import compare
 from ie_crowd.ranking.compare import Row
 from ie_crowd.site.api import exports
@@ -63,7 +64,9 @@ def comparison(request: Request) -> Response:
     units = {**left["metrics"], **right["metrics"]}
     metrics = [(row, units[row.name]["unit"], _forests(row)) for row in rows if row.section == "metrics"]
     offers = exports.offers(request, "comparison", a=left["id"], b=right["id"])
-    return render(request, "compare.html.j2", pair=found, sections=sections, metrics=metrics, offers=offers)
+    over_images = image_intervals.between(state.store, left, right)
+    shown: dict[str, Any] = {"pair": found, "sections": sections, "metrics": metrics, "over_images": over_images}
+    return render(request, "compare.html.j2", offers=offers, **shown)
 
 
 def _find(request: Request, given: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import checklists, verdict
 from ie_crowd.check.finding import STATES
 from ie_crowd.check.verdict import Group, Verdict
-from ie_crowd.evidence import files, queue
+from ie_crowd.evidence import files, image_intervals, queue
 from ie_crowd.site.middleware import permissions
 from ie_crowd.site.pages.paper import badge_of, cited
 from ie_crowd.site.rendering import citations, evidence, present, result_files
@@ -62,7 +62,7 @@ def result(request: Request) -> Response:
     by = state.content.challenges.get(found["challenge"]) or records.known(found["challenge"])
     judged, shown = state.cached.get(("verdict", result_id), lambda: _judged(found, document, by, state), 0)
     runs = query.runs(state.store, result_id)
-    signatures = comments.signatures(state.store, result_id)
+    signatures, here = comments.signatures(state.store, result_id), files.stored(state.store, result_id)
     return render(
         request,
         "result.html.j2",
@@ -71,6 +71,9 @@ def result(request: Request) -> Response:
         document=document,
         by=by,
         metrics=_metrics(found, document, by),
+        over_images=state.cached.get(
+            ("images", result_id, len(here)), lambda: image_intervals.of(state.store, document), 0
+        ),
         runs=runs[:MOST_RUNS],
         more_runs=len(runs) - MOST_RUNS,
         judged=judged,
@@ -82,7 +85,7 @@ def result(request: Request) -> Response:
         figures_elsewhere=_figures_elsewhere(document, shown),
         level=evidence.of(state, found),
         verifications=[row for row in queue.history(state.store, result_id) if row["ended"]],
-        files_here=files.stored(state.store, result_id) if not state.settings.static else {},
+        files_here=here if not state.settings.static else {},
         signatures=_signed(signatures),
         note=moderation.note_of(state.store, result_id) if found["state"] == tables.PUBLISHED else None,
         objections=moderation.objections(state.store, result_id),
