@@ -1,12 +1,13 @@
 """Installs what is missing of requirements.txt into the Python that runs this, with the torch build that fits a device.
 
-For a site it is what is missing of requirements-site.txt, and no torch.
+For a site it is what is missing of requirements-site.txt, and no torch; for a sweep on many machines of
+requirements-sweep.txt, too.
 
 Only inside a virtual environment (venv or conda), unless told otherwise, and even then by plain pip: no sudo, no
 --break-system-packages. The user's pip settings hold: whoever has an index of his own is not sent to PyTorch's.
 Needs the standard library only.
 
-    python install.py [--device=cpu|cuda|rocm|mps | --site] [--allow-system-python] [--quiet]
+    python install.py [--device=cpu|cuda|rocm|mps | --site] [--sweep] [--allow-system-python] [--quiet]
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ REQUIREMENTS = HERE / "requirements.txt"
 KINDS = ("cpu", "cuda", "rocm", "mps")
 TORCH = ("torch", "torchvision")
 SITE = HERE / "requirements-site.txt"
+SWEEP = HERE / "requirements-sweep.txt"
 NOT_OF_A_SITE = (*TORCH, "matplotlib", "safetensors")  # that train and draw
 PYTORCH_INDEX = "https://download.pytorch.org/whl"  # one folder for each build (cpu, cu…, rocm…), and torch/ for all
 INDEX_SECONDS = 3.0
@@ -97,6 +99,7 @@ def ensure(
     kind: str,
     *,
     site: bool = False,
+    sweep: bool = False,
     allow_system_python: bool = False,
     quiet: bool = False,
     say: Say | None = None,
@@ -104,13 +107,14 @@ def ensure(
 ) -> Outcome:
     """Installs what is missing for a device; ValueError with one line when it must not or cannot be done.
 
-    `site`: what serves results instead, for which no device matters. `gpu`: what the build for CUDA must run with.
+    `site`: what serves results instead, for which no device matters. `sweep`: what many machines need, too. `gpu`: what
+    the build for CUDA must run with.
     `say` receives one line for each thing worth knowing (default: stderr). Takes milliseconds if nothing is missing.
     """
     say = _to_stderr if say is None else say
     if kind not in KINDS:
         raise ValueError(f"device {kind!r}: expected one of {', '.join(KINDS)}")
-    wanted = of_a_site() if site else pins()
+    wanted = (of_a_site() if site else pins()) | (pins(SWEEP) if sweep else {})
     if not missing(wanted):
         if not site:
             _remark(kind, say)
@@ -335,13 +339,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Install the pinned dependencies.", allow_abbrev=False)
     parser.add_argument("--device", choices=KINDS, default="cpu", help="what torch shall compute on")
     parser.add_argument("--site", action="store_true", help="what serves results, instead of what trains")
+    parser.add_argument("--sweep", action="store_true", help="what a sweep on many machines needs, too")
     parser.add_argument("--allow-system-python", action="store_true", help="install outside a virtual environment")
     parser.add_argument("--quiet", action="store_true", help="no progress of pip's")
     options = parser.parse_args(arguments)
     try:
         allowed = options.allow_system_python
         gpu = this_gpu() if options.device == "cuda" and not options.site else Gpu(None, None)
-        return ensure(options.device, site=options.site, allow_system_python=allowed, quiet=options.quiet, gpu=gpu).code
+        return ensure(
+            options.device,
+            site=options.site,
+            sweep=options.sweep,
+            allow_system_python=allowed,
+            quiet=options.quiet,
+            gpu=gpu,
+        ).code
     except ValueError as error:
         _to_stderr(f"install: error: {error}")
         return 1

@@ -218,7 +218,7 @@ class Flow:
             }
             self.marker["facts"] = {
                 "created": artifact_assemble.now(),
-                "system": system_info.describe(devices=[run["device"] for run in runs if "device" in run]),
+                "system": self.system(runs),
                 **system_info.software(list(DISTRIBUTIONS)),
                 "cost": self.cost(runs),
                 "provenance": provenance.read(flags.root(), command=command, cm=recipe, distribution="ie-repr"),
@@ -241,6 +241,10 @@ class Flow:
         )
         self._mark(done="result.json")
         return document
+
+    def system(self, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The machine that the runs were done on."""
+        return system_info.describe(devices=[run["device"] for run in runs if "device" in run])
 
     def cost(self, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The cost of the result: training as it counted itself, the other steps and all energy as measured here."""

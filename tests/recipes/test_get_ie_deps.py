@@ -98,6 +98,9 @@ def test_the_test_extra_has_the_same_torch():
     site = install.pins(ROOT / "script/get-ie-deps/requirements-site.txt")
     assert {f"{name}=={version}" for name, version in site.items()} <= extra
     assert set(site) == {line.split(">=")[0] for line in project["optional-dependencies"]["site"]}
+    sweep = install.pins(install.SWEEP)
+    assert {f"{name}=={version}" for name, version in sweep.items()} <= extra
+    assert set(sweep) == {line.split(">=")[0] for line in project["optional-dependencies"]["sweep"]}
 
 
 def test_this_environment_is_judged_as_it_is():
@@ -511,6 +514,15 @@ def test_a_site_needs_no_torch(pip):
     assert {"starlette", "uvicorn", "sqlalchemy", "jinja2"} <= names
     assert not names & {"torch", "torchvision", "matplotlib", "safetensors"}
     assert install.ensure("cpu", site=True, say=pip.said.append) == install.Outcome(0, False)
+
+
+def test_a_sweep_on_many_machines_needs_more_and_only_there(pip):
+    pip.there |= {name: f"{pin}+cpu" for name, pin in install.pins().items() if name in install.TORCH}
+    assert install.ensure("cpu", say=pip.said.append) == install.Outcome(0, False)
+    assert install.ensure("cpu", sweep=True, allow_system_python=True, say=pip.said.append) == install.Outcome(0, True)
+    ((packages, index),) = pip.calls
+    assert (packages, index) == ([f"{name}=={pin}" for name, pin in install.pins(install.SWEEP).items()], NORMAL)
+    assert install.ensure("cpu", sweep=True, say=pip.said.append) == install.Outcome(0, False)
 
 
 # The build for CUDA that the driver and the GPU can run

@@ -76,7 +76,7 @@ def together(
     working: dict[subprocess.Popen[bytes], Job] = {}
     later: list[Job] = []  # what said "not yet"
     kills = _memory_kills()
-    with _noted() as received:
+    with noted() as received:
         try:
             while (waiting or working or later) and not received:
                 if waiting and len(working) < at_once:
@@ -117,10 +117,10 @@ def _advance(
         later.append(job)
         return
     stdout = 2 if OUT in env else None
-    working[subprocess.Popen(argv, cwd=cwd, env=dict(env), stdout=stdout, preexec_fn=_bound_to_parent())] = job
+    working[subprocess.Popen(argv, cwd=cwd, env=dict(env), stdout=stdout, preexec_fn=bound_to_parent())] = job
 
 
-def _bound_to_parent() -> Callable[[], None] | None:
+def bound_to_parent() -> Callable[[], None] | None:
     """What lets a child be killed with this process however it ends, SIGKILL too; None where the system cannot."""
     if not sys.platform.startswith("linux"):
         return None
@@ -239,7 +239,7 @@ def _shell_code(code: int) -> int:
 
 
 @contextmanager
-def _noted() -> Iterator[list[int]]:
+def noted() -> Iterator[list[int]]:
     """The signals in STOP that reach this process meanwhile, noted instead of acted upon."""
     received: list[int] = []
 

@@ -25,7 +25,7 @@ from ie_model.data import fetch
 from ie_model.device import detect
 from ie_recipes import own_code, program, tasks, workflow
 from ie_recipes.run import results_folder
-from ie_recipes.sweep import engine, journal, page, sbatch, words, works
+from ie_recipes.sweep import cluster, engine, journal, page, sbatch, words, works
 from ie_recipes.sweep import plan as plans
 
 
@@ -55,29 +55,41 @@ class Sweep:
         identity = journal.identity(asked.grid.text(), asked.device)
         results_folder.check(self.folder, identity, parts=list(plan.cells))
         plan = journal.stored_plan(self.folder, plan)
-        device = detect.detect(asked.device)
-        at_once = self._at_once(plan, device.kind)
-        pace = self._pace(plan, device.kind, at_once)
+        local, device, reason = self._engine(plan)
+        pace = self._pace(plan, device, local.at_once)
         if not results_folder.unfinished(self.folder):
-            plan = plans.within_hours(plan, asked.grid.hours, pace, at_once)
-        local = engine.Local(self.folder, device.kind, {}, at_once, self.command, self.env)
-        for line in plans.lines(plan, pace, at_once, local.about(), self.folder):
+            plan = plans.within_hours(plan, asked.grid.hours, pace, local.at_once)
+        for line in plans.lines(plan, pace, local.at_once, local.about(), self.folder):
             print(line, flush=True)
         if "plan" in asked.flags:
             return
-        local.data = {name: self._data(name) for name in {part.dataset for part in plan.cells.values()}}
+        if isinstance(local, engine.Local):
+            local.data = {name: self._data(name) for name in {part.dataset for part in plan.cells.values()}}
         self.folder.mkdir(parents=True, exist_ok=True)
         with workflow.only_one(self.folder):
             results_folder.check(self.folder, identity, parts=list(plan.cells))
-            found = journal.cells(plan, self.folder, device.kind, device.reason, self.command)
+            found = journal.cells(plan, self.folder, device, reason, self.command)
             left = journal.missing(plan, found)
             results_folder.write_marker(self.folder, journal.marker(identity, plan, found, self.command, left))
-            if "sbatch" in asked.flags:
+            if isinstance(local, engine.Local) and "sbatch" in asked.flags:
                 for name in {work.cell for work in left}:
                     found[name].begin()
                 self._write_sbatch(left, local)
                 return
             self._do(plan, found, left, identity, local, pace)
+
+    def _engine(self, plan: plans.Plan) -> tuple[engine.Local | cluster.Cluster, str, str]:
+        """What does the works, the device, and why that one. Raises ValueError where a scheduler is of no use."""
+        given = self.asked.flags
+        if "scheduler" not in given:
+            found = detect.detect(self.asked.device)
+            at_once = self._at_once(plan, found.kind)
+            doing = engine.Local(self.folder, found.kind, {}, at_once, self.command, self.env)
+            return doing, found.kind, found.reason
+        travel = float(given.get("travel", cluster.TRAVEL_SECONDS))
+        many = cluster.Cluster(self.folder, given["scheduler"], self.asked.device, self.command, travel)
+        many.prepare()
+        return many, many.device, "what the workers have"
 
     def _do(
         self,

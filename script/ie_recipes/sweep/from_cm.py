@@ -8,6 +8,8 @@ from ie_recipes import bridge, flags, own_code
 from ie_recipes.run import processes
 
 WORDS = "CM_IE_SWEEP_WORDS"
+CLUSTER = "CM_IE_SWEEP_CLUSTER"  # "yes": many machines, which need dask.distributed
+WORKER = "CM_IE_SWEEP_WORKER"  # "yes": this machine is to be one of them
 
 
 def check(i: dict[str, Any]) -> dict[str, Any]:
@@ -20,6 +22,7 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
         if flags.is_dry_run(i["env"]):
             raise ValueError("a sweep's dry run is --plan, which prints what would be run")
         own_code.load(own_code.checkout())
+        from ie_recipes.sweep import join
         from ie_recipes.sweep import words as command_line
 
         given = {key: value for key, value in raw.items() if key not in bridge.CM_KEYS}
@@ -29,11 +32,18 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
                     f"{bridge.typed(key)}: expected {bridge.typed(key)}=VALUE, several with commas between"
                 )
         words = [bridge.typed(key) if value is True else f"{bridge.typed(key)}={value}" for key, value in given.items()]
-        command_line.parse(words, Path(i["env"].get("CM_TMP_CURRENT_PATH") or Path.cwd()))
+        here = Path(i["env"].get("CM_TMP_CURRENT_PATH") or Path.cwd())
+        if WORKER in i["env"]:
+            join.parse(words, here)
+            cluster = True
+        else:
+            cluster = "scheduler" in command_line.parse(words, here).flags
     except ValueError as error:
         return {"return": 2, "error": str(error)}
     i["env"][WORDS] = words
     i["run_script_input"]["const"][WORDS] = words
+    if cluster:
+        i["env"][CLUSTER] = "yes"
     return {"return": 0}
 
 
@@ -44,7 +54,7 @@ def run(i: dict[str, Any]) -> dict[str, Any]:
 
     with scratch.folder("sweep") as place:
         last_words = place / "error.txt"
-        program = str(Path(__file__).with_name("command.py"))
+        program = str(Path(__file__).with_name("join.py" if WORKER in i["env"] else "command.py"))
         argv = [sys.executable, "-P", program, *i["env"][WORDS], f"--last-words={last_words}"]
         here = Path(i["env"]["CM_TMP_CURRENT_PATH"])
         code = processes.run(argv, cwd=here, env=own_code.child_environment(own_code.checkout()))

@@ -4,6 +4,7 @@ The journal of a sweep is its plan, in its own incomplete.json, and each folder'
 run.json. No engine's memory counts: whatever dies, the same command reads this again and goes on.
 """
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 
 from ie_crowd.artifact import assemble
 from ie_crowd.formats import strict
+from ie_crowd.result import system_info
 
 from ie_recipes import workflow
 from ie_recipes.run import cost, results_folder
+from ie_recipes.sweep import parcel, works
 from ie_recipes.sweep import plan as plans
-from ie_recipes.sweep import works
 
 
 class Cell(workflow.Flow):
@@ -56,6 +58,18 @@ class Cell(workflow.Flow):
             self._mark(done="figures")
         shutil.rmtree(works.unfinished(self.folder / "figures"), ignore_errors=True)
         self.run()
+        for path in self.folder.glob(parcel.SYSTEMS):
+            path.unlink()
+
+    def system(self, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The machines that the runs were done on: what workers have said of theirs, else this one. Where processors
+        differ the model names them all, so that nobody expects the same digits of any one of them."""
+        told = [json.loads(path.read_bytes()) for path in sorted(self.folder.glob(parcel.SYSTEMS))]
+        here = super().system(runs)
+        if not told:
+            return here
+        models = " and ".join(dict.fromkeys(str(one["cpu_model"]) for one in told))
+        return {**told[0], "cpu_model": system_info.words(models, 120), "accelerators": here["accelerators"]}
 
     def document(self) -> dict[str, Any]:
         """result.json."""

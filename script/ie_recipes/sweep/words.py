@@ -1,6 +1,7 @@
 """The words of the sweep's command line: its own flags, and the axes of the grid. Needs nothing heavy."""
 
 import difflib
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from ie_recipes import bridge, flags
 from ie_recipes.sweep import grid
 
 FOLDERS = ("grid", "outdir", "data", "sbatch")
-VALUES = ("device", "at_once", "last_words")
+VALUES = ("device", "at_once", "scheduler", "travel", "last_words")
 SWITCHES = ("plan", "yes", "quiet")
 LOCAL_MAX = 10**6
 
@@ -64,6 +65,15 @@ def parse(words: Sequence[str], here: Path) -> Asked:
         raise ValueError(f"--device={own['device']}: expected one of {', '.join(flags.DEVICES)}")
     if not own.get("at_once", "1").isdigit() or not 1 <= int(own.get("at_once", "1")) <= LOCAL_MAX:
         raise ValueError(f"--at-once={own['at_once']}: expected a whole number of runs, at least 1")
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", own.get("travel", "60")):
+        raise ValueError(f"--travel={own['travel']}: expected seconds between two checkpoints that a run sends")
+    for name in ("at_once", "sbatch"):
+        if "scheduler" in own and name in own:
+            raise ValueError(f"{bridge.typed(name)} contradicts --scheduler: leave one of them out")
+    if "data" in own and "scheduler" in own:
+        raise ValueError(
+            "--data is of this machine, and --scheduler's workers have their own: IE_REPR_SWEEP_DATA there"
+        )
     asked = grid.read(Path(own["grid"]) if "grid" in own else None, axes)
     told = [word for word in words if not word.startswith(("--outdir=", "--last-words="))]
     return Asked(asked, own, told)

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ie_crowd.formats import strict
+
 RUN_JSON_BYTES_MAX = 1_000_000
 ENDED = ("completed", "failed")
 
@@ -62,6 +64,18 @@ def ended(work: Work, place: Path) -> bool:
     """Whether nothing of the run is left to do, but for figures."""
     status = read_run(place)["status"]
     return status in ENDED or (status == "trained" and not work.evaluate)
+
+
+def refuse_other(work: Work, run_json: bytes | None) -> None:
+    """Raise ValueError where what came as a run's run.json is not of this work. A run that is under way has none."""
+    if run_json is None:
+        return
+    run = strict.parse_json(run_json, strict.RUN, "run.json") if len(run_json) <= RUN_JSON_BYTES_MAX else None
+    seed = next((word.partition("=")[2] for word in work.train if word.startswith("--seed=")), None)
+    if not isinstance(run, dict) or not isinstance(run.get("task"), dict):
+        raise ValueError("what came as its run.json is none")
+    if str(run.get("seed")) != str(seed) or run["task"].get("dataset") != work.dataset:
+        raise ValueError(f"what came is of seed {run.get('seed')!r:.30}, expected {seed}")
 
 
 def commands(work: Work, place: Path, figures: Path, device: str, data: Path | None) -> Generator[list[str], int, None]:

@@ -1,0 +1,275 @@
+"""Sweeps on a scheduler of dask with workers as processes: faults, refusals, and the same numbers bit for bit."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import distributed
+import pytest
+from flow_place import alive
+from ie_crowd.formats import schema
+from ie_recipes import program
+from ie_recipes.sweep import cluster, command, connection, engine, from_cm, works
+from paths import RECIPES
+
+from benchmarks.sweep_machines import PATIENCE, Machines
+from ie_model.data import fetch
+from ie_model.run import checkpoint
+
+PROGRAM = str(RECIPES / "ie_recipes" / "sweep" / "command.py")
+QUICK = {
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4 s",  # a frozen worker counts as lost
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",  # every death of a worker is told to the sweep
+}
+TINY = ["--dataset=glyphs", "--labels=100,600", "--draws=2", "--smoke", "--travel=0"]
+CELLS = ["glyphs-semi-supervised-100-smoke", "glyphs-semi-supervised-600-smoke"]
+TRAINING = (
+    "--method=equivae --recipe=open --dataset=glyphs --supervision=semi-supervised --labels=100 --smoke --threads=1 "
+    "--epoch-images=100 --control-steps=5 --warm-up-steps=2 --channels=4 --hidden=32 --epochs=6"
+).split()
+
+
+def real_works(count):
+    """Trainings of seconds, of the real model; nothing is measured."""
+    return [
+        works.Work("cell", n, "glyphs", (*TRAINING, f"--seed={n}", f"--label-seed={n}"), evaluate=False)
+        for n in range(count)
+    ]
+
+
+def weights(folder, asked):
+    return [
+        json.loads((folder / "cell" / "runs" / str(w.number) / "run.json").read_bytes())["model_sha256"] for w in asked
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The weights of the same trainings on this machine alone."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    local = engine.Local(folder, "cpu", {}, 2, "again", dict(os.environ))
+    local.do(real_works(2), lambda *_: None, lambda: None)
+    return weights(folder, real_works(2))
+
+
+class Faults:
+    """What happens to a sweep, one after the other, each as soon as there is a checkpoint to go on from."""
+
+    def __init__(self, machines, folder, plan):
+        self.machines, self.folder, self.plan = machines, folder, list(plan)
+        self.running, self.ended, self.kept = {}, [], {}
+
+    def told(self, work, what, line):
+        self.running.pop(work.name, None)
+        if what == engine.RUNNING:
+            self.running[work.name] = self.machines.where(line)
+        else:
+            self.ended.append((work.name, what, line))
+
+    def watch(self):
+        for name, where in self.running.items():
+            path = self.folder / name / "checkpoint.safetensors"
+            if self.plan and path.exists():
+                done = int(checkpoint.read(path)[1]["epoch"])
+                self.kept[name] = (self.folder / name / "metrics.jsonl").read_bytes().splitlines()[:done]
+                self.plan.pop(0)(where)
+                self.running.clear()
+                return
+
+
+def test_killed_frozen_and_without_a_scheduler_the_numbers_are_the_same(tmp_path, undisturbed, capfd):
+    asked = real_works(2)
+    with Machines(tmp_path / "machines", **QUICK) as machines:
+        machines.scheduler()
+        for number in (1, 2, 3):
+            machines.worker(number)
+
+        def scheduler_dies(_):
+            machines.kill("scheduler")
+            machines.scheduler()
+
+        faults = Faults(
+            machines,
+            tmp_path / "out",
+            [machines.kill, lambda where: machines.kill(where, signal.SIGSTOP), scheduler_dies],
+        )
+        many = cluster.Cluster(tmp_path / "out", machines.address, "auto", "again", travel=0.0, patience=PATIENCE)
+        machines.ready(3)
+        many.prepare()
+        assert (many.device, many.at_once) == ("cpu", 3)
+        many.do(asked, faults.told, faults.watch)
+    assert sorted(faults.ended) == [(work.name, engine.DONE, "") for work in asked], capfd.readouterr().err
+    assert not faults.plan, "every fault has happened"
+    assert "the scheduler is gone" in capfd.readouterr().err
+    assert weights(tmp_path / "out", asked) == undisturbed
+    for name, rows in faults.kept.items():  # each row holds how long its epoch took: those were not trained again
+        assert (tmp_path / "out" / name / "metrics.jsonl").read_bytes().splitlines()[: len(rows)] == rows
+
+
+def sweep(place, machines, *words, stand_in=None):
+    env = {**os.environ, "STAND_IN": json.dumps(stand_in or {})}
+    argv = [sys.executable, PROGRAM, *TINY, *words, f"--scheduler={machines.address}", f"--outdir={place.out}"]
+    return subprocess.run(argv, capture_output=True, text=True, env=env, cwd=place.path, timeout=PATIENCE)
+
+
+def test_a_sweep_outlives_whoever_started_it_and_ends_in_ordinary_folders(checkout, place, tmp_path):
+    with Machines(tmp_path / "machines", **QUICK) as machines:
+        machines.scheduler()
+        machines.worker(1, STAND_IN=json.dumps({"train 1": "wait"}))
+        machines.ready(1)
+        argv = [sys.executable, PROGRAM, *TINY, f"--scheduler={machines.address}", f"--outdir={place.out}"]
+        client = subprocess.Popen(argv, cwd=place.path, stderr=subprocess.DEVNULL)
+        child = place.waiting()
+        client.kill()
+        client.wait()
+        gone(child)
+        before = len(trained(place))
+        other = tmp_path / "other code"
+        shutil.copytree(checkout / "ie_model", other / "ie_model")
+        (other / "ie_model" / "__init__.py").write_text('"""Other code."""\n')
+        machines.kill("worker 1", signal.SIGTERM)
+        machines.worker(2, PYTHONPATH=os.pathsep.join([str(other), os.environ["PYTHONPATH"]]))
+        machines.worker(3)
+        machines.ready(2)
+        done = sweep(place, machines)
+        assert done.returncode == 0, done.stderr
+        assert "not used: the worker tcp://127.0.0.3:" in done.stderr
+        assert " has code " in done.stderr
+        assert "4 runs in 2 folders, 1 at once on the workers of tcp://127.0.0.1:" in done.stdout.splitlines()[0]
+        again = sweep(place, machines)
+        assert (again.returncode, "holds a finished run" in again.stderr) == (2, True)
+    seeds = sorted(word for argv in trained(place)[before:] for word in argv if word.startswith("--seed="))
+    assert seeds == ["--seed=101", "--seed=101"], "what was done is not done again"
+    for name in CELLS:
+        document = json.loads((place.out / name / "result.json").read_bytes())
+        assert schema.problems(document) == []
+        assert [run["seed"] for run in document["runs"]] == [100, 101]
+        listed = {line.split("  ")[1] for line in (place.out / name / "SHA256SUMS").read_text().splitlines()}
+        assert listed == {
+            str(path.relative_to(place.out / name))
+            for path in (place.out / name).rglob("*")
+            if path.is_file() and path.name != "SHA256SUMS"
+        }
+    assert not (place.out / "incomplete.json").exists()
+
+
+def trained(place):
+    return [entry["argv"] for entry in place.log() if entry.get("argv", [""])[0] == "train"]
+
+
+def gone(pid):
+    end = time.monotonic() + PATIENCE
+    while alive(pid):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_worker_with_damaged_data_leaves_with_the_reason_and_nothing_is_trained(place, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(cluster, "WORKERS_SECONDS", 0.5)
+    data = tmp_path / "damaged"
+    data.mkdir()
+    for name in fetch.FILES["mnist"]:
+        (data / name).write_bytes(b"not what it was")
+    with Machines(tmp_path / "machines", **QUICK) as machines:
+        machines.scheduler()
+        one = machines.worker(1, IE_REPR_SWEEP_DATA=str(data))
+        machines.ready(1)
+        work = works.Work("cell", 0, "mnist", ("--seed=0",))
+        many = cluster.Cluster(tmp_path / "out", machines.address, "cpu", "again", travel=0.0, patience=1.0)
+        with pytest.raises(program.StopError, match=r"no worker fits: it has none; go on with: again"):
+            many.do([work], lambda *_: None, lambda: None)
+        assert one.wait(PATIENCE) == 1
+        line = next(line for line in machines.log("worker 1").splitlines() if "this worker has left" in line)
+    assert "expected" in line
+    assert "a worker leaves: tcp://127.0.0.2:" in capfd.readouterr().err
+    assert not place.log()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("tcp://192.0.2.1:8786", "a scheduler runs whatever reaches it"),
+        ("tcp://0.0.0.0:8786", "a scheduler runs whatever reaches it"),
+        ("tcp://example.org:8786", "a scheduler runs whatever reaches it"),
+        ("127.0.0.1:8786", "expected an address such as tcp://127.0.0.1:8786"),
+        ("tcp://127.0.0.1", "expected an address such as"),
+        ("ws://127.0.0.1:1", "expected an address such as"),
+        ("tcp://127.0.0.1:99999", "expected an address such as"),
+        ("tcp://127.0.0.1:1", "nothing answers there (Connection refused)"),
+    ],
+)
+def test_a_scheduler_that_cannot_be_is_one_line_and_nothing_is_started(tmp_path, monkeypatch, capsys, address, message):
+    monkeypatch.chdir(tmp_path)
+    assert command.main([*TINY, f"--scheduler={address}", "--outdir=out"]) == 2
+    line = capsys.readouterr().err
+    assert message in line
+    assert line.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--at-once=2"], "--at-once contradicts --scheduler"),
+        (["--data=here"], "--data is of this machine"),
+        (["--travel=soon"], "--travel=soon: expected seconds"),
+    ],
+)
+def test_flags_that_contradict_a_scheduler(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["--labels=100", "--scheduler=tcp://127.0.0.1:1", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_is_no_scheduler_of_this_version_is_one_line(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ValueError, match="no scheduler of dask answers there"):
+            connection.connect(address, seconds=1.0)
+    with Machines(tmp_path / "machines", **QUICK) as machines:
+        machines.scheduler()
+        many = cluster.Cluster(tmp_path / "out", machines.address, "auto", "again")
+        with pytest.raises(ValueError, match="no worker fits: it has none"):
+            many.prepare()
+        monkeypatch.setattr(distributed, "__version__", "2000.1")
+        with pytest.raises(ValueError, match=r"runs distributed 20\S+, here it is 2000.1: the same is needed"):
+            many.prepare()
+
+
+def test_a_scheduler_that_is_open_to_the_network_is_refused_though_it_is_reached_by_loopback(monkeypatch):
+    with pytest.raises(
+        ValueError, match=r"--scheduler=tcp://127.0.0.1:1 listens at tcp://192.0.2.7:1: a scheduler runs"
+    ):
+        connection.refuse_open_network("tcp://192.0.2.7:1", "--scheduler=tcp://127.0.0.1:1")
+    connection.refuse_open_network("tls://192.0.2.7:1")
+
+
+def test_without_dask_the_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ValueError, match=r"pip install 'ie-repr\[sweep\]'"):
+        connection.connect("tcp://127.0.0.1:1")
+
+
+def test_the_recipe_asks_for_dask_only_where_there_are_many_machines(tmp_path):
+    def asked(env=None, **raw):
+        i = {
+            "input": raw,
+            "env": {"CM_TMP_CURRENT_PATH": str(tmp_path), **(env or {})},
+            "run_script_input": {"const": {}},
+        }
+        return from_cm.check(i), i["env"]
+
+    assert from_cm.CLUSTER not in asked(labels="100")[1]
+    assert asked(labels="100", scheduler="tcp://127.0.0.1:8786")[1][from_cm.CLUSTER] == "yes"
+    worker = {from_cm.WORKER: "yes"}
+    assert asked(worker, scheduler="tcp://127.0.0.1:8786")[1][from_cm.CLUSTER] == "yes"
+    answer, env = asked(worker)
+    assert (answer["return"], from_cm.WORDS in env) == (2, False)
+    assert "a worker needs --scheduler=ADDRESS" in answer["error"]
+    assert "--labels=100: a worker has the flags" in asked(worker, labels="100")[0]["error"]
+    assert "--at-once=0: expected" in asked(worker, scheduler="tcp://127.0.0.1:1", at_once="0")[0]["error"]
