@@ -1,8 +1,12 @@
 """Invariant-equivariant representation learning (Feige, ICML 2019) in PyTorch.
 
-The modules are used by name (`ie_model.data.fetch`, `ie_model.train`, …): importing the package itself loads nothing,
-so that `data.fetch` and `device` work before torch is installed. From the bottom up (a test holds that imports run
-one way):
+    from ie_model import load, train
+    run = train("my-run", dataset="glyphs", labels=100, smoke=True)
+    run.swap(images, classes, under=3)
+
+What `__all__` names is the documented library (docs/library.md) and is imported when it is first asked for: importing
+the package itself loads nothing, so that `data.fetch` and `device` work before torch is installed. The modules can be
+used by name, too. From the bottom up (a test holds that imports run one way):
 
 entry        start the command line: what is imported, and exit codes
 facts        what is known of data sets before they are opened
@@ -21,12 +25,57 @@ objective    the bounds of the paper and what a step minimises, as pure function
 run          one run on disk and as a process
 metrics      what a trained model is measured by
 consistency  smoothness (virtual adversarial training) and moved copies
-train        the training loop
+training     the training loop
 evaluate     every metric of a finished run
 figures      every figure of a finished run
 new_classes  classes that no model has been trained on, from a few examples
 ablation     a recipe without each of its parts, on several draws
 bench        how fast it is, against what, and its limits
+api          the library: train, load and export with a function each
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ie_model.api.exported import export
+    from ie_model.api.runs import Run, load, load_published, train
+    from ie_model.config import Config
+    from ie_model.model import EquiVAE
+
 __version__ = "0.1.0"
+__all__ = ["Config", "EquiVAE", "Run", "export", "load", "load_published", "train"]
+
+_HOMES = {
+    "Config": "config",
+    "EquiVAE": "model",
+    "Run": "api.runs",
+    "export": "api.exported",
+    "load": "api.runs",
+    "load_published": "api.runs",
+    "train": "api.runs",
+}
+
+
+def __getattr__(name: str) -> object:
+    """What ``__all__`` names, imported now. ImportError, in one line, where this Python has no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ie_model' has no attribute {name!r}; expected one of: {', '.join(__all__)}")
+    import importlib
+
+    try:
+        found = getattr(importlib.import_module(f"ie_model.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ie_model"):
+            raise
+        import sys
+
+        raise ImportError(
+            f"ie_model.{name}: {error.name} is missing in this Python ({sys.executable}); install the pins there with "
+            "pip install -r script/get-ie-deps/requirements.txt, or choose the kernel of the environment that has them"
+        ) from None
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

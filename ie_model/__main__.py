@@ -1,4 +1,4 @@
-"""`ie-model`: train, evaluate, figures, sample, curve, ablate, bench and info, each usable by itself.
+"""`ie-model`: train, evaluate, figures, sample, export, curve, ablate, bench and info, each usable by itself.
 
     ie-model train --dataset mnist --labels 100 --outdir my-run
     ie-model evaluate my-run
@@ -30,17 +30,15 @@ import argparse
 import dataclasses
 import errno
 import json
-import math
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from ie_model import __version__, setting_flags
+from ie_model import __version__, entry, setting_flags
 from ie_model.bench import command as bench
 from ie_model.config import Config
 from ie_model.data import fetch
@@ -101,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ie_model {__version__}")
+    entry.add_completion(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
 
     def command(name: str, run: Callable[[argparse.Namespace], None], about: str) -> argparse.ArgumentParser:
@@ -133,6 +132,16 @@ def build_parser() -> argparse.ArgumentParser:
     sampling.add_argument("--out", type=Path, default=Path("samples.png"), help="PNG to write (default: %(default)s)")
     sampling.add_argument("--rows", type=int, default=8, help="styles to draw (default: %(default)s)")
     sampling.add_argument("--seed", type=int, default=0, help="seed of the styles (default: %(default)s)")
+
+    exporting = command("export", _export, "Write encoder, posterior and decoder for other programs, and check them.")
+    exporting.add_argument("run", type=Path, help="the folder of a finished training")
+    exporting.add_argument("--outdir", type=Path, required=True, help="folder for the files")
+    exporting.add_argument(
+        "--format",
+        choices=("torch", "onnx"),
+        action="append",
+        help="torch.export's .pt2 (default) or ONNX; may be repeated",
+    )
 
     curve = command("curve", _curve, "Draw error by number of labels, from a file of series (see plots.read_curve).")
     curve.add_argument("series", type=Path, help="JSON file with title, measured and published")
@@ -206,7 +215,7 @@ def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
 
 def _train(options: argparse.Namespace) -> None:
     config, found = _settings(options)
-    from ie_model.run import progress, run_folder
+    from ie_model.run import run_folder
 
     with run_folder.opened(options.outdir, config) as finished:
         if finished:
@@ -216,17 +225,14 @@ def _train(options: argparse.Namespace) -> None:
                 return
         folder = _data_folder(config, options)
         if not finished:
-            if config.facts.unseen:
-                from ie_model.new_classes.train import train
-            else:
-                from ie_model.train import train
-            with progress.bar(config.epochs, options.quiet) as update:
-                result = train(config, found, folder, options.outdir, update)
-            if result["error"]:
-                raise RuntimeError(result["error"])
+            from ie_model.api import runs
+
+            runs.begin(config, found, folder, options.outdir, options.quiet)
     if options.evaluate:
+        from ie_model.api import runs
+
         options.name = "evaluate"  # what is interrupted from here on
-        _measure(config, options.outdir, folder, options.quiet)
+        runs.measure(config, options.outdir, folder, options.quiet)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -235,30 +241,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     run_folder.read_run(options.run)
     config = _trained_config(options)
     run_folder.refuse_unwritable(options.run, f"what is measured ({run_folder.RUN})")
-    _measure(config, options.run, _data_folder(config, options), options.quiet)
+    from ie_model.api import runs
 
-
-def _measure(config: Config, place: Path, folder: Path | None, quiet: bool) -> None:
-    """Every metric of the trained run in ``place``, into its run.json."""
-    if config.facts.unseen:
-        from ie_model.new_classes.evaluate import evaluate
-    else:
-        from ie_model.evaluate import evaluate
-    from ie_model.run import checkpoint, progress, run_folder
-
-    run = run_folder.read_run(place)
-    wall, cpu = time.perf_counter(), time.process_time()
-    with progress.steps("evaluating", quiet) as report:
-        found = evaluate(config, place, folder, report)
-    measured = found.document() | {"evaluation_seconds": time.perf_counter() - wall}
-    measured["evaluation_cpu_seconds"] = time.process_time() - cpu
-    if wrong := [name for name, value in found.metrics.items() if not math.isfinite(value)]:
-        error = f"{', '.join(wrong)}: not a finite number"
-        run_folder.write_json(place / run_folder.RUN, run | {"status": "failed", "error": error, "metrics": {}})
-        raise RuntimeError(error)
-    if found.predictions:
-        checkpoint.write_predictions(place / run_folder.PREDICTIONS, found.predictions)
-    run_folder.write_json(place / run_folder.RUN, run | {"status": "completed"} | measured)
+    runs.measure(config, options.run, _data_folder(config, options), options.quiet)
 
 
 def _figures(options: argparse.Namespace) -> None:
@@ -295,6 +280,17 @@ def _sample(options: argparse.Namespace) -> None:
     chosen, all_names = draw.some_classes(len(r)), tensors.class_names(config, None)
     names = [draw.short(all_names[c]) for c in chosen.tolist()]
     draw.write(mosaics.samples(config, model, r[chosen], names, options.rows, options.seed), options.out)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ie_model.run import run_folder
+
+    run_folder.read_run(options.run)
+    threads.make_room(Config.read(options.run / "config.json").threads)
+    from ie_model.api import exported, runs
+
+    for file in exported.export(runs.load(options.run), options.outdir, options.format or ["torch"]):
+        print(f"{file.path}  differs from torch by at most {file.difference:.1e}")
 
 
 def _curve(options: argparse.Namespace) -> None:

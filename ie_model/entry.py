@@ -16,6 +16,10 @@ import os
 import sys
 from _collections_abc import Callable  # what collections.abc is made of
 
+TYPE_CHECKING = False  # as in typing, which is not imported here
+if TYPE_CHECKING:
+    import argparse
+
 FOLDER = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 pathlib may be anybody's by now
 OWN, PACKAGE = os.path.split(FOLDER)
 INTERNAL, LOST, UNREAD = 70, 74, 141
@@ -78,6 +82,26 @@ def must_reach_reader(text: str) -> None:
     if error is not None or sys.stdout is None:
         why = (error and error.strerror) or "it is closed"
         raise ValueError(f"standard output cannot be written ({why}), so nothing was done")
+
+
+def add_completion(parser: "argparse.ArgumentParser") -> None:
+    """Give a parser `--print-completion SHELL`, which prints a shell's completion of its commands and flags."""
+    import argparse
+
+    class Print(argparse.Action):
+        def __call__(
+            self, parser: argparse.ArgumentParser, options: object, shell: object, flag: object = None
+        ) -> None:
+            try:
+                import shtab
+            except ModuleNotFoundError:
+                parser.error("--print-completion needs shtab, which is not installed here; pip install shtab")
+            print(shtab.complete(parser, str(shell)))
+            parser.exit(0)
+
+    shells = ("bash", "zsh", "tcsh")
+    about = "print the completion of this command for a shell (docs/library.md), and end"
+    parser.add_argument("--print-completion", action=Print, choices=shells, help=about)
 
 
 def _command_line(name: str) -> object:

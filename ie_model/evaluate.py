@@ -19,7 +19,7 @@ from ie_model.device.runtime import prepare
 from ie_model.metrics import inference, judge, likelihood, probes, scores, transforms
 from ie_model.model import Classifier, EquiVAE
 from ie_model.run import checkpoint
-from ie_model.train import derived_seed
+from ie_model.training import derived_seed
 
 TRUTH = "truth"  # among predictions: the classes that the images are
 TRANSFORMED = 5000  # images of each part that are transformed, at most; evenly spaced

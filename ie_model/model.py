@@ -148,14 +148,14 @@ class Decoder(nn.Module):
         maps = F.relu(self._modulate(1, maps, r, leading))  # (N, channels, 14, 14)
         logits = F.pixel_shuffle(self.first(maps), 2)  # (N, *shape)
         if self.pose is not None:
-            logits = self.pose(logits, v.expand(*leading, -1).reshape(len(logits), -1))
+            logits = self.pose(logits, v.expand(*leading, -1).reshape(logits.shape[0], -1))
         return logits.float().reshape(*leading, -1)
 
     def _modulate(self, layer: int, maps: Tensor, r: Tensor, leading: torch.Size) -> Tensor:
         """Feature-wise linear modulation (Perez et al. 2018) of maps (N, K, h, w), N of ``leading``, by r (..., R)."""
         if not self.modulations:
             return maps
-        said = self.modulations[layer](r.expand(*leading, -1).reshape(len(maps), -1))  # (N, 2 K)
+        said = self.modulations[layer](r.expand(*leading, -1).reshape(maps.shape[0], -1))  # (N, 2 K)
         scale, shift = said[:, :, None, None].chunk(2, dim=1)
         return maps * (1 + scale) + shift
 

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from ie_crowd import entry
 from ie_crowd.cli import rejected_uploads, site, store, verify
 
 OF_A_STORE = ("ingest", "rank", "user", "serve", "site", "refused", "verify")
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    entry.add_completion(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     if not argv or argv[0] not in OF_A_STORE:
         # A server, and each process of an ingest, would wait for what these import.

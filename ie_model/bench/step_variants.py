@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ie_model import train
+from ie_model import training
 from ie_model.bench import flops, usual_m2
 from ie_model.config import Config
 from ie_model.data import tensors
@@ -31,7 +31,7 @@ class Form:
 
 def load(config: Config, folder: Path | None) -> tensors.Training:
     """The images of a run, on its device."""
-    return train.to_device(tensors.load_training(config, folder), train.prepare(config))
+    return training.to_device(tensors.load_training(config, folder), training.prepare(config))
 
 
 def build(config: Config, images: tensors.Training) -> dict[str, Form]:
@@ -48,12 +48,12 @@ def build(config: Config, images: tensors.Training) -> dict[str, Form]:
 
 def shared(config: Config, images: tensors.Training) -> Form:
     """The training code of `ie_model train`, an epoch of as many steps as are asked for."""
-    model, optimiser = train.new_model(config, images.unlabelled.device)
-    take = train.step_of(config, model.train(), optimiser, images)
+    model, optimiser = training.new_model(config, images.unlabelled.device)
+    take = training.step_of(config, model.train(), optimiser, images)
 
     def run(steps: int) -> int:
         short = dataclasses.replace(config, epoch_images=steps * config.batch_size)
-        return int(train.train_epoch(short, 0, take, images, lambda epoch, share, row: None)["images"])
+        return int(training.train_epoch(short, 0, take, images, lambda epoch, share, row: None)["images"])
 
     if config.compile:  # counting would come between what is compiled; the arithmetic is the same
         return Form(run, shared(dataclasses.replace(config, compile=False), images).operations)
@@ -62,14 +62,14 @@ def shared(config: Config, images: tensors.Training) -> Form:
 
 def plain(config: Config, images: tensors.Training) -> Form:
     """The same objective with the whole sum over y, every class encoding and decoding everything anew."""
-    model, optimiser = train.new_model(config, images.unlabelled.device)
+    model, optimiser = training.new_model(config, images.unlabelled.device)
     assert isinstance(model, EquiVAE)
     model.train()
     order = torch.Generator().manual_seed(config.seed)
     per_class = min(config.per_class, int(torch.bincount(images.labelled.labels).min()))
 
     def run(steps: int) -> int:
-        batches = train.labelled_order(images.labelled.labels.cpu(), per_class, steps, order).to(
+        batches = training.labelled_order(images.labelled.labels.cpu(), per_class, steps, order).to(
             images.unlabelled.device
         )
         for step in range(steps):

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from ie_model import train
+from ie_model import training
 from ie_model.bench import step_variants, timing, usual_m2
 from ie_model.config import Config
 from ie_model.data import tensors as image_tensors
@@ -133,8 +133,8 @@ def _one(
         row: dict[str, Any] = json.loads(result.read_bytes())
         return row
     own = dataclasses.replace(config, method="m2" if "m2" in method else method, seed=draw, label_seed=draw)
-    device = train.prepare(own)
-    images = train.to_device(image_tensors.load_training(own, folder), device)
+    device = training.prepare(own)
+    images = training.to_device(image_tensors.load_training(own, folder), device)
     place = out / f"{method}-{draw}"
     place.mkdir(exist_ok=True)
     if method == "usual-m2":
@@ -151,9 +151,9 @@ def _one(
 
 
 def _train_ours(config: Config, images: image_tensors.Training, place: Path, report: Callable[[str], None]) -> EquiVAE:
-    """`train_epoch` after `train_epoch`, as `train.train` does; resumable after each."""
+    """`train_epoch` after `train_epoch`, as `training.train` does; resumable after each."""
     device = images.unlabelled.device
-    model, optimiser = train.new_model(config, device)
+    model, optimiser = training.new_model(config, device)
     assert isinstance(model, EquiVAE)
     kept = place / run_folder.CHECKPOINT
     first, spent = 0, 0.0
@@ -164,9 +164,9 @@ def _train_ours(config: Config, images: image_tensors.Training, place: Path, rep
         first, spent = int(about["epoch"]), float(about["seconds"])
     clock = Clock(device, spent)
     if first == 0:
-        train.warm_up(config, model.train(), optimiser, images.labelled)
+        training.warm_up(config, model.train(), optimiser, images.labelled)
         clock.save(model, place, 0.0)
-    take = train.step_of(config, model.train(), optimiser, images)
+    take = training.step_of(config, model.train(), optimiser, images)
     for epoch in range(first, config.epochs):
         due = _moments(epoch)
 
@@ -177,7 +177,7 @@ def _train_ours(config: Config, images: image_tensors.Training, place: Path, rep
                 report(f"epoch {epoch + share:.2f} of {config.epochs}, {clock.now():.0f} s")
 
         model.train()
-        train.train_epoch(config, epoch, take, images, progress)
+        training.train_epoch(config, epoch, take, images, progress)
         with clock.standing_still():
             about = {"epoch": str(epoch + 1), "seconds": repr(clock.now())}
             tensors = checkpoint.module_tensors("model", model) | checkpoint.optimiser_tensors(optimiser)

@@ -20,7 +20,7 @@ from ie_model.metrics import inference, judge, scores
 from ie_model.model import EquiVAE
 from ie_model.new_classes import comparators, episodes, images
 from ie_model.new_classes.train import read_networks
-from ie_model.train import derived_seed
+from ie_model.training import derived_seed
 
 GENERATED = 10  # images of each unseen class that are judged
 EPISODES_SEED = 20190609  # the episodes belong to the task, not to a run

@@ -1,6 +1,6 @@
 """Training on steps of a few classes: the paper's model and what it is compared with, all on the same images.
 
-As in `ie_model.train`, every epoch seeds its steps anew, so that a run that was killed repeats one that never was.
+As in `ie_model.training`, every epoch seeds its steps anew, so that a run that was killed repeats one that never was.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ie_model.metrics import inference
 from ie_model.new_classes import comparators, images, objective
 from ie_model.objective import schedules
 from ie_model.run import checkpoint, run_folder
-from ie_model.train import GENTLE_STEPS, Progress, derived_seed, peak_memory
+from ie_model.training import GENTLE_STEPS, Progress, derived_seed, peak_memory
 
 VALID_WAYS, VALID_EXAMPLES = 20, 5  # of the error that each epoch reports
 
@@ -86,7 +86,7 @@ def validation(networks: comparators.Networks, valid: images.Classes) -> float:
 
 
 def train(config: Config, device_facts: Device, folder: Path | None, run: Path, progress: Progress) -> dict[str, Any]:
-    """Trains, or goes on where a checkpoint stands, until run.json is written; as `ie_model.train.train` does."""
+    """Trains, or goes on where a checkpoint stands, until run.json is written; as `ie_model.training.train` does."""
     device = prepare(config)
     seen, valid = images.seen(config, folder).to(device), images.unseen(config, folder, "valid").to(device)
     networks, optimisers = new_networks(config, device)

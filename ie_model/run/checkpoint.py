@@ -128,7 +128,11 @@ def read_model(folder: Path, config: Config) -> tuple[EquiVAE, Classifier | None
     """The model, the control (semi-supervised runs have one) and r_y of every class (C, R), in evaluation mode."""
     if not config.generative:
         raise ValueError(f"{folder}: was trained with method=q-only, which draws nothing; expected another run")
-    tensors = weights_of(folder)
+    return model_of(weights_of(folder), config)
+
+
+def model_of(tensors: dict[str, Tensor], config: Config) -> tuple[EquiVAE, Classifier | None, Tensor]:
+    """The same from the tensors of such a file. Raises ValueError where they do not fit the configuration."""
     model = EquiVAE(config)
     load_module("model", model, tensors)
     control = Classifier(config) if config.semi_supervised else None

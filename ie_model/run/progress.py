@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 import threading
 import time
@@ -19,15 +20,24 @@ def _watched(quiet: bool) -> bool:
     return not quiet and sys.stderr.isatty()
 
 
+def _in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this: it has no terminal, and shows what is printed, \r included."""
+    shell = getattr(builtins, "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
 @contextmanager
 def bar(epochs: int, quiet: bool) -> Iterator[Update]:
-    """A progress bar over epochs on stderr. Yields what `ie_model.train` calls as its `Progress`."""
+    """A progress bar over epochs on stderr. Yields what `ie_model.training` calls as its `Progress`."""
     with _drawn(epochs, quiet) as update, watched(update, "if it goes on so: --threads=1, or --device=cpu") as told:
         yield told
 
 
 @contextmanager
 def _drawn(epochs: int, quiet: bool) -> Iterator[Update]:
+    if not quiet and _in_notebook():
+        yield _line(epochs)
+        return
     if not _watched(quiet):
         yield lambda epoch, share, row: None
         return
@@ -47,14 +57,32 @@ def _drawn(epochs: int, quiet: bool) -> Iterator[Update]:
         def update(epoch: int, share: float, row: dict[str, Any] | None) -> None:
             nonlocal drawn
             if row is not None:
-                bound = f"bound {row['bound']:.1f}  " if "bound" in row else ""  # q-only has none
-                facts = f"{row['images_per_second']:,.0f} img/s  {bound}error {row['valid_error']:.2f} %"
-                shown.update(task, facts=facts)
+                shown.update(task, facts=_facts(row))
             if row is not None or time.monotonic() - drawn > REFRESH_SECONDS:
                 drawn = time.monotonic()
                 shown.update(task, completed=epoch + share, epoch=min(epoch + 1, epochs), refresh=True)
 
         yield update
+
+
+def _facts(row: dict[str, Any]) -> str:
+    bound = f"bound {row['bound']:.1f}  " if "bound" in row else ""  # q-only has none
+    return f"{row['images_per_second']:,.0f} img/s  {bound}error {row['valid_error']:.2f} %"
+
+
+def _line(epochs: int) -> Update:
+    """One line under a notebook's cell, written anew, and a new one for each epoch that is done."""
+    drawn = 0.0
+
+    def update(epoch: int, share: float, row: dict[str, Any] | None) -> None:
+        nonlocal drawn
+        if row is not None:
+            print(f"\repoch {epoch + 1}/{epochs}  {_facts(row)}", flush=True)
+        elif time.monotonic() - drawn > REFRESH_SECONDS:
+            drawn = time.monotonic()
+            print(f"\repoch {epoch + 1}/{epochs}  {share:4.0%}", end="", flush=True)
+
+    return update
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 from model_cli import TINY, run, start
 from scipy import stats
 
-from ie_model import ablation, train
+from ie_model import ablation, training
 from ie_model.config import Config
 from ie_model.run import processes, run_folder
 
@@ -74,7 +74,7 @@ def test_with_more_parts_no_name_stands_for_other_settings_than_before():
 
 
 def test_training_without_a_warm_up_takes_no_step_of_it():
-    order = train.labelled_order(torch.arange(10).repeat(3), 2, 0, torch.Generator())
+    order = training.labelled_order(torch.arange(10).repeat(3), 2, 0, torch.Generator())
     assert order.shape == (0, 10, 2)
 
 

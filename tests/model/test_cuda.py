@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_training import CONFIG, run, silent, small_training, weights
 
-from ie_model import train
+from ie_model import training
 from ie_model.config import Config
 from ie_model.data import tensors
 from ie_model.device.runtime import prepare
@@ -73,9 +73,9 @@ def test_killed_and_resumed_is_the_same_as_never_killed(tmp_path, killed_in):
 def test_no_step_waits_for_the_gpu(kind, eager):
     config = dataclasses.replace(of(kind), eager=eager)
     device = prepare(config)
-    images = train.to_device(small_training(config, None), device)
-    model, optimiser = train.new_model(config, device)
-    take = train.step_of(config, model.train(), optimiser, images)
+    images = training.to_device(small_training(config, None), device)
+    model, optimiser = training.new_model(config, device)
+    take = training.step_of(config, model.train(), optimiser, images)
     counts = []
 
     def watched(epoch, share, row):
@@ -86,9 +86,9 @@ def test_no_step_waits_for_the_gpu(kind, eager):
             torch.cuda.set_sync_debug_mode("default")
 
     try:
-        train.train_epoch(config, 0, take, images, silent)  # kernels are chosen and graphs recorded here
-        train.train_epoch(config, 1, take, images, silent)
-        train.train_epoch(dataclasses.replace(config, smoothness_until=1.0), 1, take, images, watched)
+        training.train_epoch(config, 0, take, images, silent)  # kernels are chosen and graphs recorded here
+        training.train_epoch(config, 1, take, images, silent)
+        training.train_epoch(dataclasses.replace(config, smoothness_until=1.0), 1, take, images, watched)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert counts
@@ -99,10 +99,10 @@ def test_the_gpu_computes_what_the_processor_does(tmp_path):
     device = prepare(one)
     rows = []
     for config, place in ((dataclasses.replace(one, device="cpu"), torch.device("cpu")), (one, device)):
-        images = train.to_device(small_training(config, None), place)
-        model, optimiser = train.new_model(config, place)
+        images = training.to_device(small_training(config, None), place)
+        model, optimiser = training.new_model(config, place)
         rows.append(
-            train.train_epoch(config, 0, train.step_of(config, model.train(), optimiser, images), images, silent)
+            training.train_epoch(config, 0, training.step_of(config, model.train(), optimiser, images), images, silent)
         )
     # the noise differs: each device draws its own
     assert rows[1]["bound"] == pytest.approx(rows[0]["bound"], rel=0.05)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ie_model import evaluate, train
+from ie_model import evaluate, training
 from ie_model.config import Config
 from ie_model.data import tensors
 from ie_model.metrics import inference, probes, scores
@@ -96,7 +96,7 @@ def test_swap_accuracy_of_a_decoder_that_heeds_r_alone_or_v_alone(obeys_r, expec
 
 def test_no_labelled_image_is_part_of_its_own_representation():
     config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2, complementary="labelled")
-    model, _ = train.new_model(config, torch.device("cpu"))
+    model, _ = training.new_model(config, torch.device("cpu"))
     images = tensors.Labelled(torch.rand(40, 1, 28, 28), labels(4))
     labelled = torch.arange(30)  # three of each class
     features = model.invariant(images.images).detach()
@@ -110,7 +110,7 @@ def test_no_labelled_image_is_part_of_its_own_representation():
 
 def test_a_labelled_image_taken_for_another_class_gets_that_classs_whole_mean():
     config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2)
-    model, _ = train.new_model(config, torch.device("cpu"))
+    model, _ = training.new_model(config, torch.device("cpu"))
     images = tensors.Labelled(torch.rand(20, 1, 28, 28), labels(2))
     r = torch.randn(CLASSES, 3)
     taken_for = (images.labels + 1) % CLASSES
@@ -121,15 +121,13 @@ def test_a_labelled_image_taken_for_another_class_gets_that_classs_whole_mean():
 def test_no_image_is_part_of_its_own_representation_where_all_images_are_in_them():
     torch.manual_seed(0)
     config = Config.resolve(channels=2, hidden=8, invariant_dim=3, equivariant_dim=2)
-    model = train.new_model(config, torch.device("cpu"))[0].eval()
+    model = training.new_model(config, torch.device("cpu"))[0].eval()
     with torch.no_grad():
         model.classifier.weight.mul_(1e6)  # sure of some images, as a trained one
     images = tensors.Labelled(torch.rand(40, 1, 1, 1) * torch.rand(40, 1, 28, 28), labels(4))
     labelled = torch.arange(20)  # two of each class
-    training = tensors.Training(
-        tensors.Labelled(images.images[:20], images.labels[:20]), images.images[20:], images, ""
-    )
-    r = inference.of_classes(config, model, training)
+    whole = tensors.Training(tensors.Labelled(images.images[:20], images.labels[:20]), images.images[20:], images, "")
+    r = inference.of_classes(config, model, whole)
     with torch.no_grad():
         features, q = model.f(images.images), model.classify(model.features(images.images)).exp()
     weights = torch.where(q > 0.5, q, 0.0)

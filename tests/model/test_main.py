@@ -179,8 +179,8 @@ def test_a_training_that_diverges_is_one_line_and_a_failed_run_that_stays_one(tm
     arguments = ["train", *TINY, "--outdir=run"]
     # Batch normalisation keeps whatever the command line can ask for finite; so the epoch is made to give no number.
     diverging = (
-        "import sys; from ie_model import __main__, train\n"
-        "train.train_epoch = lambda *_: {'bound': float('nan'), 'kl': 1.0, 'images': 1}\n"
+        "import sys; from ie_model import __main__, training\n"
+        "training.train_epoch = lambda *_: {'bound': float('nan'), 'kl': 1.0, 'images': 1}\n"
         "sys.exit(__main__.main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", diverging, *arguments]

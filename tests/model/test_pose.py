@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ie_model import pose, train
+from ie_model import pose, training
 from ie_model.config import Config
 from ie_model.model import EquiVAE
 from ie_model.pose import SHIFT_X, START, Pose
@@ -114,13 +114,13 @@ def test_a_model_from_before_the_pose_has_none(tmp_path):
 
 
 def test_the_pose_is_learned():
-    model, optimiser = train.new_model(SMALL, torch.device("cpu"))
+    model, optimiser = training.new_model(SMALL, torch.device("cpu"))
     before = model.decoder.pose.weight.detach().clone()
     noise = torch.randn(20, 8)
     x = torch.rand(10, 2, 1, SIDE, SIDE)
-    result = train.labelled_step(model, x, noise, 1.0, 1.0)
+    result = training.labelled_step(model, x, noise, 1.0, 1.0)
     assert model.decoder.pose.weight.grad is None
-    train._descend(optimiser, result.loss)
+    training._descend(optimiser, result.loss)
     assert not torch.equal(model.decoder.pose.weight, before)
     assert math.isfinite(result.loss.item())
 

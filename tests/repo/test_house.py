@@ -16,7 +16,7 @@ ROOMS = {
     "ie_crowd.store": "user_data tables migrations database audit rate_limit rejected_uploads records insert ingest "
     "standings filters query best chart_data export people",
     "ie_model": "entry facts recipes setting_checks config device setting_flags adam cuda_graphs moments pose data "
-    "model objective run metrics consistency train evaluate figures new_classes ablation bench __main__",
+    "model objective run metrics consistency training evaluate figures new_classes ablation bench api __main__",
 }
 STRANGERS = {"ie_crowd": {"ie_model", "torch", "torchvision"}, "ie_model": {"ie_crowd", "cmind"}}
 MOST_FILES, MOST_LINES = 16, 380
@@ -99,5 +99,5 @@ def test_no_room_and_no_file_is_too_large(top):
 
 def test_a_wrong_import_would_be_seen(tmp_path):
     file = Path(tmp_path) / "wrong.py"
-    file.write_text("def later():\n    from ie_crowd.site import app\n    import ie_model.train\n")
-    assert imported(file) == ("ie_crowd.site.app", "ie_model.train")
+    file.write_text("def later():\n    from ie_crowd.site import app\n    import ie_model.training\n")
+    assert imported(file) == ("ie_crowd.site.app", "ie_model.training")

@@ -2,7 +2,7 @@
 
 import torch
 
-from ie_model import train
+from ie_model import training
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
 from ie_model.device.detect import Device
@@ -32,7 +32,7 @@ def silent(*_: object) -> None:
 
 def run(config: Config, folder, progress=silent) -> dict:
     with run_folder.opened(folder, config):
-        return train.train(config, CPU, None, folder, progress)
+        return training.train(config, CPU, None, folder, progress)
 
 
 def weights(folder) -> dict[str, torch.Tensor]:

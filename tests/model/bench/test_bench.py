@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ie_model import __main__ as command_line
-from ie_model import train
+from ie_model import training
 from ie_model.bench import (
     command,
     flops,
@@ -211,10 +211,10 @@ def test_it_goes_on_where_it_was_killed_and_reads_what_is_done(tmp_path, few_ima
     with pytest.raises(KeyboardInterrupt):
         measure(tmp_path / "killed", report=kill)
     seen, said = [], []
-    honest = train.train_epoch
+    honest = training.train_epoch
     monkeypatch.setattr(time_to_error, "estimate", lambda *_: 120.0)
     monkeypatch.setattr(
-        train, "train_epoch", lambda config, epoch, *rest: (seen.append(epoch), honest(config, epoch, *rest))[1]
+        training, "train_epoch", lambda config, epoch, *rest: (seen.append(epoch), honest(config, epoch, *rest))[1]
     )
     again = measure(tmp_path / "killed", say=said.append)
     assert seen == [1]
@@ -237,11 +237,11 @@ def test_its_training_is_the_training(tmp_path, few_images, monkeypatch):
 
     monkeypatch.setattr(time_to_error, "_read", read)
     measure(tmp_path / "out")
-    model, optimiser = train.new_model(CONFIG, torch.device("cpu"))
-    train.warm_up(CONFIG, model.train(), optimiser, images().labelled)
-    take = train.step_of(CONFIG, model, optimiser, images())
+    model, optimiser = training.new_model(CONFIG, torch.device("cpu"))
+    training.warm_up(CONFIG, model.train(), optimiser, images().labelled)
+    take = training.step_of(CONFIG, model, optimiser, images())
     for epoch in range(CONFIG.epochs):
-        train.train_epoch(CONFIG, epoch, take, images(), silent)
+        training.train_epoch(CONFIG, epoch, take, images(), silent)
     assert all(torch.equal(value, kept["model"][name]) for name, value in model.state_dict().items())
 
 

@@ -10,7 +10,7 @@ import scipy.io
 import torch
 from torchvision.datasets import SVHN
 
-from ie_model import config, evaluate, model, train
+from ie_model import config, evaluate, model, training
 from ie_model.config import Config
 from ie_model.data import fetch, tensors
 from ie_model.device.detect import Device
@@ -120,7 +120,7 @@ def test_the_whole_path_in_colour(folder, tmp_path, supervision):
     run = tmp_path / "run"
     settings = small(supervision=supervision, labels=100 if supervision == "semi-supervised" else "all", per_class=5)
     with run_folder.opened(run, settings):
-        train.train(settings, CPU, folder, run, lambda *_: None)
+        training.train(settings, CPU, folder, run, lambda *_: None)
     measured = evaluate.evaluate(settings, run, folder, lambda _: None).metrics
     assert all(np.isfinite(value) for value in measured.values())
     rows = run_folder.read_metrics(run)
@@ -132,10 +132,10 @@ def test_the_whole_path_in_colour(folder, tmp_path, supervision):
 
 
 def test_the_scale_of_the_noise_is_learned():
-    network, _ = train.new_model(small(), torch.device("cpu"))
+    network, _ = training.new_model(small(), torch.device("cpu"))
     assert network.decoder.log_scale.shape == (3,)
     assert network.decoder.log_scale.requires_grad
-    ink, _ = train.new_model(Config.resolve(channels=4, hidden=16), torch.device("cpu"))
+    ink, _ = training.new_model(Config.resolve(channels=4, hidden=16), torch.device("cpu"))
     assert ink.decoder.log_scale is None
 
 

@@ -21,7 +21,7 @@ def test_kernels_repeat_or_warn_and_denormals_are_flushed():
 
 def test_a_training_step_loads_no_compiler():
     code = (
-        "import sys, torch, ie_model.train as t, ie_model.config as c; config = c.Config.resolve(threads=1); "
+        "import sys, torch, ie_model.training as t, ie_model.config as c; config = c.Config.resolve(threads=1); "
         "model, optimiser = t.new_model(config, t.prepare(config)); "
         "sum(p.sum() for p in model.parameters()).backward(); optimiser.step(); "
         "print(sorted({'sympy', 'torch._inductor', 'torch._dynamo'} & set(sys.modules)))"

@@ -10,7 +10,7 @@ import yaml
 from ie_recipes.comparison import label_curve
 from paths import ROOT
 
-from ie_model import train
+from ie_model import training
 from ie_model.config import Config
 from ie_model.data import tensors
 from ie_model.figures import draw as draw_figures
@@ -24,7 +24,7 @@ DRAWN = ("reconstructions", "styles", "transfer", "traversal")
 @pytest.fixture(scope="module")
 def parts():
     """An untrained model, r of every class, and a few labelled images of each."""
-    model, _ = train.new_model(CONFIG, torch.device("cpu"))
+    model, _ = training.new_model(CONFIG, torch.device("cpu"))
     draw = torch.Generator().manual_seed(0)
     images = tensors.Labelled(torch.rand(40, 1, 28, 28, generator=draw), torch.arange(10).repeat(4))
     return model.eval(), torch.randn(10, 3, generator=draw), images

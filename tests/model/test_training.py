@@ -8,7 +8,7 @@ import torch
 from small_training import CONFIG, run, silent, small_training
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ie_model import train
+from ie_model import training
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
 from ie_model.objective import schedules
@@ -21,7 +21,7 @@ def few_images(monkeypatch):
 
 
 def epoch_of(config: Config, model, optimiser, images: tensors.Training) -> dict:
-    return train.train_epoch(config, 0, train.step_of(config, model.train(), optimiser, images), images, silent)
+    return training.train_epoch(config, 0, training.step_of(config, model.train(), optimiser, images), images, silent)
 
 
 @pytest.mark.parametrize("method", ["equivae", "m2", "q-only"])
@@ -48,7 +48,7 @@ def test_copies_count_more_and_more_until_the_ramp_ends():
 
 
 def test_the_optimiser_has_the_settings_of_the_run():
-    _, optimiser = train.new_model(
+    _, optimiser = training.new_model(
         dataclasses.replace(CONFIG, adam_beta2=0.5, learning_rate=0.125), torch.device("cpu")
     )
     assert (optimiser.betas, optimiser.lr) == ((0.9, 0.5), 0.125)
@@ -115,10 +115,10 @@ def test_no_step_waits_for_the_device(method, supervision):
 
     def reads(steps: int) -> int:
         batch = config.batch_size if config.semi_supervised else 40
-        model, optimiser = train.new_model(config, torch.device("cpu"))
+        model, optimiser = training.new_model(config, torch.device("cpu"))
         with Reads() as counted:
             few = dataclasses.replace(config, epoch_images=steps * batch)
-            train.train_epoch(few, 0, train.step_of(few, model.train(), optimiser, images), images, silent)
+            training.train_epoch(few, 0, training.step_of(few, model.train(), optimiser, images), images, silent)
         return counted.count
 
     assert reads(3) == reads(6) > 0, "an epoch reads its means once, at its end"
@@ -139,7 +139,7 @@ def test_bf16_is_fp32_but_for_rounding(supervision):
     rows = []
     for bf16 in (False, True):
         one = dataclasses.replace(config, bf16=bf16)
-        model, optimiser = train.new_model(one, torch.device("cpu"))
+        model, optimiser = training.new_model(one, torch.device("cpu"))
         rows.append(epoch_of(one, model, optimiser, images))
         assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert rows[1]["bound"] == pytest.approx(rows[0]["bound"], rel=0.02)
@@ -159,10 +159,10 @@ def test_compiled_networks_train_alike(monkeypatch):
     bounds = []
     for wanted in (False, True):
         one = dataclasses.replace(CONFIG, compile=wanted, epoch_images=100)
-        model, optimiser = train.new_model(one, torch.device("cpu"))
+        model, optimiser = training.new_model(one, torch.device("cpu"))
         bounds.append(epoch_of(one, model, optimiser, images)["bound"])
         assert set(checkpoint.module_tensors("m", model)) == set(
-            checkpoint.module_tensors("m", train.new_model(CONFIG, torch.device("cpu"))[0])
+            checkpoint.module_tensors("m", training.new_model(CONFIG, torch.device("cpu"))[0])
         )
     assert len(compiled) == 3
     assert bounds[1] == pytest.approx(bounds[0], rel=1e-4)
@@ -173,9 +173,9 @@ def test_it_overfits_a_few_images():
     images, labels, _ = glyphs.generate(20, 0)
     x = images.unsqueeze(1).float() / 255
     few = tensors.Training(tensors.Labelled(x, labels), x.repeat(20, 1, 1, 1), tensors.Labelled(x, labels), "")
-    model, optimiser = train.new_model(config, torch.device("cpu"))
-    take = train.step_of(config, model, optimiser, few)
-    bounds = [train.train_epoch(config, epoch, take, few, silent)["bound"] for epoch in range(40)]
+    model, optimiser = training.new_model(config, torch.device("cpu"))
+    take = training.step_of(config, model, optimiser, few)
+    bounds = [training.train_epoch(config, epoch, take, few, silent)["bound"] for epoch in range(40)]
     assert bounds[0] < -200, "these images cannot be this easy from the start"
     assert bounds[-1] > -70
 
@@ -183,7 +183,7 @@ def test_it_overfits_a_few_images():
 def test_the_control_learns_its_labels_and_sees_nothing_else():
     config = dataclasses.replace(CONFIG, control_steps=150)
     labelled = small_training(config, None).labelled
-    control = train.train_control(config, labelled, torch.device("cpu"))
+    control = training.train_control(config, labelled, torch.device("cpu"))
     with torch.no_grad():
         assert (control(labelled.images).argmax(1) == labelled.labels).float().mean() > 0.95
 
@@ -196,7 +196,7 @@ def test_an_unlabelled_image_has_no_label_to_leak():
 
 def test_labelled_batches_are_balanced_and_hold_no_image_twice():
     labels = torch.arange(10).repeat(7)
-    order = train.labelled_order(labels, 3, 20, torch.Generator().manual_seed(0))
+    order = training.labelled_order(labels, 3, 20, torch.Generator().manual_seed(0))
     assert order.shape == (20, 10, 3)
     assert (labels[order] == torch.arange(10)[None, :, None]).all()
     for batch in order.flatten(1):
@@ -207,7 +207,7 @@ def test_labelled_batches_are_balanced_and_hold_no_image_twice():
 
 def test_too_few_images_of_a_class_are_refused():
     with pytest.raises(ValueError, match="expected at least per_class"):
-        train.labelled_order(torch.arange(10).repeat(2), 3, 1, torch.Generator())
+        training.labelled_order(torch.arange(10).repeat(2), 3, 1, torch.Generator())
 
 
 def test_schedules_start_and_end_where_they_say():
@@ -226,13 +226,13 @@ def test_schedules_start_and_end_where_they_say():
 
 @pytest.mark.parametrize("first", [1, 2])
 def test_a_training_that_diverges_ends_as_a_failed_run_with_a_reason(tmp_path, monkeypatch, first):
-    honest = train.train_epoch
+    honest = training.train_epoch
 
     def broken(config, epoch, *arguments):
         row = honest(config, epoch, *arguments)
         return row | {"bound": math.nan} if epoch + 1 == first else row
 
-    monkeypatch.setattr(train, "train_epoch", broken)
+    monkeypatch.setattr(training, "train_epoch", broken)
     result = run(CONFIG, tmp_path / "diverged")
     assert (result["status"], result["epochs"], result["metrics"]) == ("failed", first - 1, {})
     assert f"epoch {first}: the training diverged" in result["error"]
@@ -244,9 +244,9 @@ def test_a_training_that_diverges_ends_as_a_failed_run_with_a_reason(tmp_path, m
 
 
 def test_weights_that_are_no_numbers_are_found_though_the_bound_before_them_was_one(tmp_path, monkeypatch):
-    honest, made = train.train_epoch, []
-    new_model = train.new_model
-    monkeypatch.setattr(train, "new_model", lambda *given: (made.append(new_model(*given)), made[0])[1])
+    honest, made = training.train_epoch, []
+    new_model = training.new_model
+    monkeypatch.setattr(training, "new_model", lambda *given: (made.append(new_model(*given)), made[0])[1])
 
     def poisoned(config, epoch, *rest):
         row = honest(config, epoch, *rest)
@@ -255,7 +255,7 @@ def test_weights_that_are_no_numbers_are_found_though_the_bound_before_them_was_
                 made[0][0].decoder.dense.weight[0, 0] = math.inf
         return row
 
-    monkeypatch.setattr(train, "train_epoch", poisoned)
+    monkeypatch.setattr(training, "train_epoch", poisoned)
     result = run(CONFIG, tmp_path / "diverged")
     assert result["status"] == "failed"
     assert not (tmp_path / "diverged" / run_folder.MODEL).exists()
