@@ -22,9 +22,9 @@ from types import FrameType
 from typing import NoReturn
 
 from ie_crowd import entry
-from ie_crowd.cli import rejected_uploads, site, store, verify
+from ie_crowd.cli import backup, rejected_uploads, site, store, verify
 
-OF_A_STORE = ("ingest", "rank", "user", "serve", "site", "refused", "verify")
+OF_A_STORE = ("ingest", "rank", "user", "serve", "site", "refused", "verify", "backup", "restore")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     site.add(commands)
     rejected_uploads.add(commands)
     verify.add(commands)
+    backup.add(commands)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))

@@ -7,4 +7,5 @@ store             ingest, rank, user
 rejected_uploads  refused
 site              serve, site
 verify            verify
+backup            backup, restore
 """

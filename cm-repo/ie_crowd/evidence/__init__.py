@@ -8,4 +8,5 @@ job      one verification, in that child: recompute or rerun by the rules, and w
 alike    whether predictions of two results are too much the same to be of weights of their own
 image_intervals  over draws and test images, of what was recomputed here
 worker   takes verifications from the queue, one after the other
+backup   a store and its evidence in one file, and back
 """
