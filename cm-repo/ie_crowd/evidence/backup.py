@@ -49,6 +49,7 @@ def write(engine: Engine, path: Path) -> Report:
             copy = Path(scratch) / STORE
             counts = _copied_out(engine, copy)
             wanted = _evidence(copy)
+            os.close(os.open(part, os.O_CREAT | os.O_WRONLY, 0o600))  # it holds hashes of tokens
             with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
                 held = [sha256 for sha256 in wanted if store.has(sha256)]
                 manifest = {

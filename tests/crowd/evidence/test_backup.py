@@ -53,6 +53,7 @@ def test_what_is_restored_is_what_was_there(store, tmp_path):
     before = rows(store)
     made = backup.write(store, tmp_path / "b.zip")
     assert (made.results, made.evidence) == (6, 1)
+    assert (tmp_path / "b.zip").stat().st_mode & 0o077 == 0, "it holds hashes of tokens"
     report, after, has = restored(tmp_path / "b.zip", f"sqlite:///{tmp_path / 'new.sqlite3'}")
     assert has
     assert report.results == 6
