@@ -67,9 +67,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"ie_crowd: error: {error.name} is not installed here; install ie-repr, which brings it", file=sys.stderr)
         return 2
+    except Exception as error:
+        if (said := _trouble_of_store(error)) is None:
+            raise
+        print(f"ie_crowd: error: {said}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("ie_crowd: interrupted; nothing was written", file=sys.stderr)
         return 130
+
+
+def _trouble_of_store(error: Exception) -> str | None:
+    """One line where the store is what failed: busy, full, damaged, away; None for everything else."""
+    if "sqlalchemy" not in sys.modules:  # no command of a store
+        return None
+    from ie_crowd.store import database
+
+    found = database.trouble(error)
+    return None if found is None else f"{found.text} ({database.one_line(error)})"
 
 
 def _stopped(number: int, frame: FrameType | None) -> NoReturn:

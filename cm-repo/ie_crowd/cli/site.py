@@ -154,6 +154,9 @@ def _server(arguments: argparse.Namespace) -> tuple[Any, socket.socket, Any]:
     except ModuleNotFoundError:
         raise ValueError("uvicorn is missing: pip install '.[site]' in a checkout") from None
     engine = take_in(arguments)
+    from ie_crowd.store import database
+
+    database.check_whole(engine)
     from ie_crowd.site.app import create_app
     from ie_crowd.site.middleware import connections
 

@@ -71,9 +71,23 @@ def connect(store: str | Path | None, *, create: bool = True) -> Engine:
         raise ValueError("PostgreSQL needs psycopg: pip install 'psycopg[binary]'") from None
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is missing: pip install '.[site,postgresql]' in a checkout") from None
+    except UnicodeDecodeError:  # what SQLite says of a damaged schema is no text
+        raise ValueError(f"{shown}: {TROUBLES['damaged']}") from None
     except SQLAlchemyError as error:
-        raise ValueError(f"{shown}: cannot be opened as a store ({one_line(error)})") from None
+        found = trouble(error)
+        helps = f"; {found.text}" if found is not None and found.kind == "damaged" else ""
+        raise ValueError(f"{shown}: cannot be opened as a store ({one_line(error)}){helps}") from None
     return engine
+
+
+def check_whole(engine: Engine) -> None:
+    """Raise ValueError, one line, where pages of an SQLite store are damaged, also those that nobody reads now."""
+    if engine.dialect.name != "sqlite":
+        return
+    with reading(engine) as connection:
+        said = str(connection.execute(text("PRAGMA quick_check(1)")).scalar())
+    if said != "ok":
+        raise ValueError(f"{engine.url.database}: {TROUBLES['damaged']} ({' '.join(said.split())[:200]})")
 
 
 def one_line(error: BaseException) -> str:
@@ -83,7 +97,7 @@ def one_line(error: BaseException) -> str:
 
 
 class Trouble(NamedTuple):
-    """Why a store cannot be used for now: ``kind`` is "busy", "full", "read-only" or "unreachable"; one line."""
+    """Why a store cannot be used for now: ``kind`` is a key of TROUBLES; ``text`` one line."""
 
     kind: str
     text: str
@@ -94,11 +108,14 @@ _SAID = {
     "busy": ("database is locked", "database table is locked", "lock timeout", "deadlock detected"),
     "full": ("disk is full", "no space left", "disk full"),
     "read-only": ("readonly database", "read-only transaction", "read-only file system"),
+    "damaged": ("malformed", "not a database", "could not decode to utf-8", "database corruption"),
 }
 TROUBLES = {
     "busy": "the store is busy with other changes",
     "full": "the disk of the store is full: nothing can be added until its operator makes room",
     "read-only": "the store cannot be written to for now",
+    "damaged": "the store is damaged, or none: ie-crowd restore brings a backup back; without one, ie-crowd ingest "
+    "takes published results into a new store",
     "unreachable": "the store cannot be reached for now",
 }
 

@@ -1,6 +1,7 @@
 """The store, on SQLite and on PostgreSQL: what comes in, in which state, and what can become of it."""
 
 import os
+import random
 import stat
 import threading
 import zlib
@@ -154,6 +155,64 @@ def test_what_is_no_store_is_one_line(tmp_path, monkeypatch):
     if os.name == "posix" and (tmp_path / "data").exists():
         made = tmp_path / "data" / "ie-repr" / "crowd.sqlite3"
         assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The bytes of a store with a result."""
+    path = tmp_path_factory.mktemp("whole") / "store.sqlite3"
+    engine = database.connect(path)
+    assert send(engine, toy((1.0, 2.0, 3.0), submitter="Ada")).what == "published"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sql("PRAGMA wal_checkpoint(TRUNCATE)"))
+    engine.dispose()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_flipped_bytes_are_one_line_that_says_what_helps(tmp_path, whole, capsys, seed):
+    from ie_crowd.__main__ import main
+
+    draw = random.Random(seed)  # noqa: S311 which bytes are flipped
+    damaged = bytearray(whole)
+    for _ in range(draw.choice([30, 300, 3000])):
+        damaged[draw.randrange(100, len(damaged))] ^= draw.randrange(1, 256)
+    path = tmp_path / "store.sqlite3"
+    path.write_bytes(damaged)
+    codes = [main([*command, f"--store={path}"]) for command in (["rank"], ["user", "list"], ["refused"])]
+    said = capsys.readouterr().err
+    assert set(codes) <= {0, 2}
+    assert len(said.splitlines()) == codes.count(2)
+    assert said.count("ie-crowd restore") == codes.count(2)
+
+
+def test_a_page_that_nobody_reads_is_found_before_serving(tmp_path, whole):
+    path = tmp_path / "store.sqlite3"
+    path.write_bytes(whole)
+    engine = database.connect(path)
+    database.check_whole(engine)
+    engine.dispose()
+    size = int.from_bytes(whole[16:18], "big")
+    last = len(whole) // size - 1
+    path.write_bytes(whole[: last * size] + bytes(size) + whole[(last + 1) * size :])
+    engine = database.connect(path)
+    with pytest.raises(ValueError, match="the store is damaged") as error:
+        database.check_whole(engine)
+    assert "\n" not in str(error.value)
+    engine.dispose()
+
+
+def test_a_store_that_is_locked_is_one_line(tmp_path, whole, monkeypatch, capsys):
+    from ie_crowd.__main__ import main
+
+    path = tmp_path / "store.sqlite3"
+    path.write_bytes(whole)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    engine = database.connect(path)
+    with database.writing(engine):
+        assert main(["user", "add", "Ada Lovelace", f"--store={path}"]) == 2
+    assert capsys.readouterr().err.count("busy with other changes") == 1
+    engine.dispose()
 
 
 def test_sqlite_is_set_up_for_several_at_once(tmp_path):
