@@ -32,7 +32,9 @@ class Request:
     """How deep to look, with which data and device, and at how many runs (None: all that completed).
 
     ``keep(kind, index, metrics, folder)`` is told what came out for a run, while its folder is there. ``policy``: a
-    rerun is judged by the spread of the rules' reference, whatever rules the result was made under.
+    rerun is judged by the spread of the rules' reference, whatever rules the result was made under, and metrics that
+    come out almost the same are no fault: processors that differ may have one name (a hypervisor's, as "AMD EPYC").
+    ``other_digits``: the result's weights gave other last digits here, so training does, too.
     """
 
     depth: str = "hashes"
@@ -42,6 +44,7 @@ class Request:
     say: Callable[[str], None] = print
     keep: Callable[[str, int, dict[str, Any], Path], None] | None = None
     policy: bool = False
+    other_digits: bool = False
 
 
 def check(
@@ -101,6 +104,8 @@ def _check(
         different = (
             f"rules {made}, here {newest.rules_version}"  # what trains has changed since: no last digit is asked
         )
+    if request.policy and not different and (kind == "recompute" or request.other_digits):
+        different = "it may be another processor of the same name"
     got = {name: {index: values.get(name) for index, values in found.items()} for name in result["metrics"]}
     if kind == "recompute":
         return [_recomputed(name, result, values, rules, different) for name, values in got.items()]

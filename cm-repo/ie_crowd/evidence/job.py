@@ -1,8 +1,8 @@
 """One verification in a child: read the folder that the worker made, recompute or rerun by the rules, keep what comes.
 
-The folder holds ``job.json`` (depth, rules, data, device, memory), ``result.json`` and the weights below ``runs/``; the
-child leaves ``outcome.json`` and the predictions that came out, below ``found/``. Programs are those of the local
-rules; of the result come values only.
+The folder holds ``job.json`` (depth, rules, data, device, memory, other_digits), ``result.json`` and the weights below
+``runs/``; the child leaves ``outcome.json`` and the predictions that came out, below ``found/``. Programs are those of
+the local rules; of the result come values only.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def main(folder: Path) -> int:
         say=lambda line: None,
         keep=keep,
         policy=True,
+        other_digits=asked["other_digits"],
     )
     items = [*integrity.check_document(result, rules), *_files(folder, result)]
     kind = "recompute" if asked["depth"] == "metrics" else "rerun"

@@ -143,6 +143,16 @@ def keep_values(connection: Connection, job: Job, values: Mapping[int, Mapping[s
         connection.execute(insert(table), rows)
 
 
+def other_digits(engine: Engine, job: Job, document: Mapping[str, Any]) -> bool:
+    """Whether the result's own weights gave other numbers here than it states, if only in the last digits: the machine
+    that made it was another, whatever its name."""
+    table, metric = tables.verified_value, tables.metric.c
+    wanted = select(table.c.number, metric.name, table.c.value).join(tables.metric, metric.pk == table.c.metric_pk)
+    with database.reading(engine) as connection:
+        rows = connection.execute(wanted.where(table.c.result_pk == job.result_pk)).all()
+    return any(document["runs"][row.number]["metrics"].get(row.name) != row.value for row in rows)
+
+
 def history(engine: Engine, result_id: str) -> list[dict[str, Any]]:
     """The verifications of a result, oldest first: depth, state, asked, ended, outcome, detail, platform."""
     row = tables.verification.c

@@ -184,6 +184,7 @@ def _lay_out(
     data = settings.data.get(document["task"]["dataset"]) or settings.data.get("")
     asked = {"depth": held.depth, "challenge": str(rules.folder.resolve()), "memory": settings.memory}
     asked |= {"data": str(data.resolve()) if data else None, "device": _device(document, settings)}
+    asked["other_digits"] = held.depth == "rerun" and queue.other_digits(engine, held, document)
     strict.write_json(place / job.JOB, asked)
 
 
