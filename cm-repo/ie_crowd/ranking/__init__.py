@@ -2,6 +2,6 @@
 
 rank          ranks of one contest, ties by significance, what counts as reproduced
 significance  tests of means: Welch, pairs, equivalence, Tukey
-compare       two results side by side
+compare       results side by side
 image_bootstrap  intervals over draws and test images
 """

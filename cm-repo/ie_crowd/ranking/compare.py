@@ -1,8 +1,8 @@
-"""Two results side by side: what differs in task, configuration, machine, software, cost and metrics."""
+"""Results side by side: what differs in task, configuration, machine, software, cost and metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ie_crowd.ranking import significance
@@ -19,6 +19,60 @@ class Row(NamedTuple):
     right: Any
     differs: bool
     p: float | None = None
+
+
+class Cell(NamedTuple):
+    """A metric of one of several results: its aggregate, None where it has none, and how far it lies from the best.
+
+    ``behind``: this one minus the best; None for the best itself, and where a side has no value of any run.
+    """
+
+    aggregate: Mapping[str, Any] | None
+    best: bool
+    behind: significance.Difference | None
+
+
+class Several(NamedTuple):
+    """One line of several results: a cell, or a JSON value, for each."""
+
+    section: str
+    name: str
+    cells: list[Any]
+
+
+def best_of(documents: Sequence[Mapping[str, Any]], distance: Mapping[str, Callable[[float], float]]) -> list[Several]:
+    """The metrics of several results of one task, each with the best mean and by how much the others differ from it.
+
+    ``distance``: of a metric's value, less for what is better. A metric that it does not name has no best.
+    """
+    names = list(dict.fromkeys(name for document in documents for name in document["metrics"]))
+    lines = []
+    for name in names:
+        found = [document["metrics"].get(name) for document in documents]
+        how = distance.get(name)
+        means = [how(one["value"]) if one and how else None for one in found]
+        there = [mean for mean in means if mean is not None]
+        first = means.index(min(there)) if len(there) > 1 else None
+        best = _values(documents[first], name) if first is not None else {}
+        cells = []
+        for index, (document, aggregate) in enumerate(zip(documents, found, strict=True)):
+            own = _values(document, name)
+            behind = significance.difference(own, best) if own and best and index != first else None
+            cells.append(Cell(aggregate, index == first, behind))
+        lines.append(Several("metrics", name, cells))
+    return lines
+
+
+def differing(documents: Sequence[Mapping[str, Any]]) -> list[Several]:
+    """What is not the same in all of several results, by section; None where one has no such value."""
+    lines = []
+    for section in SECTIONS:
+        flats = [flat(document[section]) for document in documents]
+        for name in dict.fromkeys(name for one in flats for name in one):
+            cells = [one.get(name) for one in flats]
+            if not all(_same(cells[0], cell) for cell in cells[1:]):
+                lines.append(Several(section, name, cells))
+    return lines
 
 
 def compare(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Row]:
@@ -66,15 +120,17 @@ def _metric(name: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> Row
         else None
         for document in (left, right)
     ]
-    values = [
-        {
-            (run["seed"], run["label_seed"]): run["metrics"][name]
-            for run in document["runs"]
-            if run["status"] == "completed" and name in run["metrics"]
-        }
-        for document in (left, right)
-    ]
+    values = [_values(document, name) for document in (left, right)]
     if not all(values) or (found := significance.difference(*values)).p is None:
         means = [row["value"] if row else None for row in shown]
         return Row("metrics", name, shown[0], shown[1], not _same(*means))
     return Row("metrics", name, shown[0], shown[1], found.p <= significance.ALPHA, found.p)
+
+
+def _values(document: Mapping[str, Any], name: str) -> dict[tuple[int, int], float]:
+    """A metric of each completed run, by its seed and label draw."""
+    return {
+        (run["seed"], run["label_seed"]): run["metrics"][name]
+        for run in document["runs"]
+        if run["status"] == "completed" and name in run["metrics"]
+    }

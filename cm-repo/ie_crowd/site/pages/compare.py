@@ -1,16 +1,19 @@
-"""Two results side by side, with what differs marked."""
+"""Results side by side, with what differs marked: two in full, or up to six."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ie_crowd.artifact import learning_curves
+from ie_crowd.challenge.model import Metric
 from ie_crowd.evidence import image_intervals
+from ie_crowd.formats import metrics_jsonl
 from ie_crowd.ranking import compare
 from ie_crowd.ranking.compare import Row
 from ie_crowd.site.api import exports
@@ -20,6 +23,9 @@ from ie_crowd.site.pages.result import PREFIX
 from ie_crowd.site.rendering import result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 TITLES = {
     "challenge": "Rules",
@@ -31,6 +37,7 @@ TITLES = {
     "provenance": "Provenance",
 }
 MOST_CANDIDATES = 20
+MOST = 6  # results at once
 
 
 class Section(NamedTuple):
@@ -46,9 +53,11 @@ def comparison(request: Request) -> Response:
     """``?a=…&b=…``, or ``?id=…&id=…`` as the ticks of a list send it. With one or none the page helps to choose."""
     asked = request.query_params
     given = [one.strip() for one in [asked.get("a", ""), asked.get("b", ""), *asked.getlist("id")[:50]] if one.strip()]
-    found = [_find(request, one) for one in given[:2]]
-    if len(given) != 2 or given[0] == given[1]:
-        return _choose(request, found, len(given))
+    found = list({row["id"]: row for row in (_find(request, one) for one in given[:MOST])}.values())
+    if len(given) > MOST or len(found) < 2:
+        return _choose(request, found[:1], len(given))
+    if len(found) > 2:
+        return _several(request, found)
     state = request.app.state
     left, right = (result_files.parsed(state.store, row["id"]) for row in found)
     rows = compare.compare(left, right)
@@ -67,6 +76,68 @@ def comparison(request: Request) -> Response:
     over_images = image_intervals.between(state.store, left, right)
     shown: dict[str, Any] = {"pair": found, "sections": sections, "metrics": metrics, "over_images": over_images}
     return render(request, "compare.html.j2", offers=offers, **shown)
+
+
+def _several(request: Request, found: list[dict[str, Any]]) -> Response:
+    """Three to six results: metrics with the best marked, what differs, and their learning curves over one another."""
+    state = request.app.state
+    documents = [result_files.parsed(state.store, row["id"]) for row in found]
+    tasks = {tuple(row[key] for key in ("challenge", "dataset", "supervision", "labels")) for row in found}
+    rules = state.content.challenges.get(found[0]["challenge"])
+    distance = {} if rules is None or len(tasks) > 1 else {name: _distance(one) for name, one in rules.metrics.items()}
+    lines = compare.differing(documents)
+    sections = [(name, title, [one for one in lines if one.section == name]) for name, title in TITLES.items()]
+    units = {name: one["unit"] for document in documents for name, one in document["metrics"].items()}
+    return render(
+        request,
+        "compare_several.html.j2",
+        found=found,
+        several_tasks=len(tasks) > 1,
+        metrics=compare.best_of(documents, distance),
+        units=units,
+        sections=[one for one in sections if one[2]],
+        curves=_curves(request, found, documents),
+        looks=[learning_curves.line_style(index, len(found)) for index in range(len(found))],
+    )
+
+
+def _distance(metric: Metric) -> Callable[[float], float]:
+    """A function of a metric's value that is less for what is better."""
+    if metric.direction == "toward-chance":
+        chance = metric.chance or 0.0
+        return lambda value: abs(value - chance)
+    return (lambda value: -value) if metric.direction == "higher" else (lambda value: value)
+
+
+def _curves(request: Request, found: list[dict[str, Any]], documents: list[dict[str, Any]]) -> list[tuple[str, Markup]]:
+    """Of each curve that more than one of the results has on this machine: its name and drawing, a line for the mean of
+    a result's runs."""
+    from markupsafe import Markup
+
+    state = request.app.state
+    series: dict[str, list[tuple[int, learning_curves.Points]]] = {}
+    for index, (row, document) in enumerate(zip(found, documents, strict=True)):
+        folder = result_files.folder_of(state.store, row, state.settings.folders)
+        completed = [n for n, run in enumerate(document["runs"]) if run["status"] == "completed"]
+        history = metrics_jsonl.read(folder, completed).series if folder else {}
+        for name, lines in history.items():
+            series.setdefault(name, []).append((index + 1, _mean([points for _, points in lines])))
+    words = state.content.captions.curves
+    numbers = range(1, len(found) + 1)
+    return [
+        (name, Markup(learning_curves.svg(f"{name} ({words[name].unit})", series[name], numbers, f"several{number}")))  # noqa: S704 svg escapes
+        for number, name in enumerate(words)
+        if len(series.get(name, [])) > 1
+    ]
+
+
+def _mean(lines: Sequence[learning_curves.Points]) -> list[tuple[float, float]]:
+    """The mean over lines at each place that all of them have."""
+    by_place: dict[float, list[float]] = {}
+    for points in lines:
+        for x, y in points:
+            by_place.setdefault(x, []).append(y)
+    return [(x, sum(ys) / len(ys)) for x, ys in sorted(by_place.items()) if len(ys) == len(lines)]
 
 
 def _find(request: Request, given: str) -> dict[str, Any]:

@@ -241,13 +241,40 @@ def test_a_comparison_marks_what_differs(site):
 def test_choosing_what_to_compare(site):
     ids = [site.ids[name] for name in ("ada", "bob", "cyd")]
     assert "Two results side by side" in site.get(f"/compare?id={ids[0]}&id={ids[1]}").text
-    assert "3 results are ticked" in site.get("/compare?" + "&".join(f"id={one}" for one in ids)).text
+    assert "7 results are ticked" in site.get("/compare?" + "&".join(f"id={ids[0][:n]}" for n in range(8, 15))).text
     assert "the same result" in site.get(f"/compare?a={ids[0]}&b={ids[0]}").text
     one = site.get(f"/compare?a={ids[0]}").text
     assert f"b={ids[1]}" in one
     assert site.get("/compare").status_code == 200
     assert site.get(f"/compare?a={ids[0]}&b={site.ids['bad']}").status_code == 404
     assert site.get("/compare?a=x&b=y").status_code == 404
+
+
+def test_three_are_compared_with_the_best_marked(site):
+    ids = [site.ids[name] for name in ("bob", "ada", "cyd")]
+    page = site.get("/compare?" + "&".join(f"id={one}" for one in ids)).text
+    assert "3 results side by side" in page
+    row = re.search(r"<code>forecast.mae</code>.*?</tr>", page, re.S)[0]
+    bob, ada, cyd = row.split("<td>")[1:]
+    assert "<strong>1.55</strong>" in cyd.replace("<strong>1.550</strong>", "<strong>1.55</strong>")
+    assert "<strong>" not in bob + ada
+    assert "differs" in bob
+    assert "differs" not in ada
+    machine = page.split('id="system"')[1].split("</section>")[0]
+    assert "<code>cpu_model</code>" in machine
+    assert "different tasks" not in page
+
+
+def test_no_best_across_tasks(site, site_store):
+    task = {"dataset": "gauges", "supervision": "supervised", "labels": 20}
+    challenge = {**toy()["challenge"], "division": "open", "departures": ["labels"]}
+    other = toy((1.3, 2.4, 3.1), submitter="Dan", task=task, challenge=challenge)
+    assert insert.submit(site_store, text(other), publish=True, rules={RULES.id: RULES}).what == "published"
+    ids = [site.ids["ada"], site.ids["bob"], other["id"]]
+    page = site.get("/compare?" + "&".join(f"id={one}" for one in ids)).text
+    assert "results of different tasks" in page
+    assert "<strong>" not in page.split('id="metrics"')[1].split("</section>")[0]
+    assert "results of different tasks" in site.get(f"/compare?a={ids[0]}&b={ids[2]}").text
 
 
 # Ranks
