@@ -100,13 +100,17 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
     )
     number = select(tables.metric.c.pk).where(tables.metric.c.name == metric).scalar_subquery()
     runs = (
-        select(run.result_pk, run.number, run.seed, run.label_seed, value.value, run.model_sha256)
+        select(run.result_pk, run.seed, run.label_seed, func.coalesce(verified.value, value.value), run.model_sha256)
         .select_from(tables.run)
         .join(tables.result, result.pk == run.result_pk)
         .join(tables.contest, c.pk == result.contest_pk)
         .outerjoin(
             tables.run_value,
             and_(value.result_pk == run.result_pk, value.number == run.number, value.metric_pk == number),
+        )
+        .outerjoin(
+            tables.verified_value,
+            and_(verified.result_pk == run.result_pk, verified.number == run.number, verified.metric_pk == number),
         )
         .where(
             result.state == tables.PUBLISHED,
@@ -120,32 +124,15 @@ def draws(engine: Engine, contest: Contest, metric: str) -> list[rank.Draw]:
             or_(value.value.is_not(None), run.status == "failed"),
         )
     )
-    own = (
-        select(verified.result_pk, verified.number, verified.value)
-        .join(tables.result, result.pk == verified.result_pk)
-        .where(verified.metric_pk == number, result.state == tables.PUBLISHED, result.contest_pk.in_(_keys(contest)))
-    )
     with database.reading(engine) as connection:
         of = {key: rest for key, *rest in connection.execute(results).all()}
-        got = {(row.result_pk, row.number): row.value for row in connection.execute(own)}
         found = []
-        for key, place, seed, label_seed, measured, weights in connection.execute(runs).all():
+        for key, seed, label_seed, measured, weights in connection.execute(runs).all():
             name, method, machine, result_id, variant, level = of[key]
-            value_here = got.get((key, place), measured) if got else measured
             found.append(
-                rank.Draw(name, method, machine, seed, label_seed, value_here, weights, result_id, variant, level)
+                rank.Draw(name, method, machine, seed, label_seed, measured, weights, result_id, variant, level)
             )
     return found
-
-
-def _keys(contest: Contest) -> Any:
-    """The contests of all methods, as a subquery."""
-    c = tables.contest.c
-    labels = ALL_LABELS if contest.labels == "all" else int(contest.labels)
-    task = (c.challenge, contest.challenge), (c.dataset, contest.dataset), (c.supervision, contest.supervision)
-    return select(c.pk).where(
-        *(column == asked for column, asked in (*task, (c.labels, labels), (c.division, contest.division)))
-    )
 
 
 def _alike(engine: Engine) -> list[tuple[str, str]]:
