@@ -34,6 +34,7 @@ from ie_recipes import own_code  # noqa: E402
 from ie_recipes.sweep import cluster, engine, grid, journal, page, works  # noqa: E402
 from ie_recipes.sweep import plan as plans  # noqa: E402
 
+CARRIED = {"bytes": 0}
 CUT_SECONDS = 60.0
 TRAINING = (
     "--method=equivae --recipe=open --dataset=glyphs --supervision=semi-supervised --labels=100 --smoke --threads=1 "
@@ -45,6 +46,8 @@ def commands(work, place, figures, device, data):
     place.mkdir(parents=True, exist_ok=True)
     seed = next(word.partition("=")[2] for word in work.train if word.startswith("--seed="))
     (place / "config.json").write_text("{}")
+    if BYTES:
+        (place / "model.safetensors").write_bytes(bytes(BYTES))
     (place / "run.json").write_text(
         '{"status": "completed", "seed": %s, "task": {"dataset": "%s"}, "metrics": {"classification.error": 1.5}}'
         % (seed, work.dataset)
@@ -153,9 +156,8 @@ def _on_workers(path: Path, asked: Sequence[works.Work], count: int) -> tuple[fl
             machines.worker(number)
         machines.ready(count)
         began, before = time.monotonic(), machines.cpu() + time.process_time()
-        cluster.Cluster(path / f"out {count}", machines.address, "cpu", "again").do(
-            asked, lambda *_: None, lambda: None
-        )
+        many = cluster.Cluster(path / f"out {count}", machines.address, "cpu", "again", cluster.TRAVEL_SECONDS)
+        many.do(asked, lambda *_: None, lambda: None)
         return time.monotonic() - began, machines.cpu() + time.process_time() - before
 
 
@@ -220,7 +222,7 @@ def nothing(path: Path, runs: int) -> dict[str, Any]:
         plan = plans.make(grid.read(None, axes), device="cpu", data=None, yes=True)
         found = journal.cells(plan, out, "cpu", "", "again")
         left = journal.missing(plan, found)
-    (path / "nothing.py").write_text(NOTHING)
+    (path / "nothing.py").write_text(NOTHING.replace("BYTES", str(CARRIED["bytes"])))
     peak = {"scheduler": 0.0, "worker 1": 0.0}
     with Machines(path / "machines") as machines:
         machines.scheduler()
@@ -256,8 +258,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--runs", type=int)
+    parser.add_argument("--bytes", type=int, default=0, help="that each run of `nothing` carries home")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    CARRIED["bytes"] = options.bytes
     own_code.load(own_code.checkout())
     work, usual = PARTS[options.part]
     with tempfile.TemporaryDirectory(prefix="sweeps-") as place:

@@ -21,7 +21,7 @@ def checkout(tmp_path_factory):
     """A checkout whose ie_model is the stand-in, at a path with a space; the rest is the code under test itself."""
     root = tmp_path_factory.mktemp("a checkout") / "of ie-repr"
     shutil.copytree(ROOT / "tests" / "support" / "stand_in" / "ie_model", root / "ie_model")
-    for name in ("config.py", "recipes.py"):
+    for name in ("config.py", "recipes.py", "setting_checks.py"):
         shutil.copy(ROOT / "ie_model" / name, root / "ie_model" / name)
     shutil.copytree(ROOT / "ie_model" / "facts", root / "ie_model" / "facts")
     (root / "script").symlink_to(ROOT / "script", target_is_directory=True)

@@ -12,9 +12,12 @@ import time
 import distributed
 import pytest
 from flow_place import alive
+from ie_crowd.check import same_platform
 from ie_crowd.formats import schema
-from ie_recipes import program
-from ie_recipes.sweep import cluster, command, connection, engine, from_cm, works
+from ie_crowd.result import system_info
+from ie_recipes import own_code, program
+from ie_recipes.sweep import cluster, command, connection, engine, from_cm, grid, journal, worker, works
+from ie_recipes.sweep import plan as plans
 from paths import RECIPES
 
 from benchmarks.sweep_machines import PATIENCE, Machines
@@ -273,3 +276,76 @@ def test_the_recipe_asks_for_dask_only_where_there_are_many_machines(tmp_path):
     assert "a worker needs --scheduler=ADDRESS" in answer["error"]
     assert "--labels=100: a worker has the flags" in asked(worker, labels="100")[0]["error"]
     assert "--at-once=0: expected" in asked(worker, scheduler="tcp://127.0.0.1:1", at_once="0")[0]["error"]
+
+
+class NoWorker:
+    """What a run needs of dask's worker."""
+
+    address = "tcp://127.0.0.2:1"
+
+    def __init__(self, path):
+        self.local_directory = str(path)
+
+    def get_current_task(self):
+        return "key"
+
+
+def doing(tmp_path):
+    kept = worker.Kept(None, "sweep", "run")
+    kept.get = lambda: None
+    work = works.Work("cell", 0, "glyphs", ("--seed=0",))
+    one = worker._Doing(NoWorker(tmp_path), work, kept, "sweep", "cpu", 0.0, tmp_path)
+    one._wanted = lambda: True
+    return one
+
+
+def test_a_worker_whose_disk_is_full_before_or_meanwhile_leaves(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "FREE_BYTES", 1 << 62)
+        with pytest.raises(worker.RefusedError, match=r"its disk is full: [\d,]+ bytes free"):
+            doing(tmp_path).run()
+    for words, error in (("No space left on device", worker.RefusedError), ("something else", RuntimeError)):
+        code = f"import sys; print('error: {words}', file=sys.stderr); print('the end', file=sys.stderr); sys.exit(1)"
+        monkeypatch.setattr(own_code, "command", lambda *_, code=code: [sys.executable, "-c", code])
+        with pytest.raises(error):
+            doing(tmp_path).run()
+
+
+def test_checkpoints_of_many_workers_travel_less_often():
+    assert [cluster.travel_seconds(count) for count in (1, 100, 1000)] == [60.0, 60.0, 600.0]
+
+
+def test_a_result_of_several_processors_names_them_all_and_is_judged_by_none(tmp_path):
+    plan = plans.make(grid.read(None, {"dataset": "glyphs", "draws": "3"}), device="cpu", data=None, yes=False)
+    (cell,) = journal.cells(plan, tmp_path, "cpu", "", "again").values()
+    cell.folder.mkdir()
+    assert cell.system([]) == system_info.describe()
+    for number, model in enumerate(("one", "another", "one")):
+        told = {**system_info.describe(), "cpu_model": model}
+        (cell.folder / f".system-{number}.json").write_text(json.dumps(told))
+    system = cell.system([])
+    assert system["cpu_model"] == "one and another"
+    result = {"system": system, "software": [], "config": {"device": "cpu"}}
+    assert same_platform.difference(result, None).startswith("cpu_model one and another, here ")
+
+
+def test_two_sweeps_take_turns(place, tmp_path):
+    def begun(labels, draws):
+        words = ["--dataset=glyphs", f"--labels={labels}", f"--draws={draws}", "--smoke", "--quiet"]
+        argv = [sys.executable, PROGRAM, *words, f"--scheduler={machines.address}", f"--outdir={tmp_path / labels}"]
+        return subprocess.Popen(argv, cwd=place.path)
+
+    with Machines(tmp_path / "machines", **QUICK) as machines:
+        machines.scheduler()
+        machines.worker(1)
+        machines.ready(1)
+        long = begun("100", 8)
+        end = time.monotonic() + PATIENCE
+        while not trained(place):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        short = begun("600", 2)
+        assert (short.wait(PATIENCE), long.wait(PATIENCE)) == (0, 0)
+    order = ["600" if "--labels=600" in argv else "100" for argv in trained(place)]
+    assert sorted(order) == ["100"] * 8 + ["600"] * 2
+    assert order[-1] == "100", "whoever came later did not wait until the other one's last run"

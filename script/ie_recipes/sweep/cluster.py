@@ -21,11 +21,18 @@ from ie_recipes.run import processes
 from ie_recipes.sweep import connection, engine, parcel, worker, works
 
 PATIENCE_SECONDS = 600.0  # for a scheduler that was there and is gone, or for a worker that fits
-TRAVEL_SECONDS = 60.0  # between two checkpoints that a run sends
+# Between two checkpoints that a run sends, at least and for each worker: they all go through the scheduler, and a
+# checkpoint of a default run has 17 MB. So it never has to hand on more than 28 MB a second.
+TRAVEL_SECONDS, TRAVEL_EACH_SECONDS = 60.0, 0.6
 LOOK_SECONDS = 0.1
 WORKERS_SECONDS = 10.0  # between two looks at which workers there are
 DEATHS_MAX = 20  # of workers, that one run outlives: beyond it the run itself may be what kills them
 NOTHING_MAX = 3  # times that a run is said to have ended, and its files are not there or not sound
+
+
+def travel_seconds(workers: int) -> float:
+    """Seconds between two checkpoints that a run sends, where nothing else is asked for."""
+    return max(TRAVEL_SECONDS, TRAVEL_EACH_SECONDS * workers)
 
 
 class LostError(Exception):
@@ -40,7 +47,7 @@ class Cluster:
     address: str
     device: str
     command: str  # what goes on with it
-    travel: float = TRAVEL_SECONDS
+    travel: float | None = None  # seconds between two checkpoints that a run sends; None: by the number of workers
     patience: float = PATIENCE_SECONDS
     at_once: int = 1
 
@@ -57,6 +64,8 @@ class Cluster:
             connection.close(client)
         connection.tell(found)
         self.at_once = max(1, found.fitting)
+        if self.travel is None:
+            self.travel = travel_seconds(found.fitting)
         if self.device == "auto":
             if len(found.devices) > 1:
                 told = ", ".join(sorted(found.devices))
@@ -167,8 +176,9 @@ class _Doing:
     def _submit(self, work: works.Work, number: int) -> None:
         """Two sweeps share workers fairly: the first works of both come before the second of either."""
         key = f"{self.name}-{work.name}-{time.time_ns()}"
+        travel = TRAVEL_SECONDS if self.cluster.travel is None else self.cluster.travel
         future = self.client.submit(
-            _do, work.text(), self.name, self.cluster.device, self.cluster.travel,
+            _do, work.text(), self.name, self.cluster.device, travel,
             key=key, pure=False, resources=self.needed, priority=-number,
         )  # fmt: skip
         self.futures[key] = (future, work)

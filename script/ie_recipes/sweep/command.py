@@ -86,7 +86,7 @@ class Sweep:
             at_once = self._at_once(plan, found.kind)
             doing = engine.Local(self.folder, found.kind, {}, at_once, self.command, self.env)
             return doing, found.kind, found.reason
-        travel = float(given.get("travel", cluster.TRAVEL_SECONDS))
+        travel = float(given["travel"]) if "travel" in given else None
         many = cluster.Cluster(self.folder, given["scheduler"], self.asked.device, self.command, travel)
         many.prepare()
         return many, many.device, "what the workers have"
