@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
 
 from ie_crowd.store import tables
 from ie_crowd.store.standings import shown_labels
 from ie_crowd.store.tables import ALL_LABELS
 
+MOST_WORDS = 8  # of a search
+LEAST_OF_ID = 4  # characters that an id is found by
 MOST_ROWS = 500  # of one page, and of one list of keys
 
 
 class Filter(NamedTuple):
     """What results are asked for; None is any. ``labels`` is a number or "all", ``accelerator`` "" is a CPU, and
-    ``method`` is "" in a challenge whose rules tell no methods apart."""
+    ``method`` is "" in a challenge whose rules tell no methods apart. ``text``: words, each of which is somewhere in
+    task, method, submitter or machine, or begins the id."""
 
     challenge: str | None = None
     dataset: str | None = None
@@ -27,6 +30,7 @@ class Filter(NamedTuple):
     cpu_model: str | None = None
     accelerator: str | None = None
     method: str | None = None
+    text: str | None = None
 
 
 ANY = Filter()
@@ -61,6 +65,9 @@ class Chosen:
         ):
             if keys is not None:
                 self.where.append(column.in_(keys))
+        self.words = [_Word(connection, word) for word in (asked.text or "").split()[:MOST_WORDS]]
+        columns = (result.contest_pk, result.machine_pk, result.submitter_pk, result.pk)
+        self.where += [word.matches(*columns) for word in self.words]
 
     def sorted_by(self, sort: str | None, descending: bool) -> tuple[Select[Any], Select[Any]]:
         """The keys in that order (None: in any), and their number."""
@@ -96,7 +103,35 @@ class Chosen:
             (summary.submitter_pk, self.submitters),
             (summary.machine_pk, self.machines),
         )
-        return [column.in_(keys) for column, keys in asked if keys is not None]
+        columns = (summary.contest_pk, summary.machine_pk, summary.submitter_pk, summary.result_pk)
+        words = [word.matches(*columns) for word in self.words]
+        return [column.in_(keys) for column, keys in asked if keys is not None] + words
+
+
+class _Word:
+    """The keys of tasks, machines and people that a word is part of, in any case, and of results whose id begins so."""
+
+    def __init__(self, connection: Connection, word: str) -> None:
+        result, c, machine, submitter = (
+            one.c for one in (tables.result, tables.contest, tables.machine, tables.submitter)
+        )
+
+        def holds(*columns: Any) -> ColumnElement[bool]:
+            return or_(*(column.icontains(word, autoescape=True) for column in columns))
+
+        self.keys = [
+            _keys(connection, c.pk, holds(c.dataset, c.supervision, c.division, c.method)),
+            _keys(connection, machine.pk, holds(machine.cpu_model, machine.accelerator)),
+            _keys(connection, submitter.pk, holds(submitter.name)),
+            [],
+        ]
+        if len(word) >= LEAST_OF_ID:
+            beginning = select(result.pk).where(result.id.startswith(word.lower(), autoescape=True)).limit(MOST_ROWS)
+            self.keys[-1] = [row[0] for row in connection.execute(beginning)]
+
+    def matches(self, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The condition on columns with the keys of task, machine, submitter and result."""
+        return or_(*(column.in_(keys or []) for column, keys in zip(columns, self.keys, strict=True)))
 
 
 def _equal(*pairs: tuple[Any, Any]) -> ColumnElement[bool] | None:

@@ -98,6 +98,25 @@ def test_methods_are_told_apart(engine, two_methods):
     assert sorted(point["method"] for point in points) == ["dry", "dry", "wet, warm"]
 
 
+@pytest.mark.parametrize("sort", ["published", "submitter", "labels", MAE])
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("ada", {"wet", "dry"}),
+        ("ADA dry", {"dry"}),
+        ("gauges bob", {"bob"}),
+        ("xeon", {"wet", "dry"}),
+        ("nobody", set()),
+        ("%", set()),
+        ("a_a", set()),
+    ],
+)
+def test_words_are_searched_for(engine, two_methods, words, found, sort):
+    assert set(ask(engine, two_methods, Filter(text=words), sort=sort)) == found
+    first = two_methods["bob"][:8]
+    assert ask(engine, two_methods, Filter(text=first.upper()), sort=sort) == ["bob"]
+
+
 def names(page, ids):
     back = {value: name for name, value in ids.items()}
     return [back[row["id"]] for row in page.rows]

@@ -195,5 +195,8 @@ FILTERS = (
     Parameter("submitter", WORDS, "Only of this submitter, by the whole name.", "Ada L."),
     Parameter("cpu_model", WORDS, "Only from this processor.", "AMD EPYC"),
     Parameter("accelerator", WORDS, "Only from this accelerator; empty: without one.", ""),
+    Parameter(
+        "text", WORDS, "Only with each of these words in task, method, submitter, machine, or an id's start.", "ada"
+    ),
 )
 STATE = {"type": "string", "enum": list(tables.STATES)}

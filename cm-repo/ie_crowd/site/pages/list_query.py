@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ie_crowd.challenge.model import Challenge
+from ie_crowd.challenge.model import Challenge, Task
 from ie_crowd.store.chart_data import AXES
 from ie_crowd.store.filters import Filter
 from ie_crowd.store.query import SORTS
 from ie_crowd.store.tables import PUBLISHED, QUARANTINED, VALID
 
-FILTERS = ("dataset", "supervision", "labels", "division", "method", "submitter", "cpu_model", "accelerator")
+FILTERS = ("dataset", "supervision", "labels", "division", "method", "submitter", "cpu_model", "accelerator", "text")
 # How the results are that a list may be asked for, in words; all but the first are for reviewers.
 STATUSES = {PUBLISHED: "published", VALID: "waits for a reviewer", QUARANTINED: "quarantined"}
 VIEWS = ("table", "chart")
 LONGEST = 200
 LAST_PAGE = 10**6
+MOST_COLUMNS = 6  # metrics that a visitor chooses
 CPU_ONLY = "none"  # how a link asks for results without an accelerator
 
 
@@ -33,6 +34,7 @@ class Asked:
     x: str
     y: str
     status: str = PUBLISHED
+    columns: tuple[str, ...] = ()  # metrics that the visitor chose to see
 
     def filter(self, challenge: str | None) -> Filter:
         """For the store. ``challenge``: None where the store holds no other."""
@@ -52,6 +54,8 @@ class Asked:
             now |= {"view": "chart", "x": self.x, "y": self.y}
         elif sort != DEFAULT_SORT:
             now["sort"] = sort
+        if self.columns:
+            now["columns"] = ",".join(self.columns)
         return {**now, **changes}
 
 
@@ -84,15 +88,40 @@ def read(query: Mapping[str, str], rules: Challenge) -> Asked:
     for axis, name in ((x, "x"), (y, "y")):
         if axis not in AXES and axis not in rules.metrics:
             raise ValueError(f"{name} is {axis[:64]!r}; expected {', '.join(AXES)} or a metric")
-    return Asked(chosen, order, sort.startswith("-"), int(page), view, x, y, status)
+    return Asked(chosen, order, sort.startswith("-"), int(page), view, x, y, status, _seen(query, rules))
 
 
-def columns(rules: Challenge, chosen: Mapping[str, str], sort: str = "", most: int = 3) -> list[str]:
-    """The metrics that a list shows: the first of the tasks that are asked for, and the one it is sorted by."""
-    tasks = [
+def _seen(query: Mapping[str, str], rules: Challenge) -> tuple[str, ...]:
+    """The metrics of ``columns``, given once for each or with commas between them."""
+    several = getattr(query, "getlist", None)
+    given = several("columns") if several is not None else [query.get("columns", "")]
+    names = tuple(dict.fromkeys(name for one in given for name in one.split(",") if name))
+    if wrong := [name for name in names if name not in rules.metrics]:
+        raise ValueError(f"columns names {wrong[0][:64]!r}; expected metrics")
+    if len(names) > MOST_COLUMNS:
+        raise ValueError(f"columns names {len(names)} metrics; at most {MOST_COLUMNS} fit a table")
+    return names
+
+
+def offered(rules: Challenge, chosen: Mapping[str, str], datasets: Collection[str]) -> list[str]:
+    """The metrics of the tasks that are asked for, on data sets that there are results of."""
+    tasks = [task for task in _tasks(rules, chosen) if task.dataset in datasets]
+    return list(dict.fromkeys(name for task in tasks for name in task.metrics))
+
+
+def columns(
+    rules: Challenge, chosen: Mapping[str, str], sort: str = "", most: int = 3, seen: Sequence[str] = ()
+) -> list[str]:
+    """The metrics that a list shows: those that the visitor chose (``seen``), else the first of the tasks that are
+    asked for; and the one it is sorted by."""
+    tasks = _tasks(rules, chosen)
+    found = list(seen) or list(dict.fromkeys(name for task in tasks or rules.tasks for name in task.metrics))[:most]
+    return [*found, sort] if sort in rules.metrics and sort not in found else found
+
+
+def _tasks(rules: Challenge, chosen: Mapping[str, str]) -> list[Task]:
+    return [
         task
         for task in rules.tasks
         if chosen.get("dataset") in (None, task.dataset) and chosen.get("supervision") in (None, task.supervision)
     ]
-    found = list(dict.fromkeys(name for task in tasks or rules.tasks for name in task.metrics))[:most]
-    return [*found, sort] if sort in rules.metrics and sort not in found else found

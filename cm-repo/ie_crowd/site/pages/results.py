@@ -66,6 +66,11 @@ def results(request: Request) -> Response:
         "suggested": facets["submitter"][:MOST_SUGGESTED],
         "cpu_only": list_query.CPU_ONLY,
         "headline": headline(wanted),
+        "chips": [(name, value, wanted.query(**{name: None})) for name, value in wanted.chosen.items()],
+        "offered": list_query.offered(rules, wanted.chosen, facets["dataset"])
+        if published and wanted.view == "table"
+        else [],
+        "seen": list_query.columns(rules, wanted.chosen, wanted.sort, seen=wanted.columns) if published else [],
         "published": published,
         "statuses": list_query.STATUSES if permissions.may(account, "review") else {},
         "views": {"table": kept, **({"chart": {**kept, "view": "chart"}} if published else {})},
@@ -74,7 +79,7 @@ def results(request: Request) -> Response:
         values["contests"] = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision)
     if wanted.view == "chart":
         return _chart(request, wanted, values)
-    names = list_query.columns(rules, wanted.chosen, wanted.sort) if published else []
+    names = list_query.columns(rules, wanted.chosen, wanted.sort, seen=wanted.columns) if published else []
     size = state.settings.page_size
     page = query.results(
         state.store,
@@ -113,6 +118,8 @@ def headline(wanted: Asked) -> str:
         parts.append(f"{said.pop('division')} division")
     if "method" in said:
         parts.append(f"method {said.pop('method')}")
+    if "text" in said:
+        parts.append(f"with “{said.pop('text')}”")
     if "submitter" in said:
         parts.append(f"by {said.pop('submitter')}")
     if said.get("accelerator") == list_query.CPU_ONLY:

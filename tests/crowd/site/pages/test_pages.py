@@ -223,6 +223,21 @@ def test_verdicts_and_signatures(site, site_store):
     assert "read &lt;it&gt;" in row
 
 
+def test_a_search_is_a_filter_and_a_chip_takes_it_away(site):
+    page = site.get("/results?text=ada&columns=flood.recall").text
+    assert page.count('name="id"') == 2
+    assert "<h1>Results</h1>" in page
+    assert "with “ada”" in page
+    chip = re.search(r'<a href="([^"]*)" aria-label="Take away text: ada">', page)[1]
+    assert html.unescape(chip) == "/results?columns=flood.recall"
+    heads = page.split("<thead>")[1].split("</thead>")[0]
+    assert "flood" in heads
+    assert "forecast" not in heads
+    assert "text=ada" in re.search(r'<a href="([^"]*sort=[^"]*)"', page)[1]
+    assert site.get("/results?columns=no.such").status_code == 400
+    assert site.get("/results?text=nobody-here").status_code == 200
+
+
 # Two results
 
 
