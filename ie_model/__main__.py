@@ -1,4 +1,4 @@
-"""`ie-model`: train, evaluate, figures, sample, export, curve, ablate, bench and info, each usable by itself.
+"""`ie-model`: train, evaluate, figures, sample, export, log, curve, ablate, bench and info, each usable by itself.
 
     ie-model train --dataset mnist --labels 100 --outdir my-run
     ie-model evaluate my-run
@@ -39,11 +39,11 @@ from types import FrameType
 from typing import NoReturn
 
 from ie_model import __version__, entry, setting_flags
+from ie_model.api import commands as api
+from ie_model.api import sources
 from ie_model.bench import command as bench
 from ie_model.config import Config
-from ie_model.data import fetch
 from ie_model.device import detect, threads
-from ie_model.facts import own_data
 
 ABLATE_EXAMPLES = """It reads validation images, never test images. Draw i has seed and label draw i. Stopped, the same
 command goes on; with more draws or parts it trains what is missing. Means lie in OUTDIR/ablation.json.
@@ -113,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="config.json of another run: its settings, where no flag says else"
     )
     training.add_argument("--outdir", type=Path, required=True, help="the run's folder: new, empty or unfinished")
+    api.add_log(training, "then write its history for")
     training.add_argument("--evaluate", action="store_true", help="then compute every metric, as `evaluate` does")
     _add_common(training)
 
@@ -133,15 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     sampling.add_argument("--rows", type=int, default=8, help="styles to draw (default: %(default)s)")
     sampling.add_argument("--seed", type=int, default=0, help="seed of the styles (default: %(default)s)")
 
-    exporting = command("export", _export, "Write encoder, posterior and decoder for other programs, and check them.")
-    exporting.add_argument("run", type=Path, help="the folder of a finished training")
-    exporting.add_argument("--outdir", type=Path, required=True, help="folder for the files")
-    exporting.add_argument(
-        "--format",
-        choices=("torch", "onnx"),
-        action="append",
-        help="torch.export's .pt2 (default) or ONNX; may be repeated",
-    )
+    api.add(command)
 
     curve = command("curve", _curve, "Draw error by number of labels, from a file of series (see plots.read_curve).")
     curve.add_argument("series", type=Path, help="JSON file with title, measured and published")
@@ -185,8 +178,7 @@ def _settings(options: argparse.Namespace) -> tuple[Config, detect.Device]:
     if getattr(options, "config", None):
         stored = Config.read(options.config).to_dict()
         given = {name: stored.get(name) if value is None else value for name, value in given.items()}
-    if given["dataset"] == own_data.NAME and given["own_classes"] is None:
-        given |= own_data.find(getattr(options, "data", None)).counts()
+    given = sources.counted(given, getattr(options, "data", None))
     checked = Config.resolve(**given)
     if options.name != "info":
         threads.make_room(checked.threads)
@@ -203,19 +195,15 @@ def _trained_config(options: argparse.Namespace) -> Config:
 
 
 def _data_folder(config: Config, options: argparse.Namespace) -> Path | None:
-    if config.facts.known_factors:  # generated
-        return None
-    if config.dataset == own_data.NAME:
-        from ie_model.data import own_pictures
-
-        say = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
-        return own_pictures.prepare(options.data, config.facts, say)
-    return fetch.ensure(config.dataset, options.data)
+    say = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    return sources.folder(config, options.data, say)
 
 
 def _train(options: argparse.Namespace) -> None:
     config, found = _settings(options)
     from ie_model.run import run_folder
+
+    log = api.logger(options)
 
     with run_folder.opened(options.outdir, config) as finished:
         if finished:
@@ -233,6 +221,7 @@ def _train(options: argparse.Namespace) -> None:
 
         options.name = "evaluate"  # what is interrupted from here on
         runs.measure(config, options.outdir, folder, options.quiet)
+    log(options.outdir)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -280,17 +269,6 @@ def _sample(options: argparse.Namespace) -> None:
     chosen, all_names = draw.some_classes(len(r)), tensors.class_names(config, None)
     names = [draw.short(all_names[c]) for c in chosen.tolist()]
     draw.write(mosaics.samples(config, model, r[chosen], names, options.rows, options.seed), options.out)
-
-
-def _export(options: argparse.Namespace) -> None:
-    from ie_model.run import run_folder
-
-    run_folder.read_run(options.run)
-    threads.make_room(Config.read(options.run / "config.json").threads)
-    from ie_model.api import exported, runs
-
-    for file in exported.export(runs.load(options.run), options.outdir, options.format or ["torch"]):
-        print(f"{file.path}  differs from torch by at most {file.difference:.1e}")
 
 
 def _curve(options: argparse.Namespace) -> None:

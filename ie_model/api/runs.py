@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ie_model import recipes
+from ie_model.api import sources
 from ie_model.config import Config
-from ie_model.data import fetch
 from ie_model.device import detect, threads
 from ie_model.metrics import inference
 from ie_model.model import EquiVAE
@@ -85,13 +85,14 @@ def train(
     settings: fields of :class:`~ie_model.config.Config`. data: a folder with the data set's files; None fetches them.
     evaluate: then compute every metric. Raises ValueError for a wrong setting or folder, RuntimeError if it diverges.
     """
-    folder = Path(outdir)
+    folder, source = Path(outdir), Path(data) if data else None
+    settings = sources.counted(settings, source)
     threads.make_room(Config.resolve(**settings).threads)  # a wrong value is said before a device is looked for
     found = detect.detect(device)
     config = Config.resolve(**settings, device=found.kind)
     _refuse_other_models(config, folder)
     with run_folder.opened(folder, config) as finished:
-        files = None if config.facts.known_factors else fetch.ensure(config.dataset, Path(data) if data else None)
+        files = sources.folder(config, source, (lambda line: None) if quiet else print)
         if not finished:
             begin(config, found, files, folder, quiet)
         if evaluate and not run_folder.read_run(folder)["metrics"]:
