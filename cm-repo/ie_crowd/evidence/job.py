@@ -31,13 +31,15 @@ def main(folder: Path) -> int:
     _limit(asked["memory"])
     result = upgrade.accept(integrity.read(folder))
     rules = load.challenge(Path(asked["challenge"]))
+    task = rules.task(result["task"]["dataset"], result["task"]["supervision"])
+    main_metric = task.metrics[0] if task is not None else ""  # the only one of which a gap is asked
     values: dict[int, dict[str, float]] = {}
     gaps: dict[int, dict[str, float]] = {}
 
     def keep(kind: str, index: int, metrics: Mapping[str, Any], home: Path) -> None:
         values[index] = dict(metrics)
         details = strict.read_json(home / recompute.RUN_JSON, strict.RUN, within=home).get("details")
-        told = details.get("classification.error") if isinstance(details, dict) else None
+        told = details.get(main_metric) if isinstance(details, dict) else None
         if isinstance(told, dict):
             gaps[index] = {key: float(value) for key, value in told.items() if isinstance(value, (int, float))}
         if (home / PREDICTIONS).is_file():

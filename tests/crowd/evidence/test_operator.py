@@ -230,3 +230,43 @@ def test_last_digits_of_a_processor_of_the_same_name_are_no_fault(place):
         found = recompute.check(folder, told, rules, items, request, kinds=("rerun",))
         states[other] = next(item.state for item in found if item.name == "rerun.forecast.mae")
     assert states == {False: "fail", True: "pass"}
+
+
+VALIDATED = """
+import json, runpy, sys
+from pathlib import Path
+
+sys.argv[0] = str(Path(__file__).with_name("compute.py"))
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    assert not end.code
+path = Path(sys.argv[2]) / "run.json"
+run = json.loads(path.read_text())
+told = {"validation": 9.0, "validation_images": 5000, "test_images": 10000}
+path.write_text(json.dumps({**run, "details": {"forecast.mae": told}}))
+"""
+
+
+@pytest.mark.parametrize(("believed", "outcome", "state"), [(5, "fail", "quarantined"), (13, "pass", "published")])
+def test_a_test_error_far_below_the_validation_error_is_quarantined_with_its_reason(
+    place, tmp_path, believed, outcome, state
+):
+    """4 % of 10,000 test images and 9 % of 5,000 validation images are 12.5 standard errors apart."""
+    home, engine, store = place
+    result_id = make(home, maes=(4.0,))
+    take_in(home, engine, store)
+    toy = tmp_path / "toy"
+    shutil.copytree(RULES.folder, toy)
+    (toy / "validated.py").write_text(VALIDATED)
+    rules = toy / "rules.yaml"
+    text = rules.read_text().replace('compute.py", evaluate', 'validated.py", evaluate')
+    rules.write_text(text.replace("  margin: 2.5", f"  margin: 2.5\n  validation_gap: {believed}"))
+    settings = worker.Settings(challenges={RULES.id: load.challenge(toy)})
+    (done,) = worker.work(engine, store, settings)
+    row = query.one(engine, result_id)
+    assert (done.outcome, row["state"]) == (outcome, state)
+    if outcome == "fail":
+        (reason,) = row["reasons"]
+        assert "run 0: test error 4 %, validation error 9 %: lower by " in reason["detail"]
+        assert row["evidence"] == "stated"
