@@ -44,7 +44,7 @@ def test_the_spread_that_the_rules_state_is_the_references():
     import json
 
     rules = load.challenge(load.find("ie-repr"))
-    spreads = {}
+    spreads, means = {}, {}
     for path in (ROOT / "cm-repo" / "experiment").glob("*/*/result.json"):
         found = json.loads(path.read_text(encoding="utf-8"))
         task = found["task"]
@@ -52,8 +52,13 @@ def test_the_spread_that_the_rules_state_is_the_references():
             if told["sd"] is not None and found["challenge"]["division"] == "closed":
                 key = (task["dataset"], task["supervision"], task["labels"], rules.method(found["config"]), metric)
                 spreads[key] = (round(told["sd"], 4), told["n"])
+                means[key] = round(told["value"], 3)
     stated = {key: (one.sd, one.runs) for key, one in rules.evidence.references.items()}
     assert stated
+    # A mean stands only with the method whose settings the reference's runs had.
+    assert {key: one.mean for key, one in rules.evidence.references.items() if one.mean is not None} == {
+        key: means[key] for key in stated if key in means
+    }
     for key, told in stated.items():
         task, method, metric = key[:3], key[3], key[4]
         own = {key, (*task, method.partition(",")[0], metric)}

@@ -36,10 +36,12 @@ def at_least(level: str, asked: str) -> bool:
 
 @dataclass(frozen=True)
 class Reference:
-    """The standard deviation between ``runs`` runs of a reference result, in the metric's unit."""
+    """The standard deviation between ``runs`` runs of a reference result, in the metric's unit; and their mean, where
+    they were made by the settings that the closed division pins for the method."""
 
     sd: float
     runs: int
+    mean: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Policy:
     """What a contest asks of evidence. ``margin`` and ``spread`` are multiples of a reference's standard deviation.
 
     ``validation_gap``: standard errors by which a test error may be lower than the validation error. ``since``: the
-    rules_version from which a check judges a rerun by the reference's spread, as a worker always does.
+    rules_version from which a check judges a rerun by the reference's spread, as a worker always does. ``prediction``:
+    level of the interval in which one more run of the reference would lie; a better one of the closed division is not
+    believed. 0: not asked.
     """
 
     ranked: Mapping[str, str]
@@ -64,6 +68,7 @@ class Policy:
     margin: float = 0.0
     spread: float = 0.0
     validation_gap: float | None = None
+    prediction: float = 0.0
     since: int = 10**9
     references: Mapping[tuple[str, str, int | str, str, str], Reference] | None = None
 
@@ -93,24 +98,32 @@ def parse(raw: Any, reader: Reader, metrics: Mapping[str, Any]) -> Policy:
     """The key ``evidence`` of rules.yaml. Raises ValueError naming the place."""
     if raw is None:
         return DEFAULT
-    value = reader.mapping(raw, "evidence", "ranked", "rerun_share margin spread validation_gap since reference")
+    value = reader.mapping(
+        raw, "evidence", "ranked", "rerun_share margin spread validation_gap prediction since reference"
+    )
     ranked = reader.mapping(value["ranked"], "evidence.ranked", " ".join(DIVISIONS))
     references: dict[tuple[str, str, int | str, str, str], Reference] = {}
     for index, one in enumerate(reader.items(value.get("reference", []), "evidence.reference")):
         where = f"evidence.reference[{index}]"
-        told = reader.mapping(one, where, _FIELDS)
+        told = reader.mapping(one, where, _FIELDS, "mean")
         metric = reader.one_of(told["metric"], f"{where}.metric", tuple(metrics))
         sd, runs = reader.number(told["sd"], f"{where}.sd"), reader.number(told["runs"], f"{where}.runs")
         if not sd > 0 or runs < 2:
             raise reader.fail(where, [sd, runs], "a standard deviation above 0, of two runs at least")
+        mean = None if told.get("mean") is None else float(reader.number(told["mean"], f"{where}.mean"))
         for method in reader.items(told["methods"], f"{where}.methods"):
             key = (str(told["dataset"]), str(told["supervision"]), told["labels"], str(method), metric)
-            references[key] = Reference(float(sd), int(runs))
+            references[key] = Reference(float(sd), int(runs), mean)
     numbers = {
-        name: reader.number(value.get(name, 0), f"evidence.{name}") for name in ("rerun_share", "margin", "spread")
+        name: reader.number(value.get(name, 0), f"evidence.{name}")
+        for name in ("rerun_share", "margin", "spread", "prediction")
     }
     if not 0 <= numbers["rerun_share"] <= 1:
         raise reader.fail("evidence.rerun_share", numbers["rerun_share"], "a share from 0 to 1")
+    if not 0 <= numbers["prediction"] < 1:
+        raise reader.fail("evidence.prediction", numbers["prediction"], "a level from 0 to below 1, as 0.999")
+    if any(one.mean is not None for one in references.values()) and not numbers["prediction"]:
+        raise reader.fail("evidence", sorted(value), "prediction, where a reference has a mean")
     if references and not (numbers["margin"] > 0 and numbers["spread"] >= 1):
         raise reader.fail("evidence", sorted(value), "margin above 0 and spread from 1 where there are references")
     gap = value.get("validation_gap")

@@ -7,6 +7,7 @@ sandbox  a child without network, that writes into one folder only, where the sy
 job      one verification, in that child: recompute or rerun by the rules, and what came out
 alike    whether predictions of two results are too much the same to be of weights of their own
 image_intervals  over draws and test images, of what was recomputed here
+plausible  what is better than validation images or the reference allow
 worker   takes verifications from the queue, one after the other
 backup   a store and its evidence in one file, and back
 """

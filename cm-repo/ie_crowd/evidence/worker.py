@@ -7,7 +7,6 @@ What is written at the end is one transaction: outcome, level, values, predictio
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import secrets
@@ -24,7 +23,7 @@ from ie_crowd.challenge import evidence
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.challenge.verification import FETCH
 from ie_crowd.check import timeboxed
-from ie_crowd.evidence import alike, files, job, queue, sandbox
+from ie_crowd.evidence import alike, files, job, plausible, queue, sandbox
 from ie_crowd.evidence.queue import Job
 from ie_crowd.formats import checksums, humanize, scratch, strict
 from ie_crowd.store import database, query, records, tables
@@ -249,8 +248,10 @@ def _keep(
         int(number): {metric: float(value) for metric, value in metrics.items() if metric in rules.metrics}
         for number, metrics in found["values"].items()
     }
-    if outcome == queue.PASS and (why := too_good(found["validation"], values, first, rules.evidence.validation_gap)):
-        outcome, detail = queue.FAIL, why
+    if outcome == queue.PASS:
+        why = plausible.too_good(found["validation"], values, first, rules.evidence.validation_gap)
+        if why := why or plausible.better_than_the_reference(document, values, first, rules):
+            outcome, detail = queue.FAIL, why
     predictions = _predictions(store, values, place) if outcome == queue.PASS and held.depth == "metrics" else {}
     with database.writing(engine) as connection:
         platform = {**found["platform"], "confined": sandbox.kind()}
@@ -269,32 +270,6 @@ def _keep(
         elif outcome == queue.FAIL:
             moderation.hold(connection, held.result_id, worker, f"{held.depth}: {detail}")
     return Done(held.result_id, held.depth, outcome, detail)
-
-
-def too_good(
-    validation: Mapping[str, Mapping[str, float]],
-    values: Mapping[int, Mapping[str, float]],
-    metric: str,
-    gap: float | None,
-) -> str:
-    """Why a test error is lower than the validation error by more than chance gives; "" where it is not.
-
-    Nothing is chosen by the test images, so a run errs on them about as often as on the validation images, which come
-    from the same source. Both errors in %, compared by their pooled standard error.
-    """
-    for number, told in validation.items():
-        test, images = values.get(int(number), {}).get(metric), told.get("validation_images", 0)
-        if gap is None or test is None or "validation" not in told or images < 1:
-            continue
-        of_test = told.get("test_images", images)
-        share = (told["validation"] * images + test * of_test) / (100 * (images + of_test))
-        error = 100 * math.sqrt(share * (1 - share) * (1 / images + 1 / of_test))
-        if error > 0 and told["validation"] - test > gap * error:
-            return (
-                f"run {number}: test error {test:.4g} %, validation error {told['validation']:.4g} %: lower by "
-                f"{(told['validation'] - test) / error:.1f} standard errors, believed: {gap:g}"
-            )
-    return ""
 
 
 def _predictions(store: files.Files, values: Mapping[int, Any], place: Path) -> dict[str, files.Asked]:

@@ -126,6 +126,13 @@ def equivalent(left: NDArray[Any], right: NDArray[Any], margin: float, alpha: fl
     return np.asarray(found)
 
 
+def prediction_half(sd: float, runs: int, level: float) -> float:
+    """Half of the interval in which one more run lies at that level, given the deviation between ``runs`` of them."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(runs - 1, (1 + level) / 2)) * sd * math.sqrt(1 + 1 / runs)
+
+
 def shared_variance(found: NDArray[Any]) -> float:
     """The variance of one value that most samples share: the median of theirs, so that a few noisy ones do not raise
     it for all. ``found``: their moments."""

@@ -9,9 +9,10 @@ import pytest
 from ie_crowd.__main__ import main
 from ie_crowd.artifact import assemble
 from ie_crowd.challenge import load
+from ie_crowd.challenge.evidence import Reference
 from ie_crowd.challenge.verification import FETCH, Recipe
 from ie_crowd.check import integrity, recompute
-from ie_crowd.evidence import folders, queue, worker
+from ie_crowd.evidence import folders, plausible, queue, worker
 from ie_crowd.formats import checksums
 from ie_crowd.store import database, ingest, query, tables
 from paths import ROOT
@@ -270,3 +271,37 @@ def test_a_test_error_far_below_the_validation_error_is_quarantined_with_its_rea
         (reason,) = row["reasons"]
         assert "run 0: test error 4 %, validation error 9 %: lower by " in reason["detail"]
         assert row["evidence"] == "stated"
+
+
+@pytest.mark.parametrize(
+    ("mean", "division", "why"),
+    [(30.0, "closed", "run 0: forecast.mae is 4; one more run of the reference would lie within 30 ± 5"),
+     (5.0, "closed", ""), (None, "closed", ""), (30.0, "open", "")],
+)  # fmt: skip
+def test_a_run_that_is_better_than_one_more_of_the_reference_is_not_believed(mean, division, why):
+    key = ("gauges", "supervised", "all", "", "forecast.mae")
+    policy = replace(RULES.evidence, references={key: Reference(1.0, 10, mean)}, prediction=0.999)
+    rules = replace(RULES, evidence=policy)
+    document = {"task": {"dataset": "gauges", "supervision": "supervised", "labels": "all"}, "config": {}}
+    document["challenge"] = {"division": division}
+    found = plausible.better_than_the_reference(document, {0: {"forecast.mae": 4.0}}, "forecast.mae", rules)
+    assert found.startswith(why)
+    assert bool(found) == bool(why)
+    worse = plausible.better_than_the_reference(document, {0: {"forecast.mae": 90.0}}, "forecast.mae", rules)
+    assert worse == ""
+
+
+def test_a_worker_quarantines_what_the_reference_does_not_allow(place, tmp_path):
+    home, engine, store = place
+    result_id = make(home, maes=(4.0,))
+    take_in(home, engine, store)
+    shutil.copytree(RULES.folder, tmp_path / "toy")
+    path = tmp_path / "toy" / "rules.yaml"
+    text = path.read_text().replace("sd: 1, runs: 10", "mean: 30, sd: 1, runs: 10")
+    path.write_text(text.replace("  margin: 2.5", "  margin: 2.5\n  prediction: 0.999"))
+    (done,) = worker.work(engine, store, worker.Settings(challenges={RULES.id: load.challenge(tmp_path / "toy")}))
+    assert (done.outcome, query.one(engine, result_id)["state"]) == ("fail", "quarantined")
+    assert "would lie within 30 ±" in query.one(engine, result_id)["reasons"][0]["detail"]
+    path.write_text(text)
+    with pytest.raises(ValueError, match="prediction, where a reference has a mean"):
+        load.challenge(tmp_path / "toy")

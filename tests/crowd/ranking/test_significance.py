@@ -115,3 +115,19 @@ def test_ranks_tell_apart_what_differs(entries, least):
         samples[0] -= 3
         alone += ranks_of(samples)[:2] == [1, 2]
     assert alone / 200 > least
+
+
+def test_one_more_run_of_a_reference_lies_within_the_prediction_interval_as_often_as_it_says():
+    chance = np.random.default_rng(7)
+    for runs in (3, 5, 10):
+        values = chance.normal(0, 1, (20_000, runs + 1))
+        reference, more = values[:, :runs], values[:, runs]
+        half = np.array([significance.prediction_half(1.0, runs, level) for level in (0.95, 0.999)])
+        apart = np.abs(more - reference.mean(1)) / reference.std(1, ddof=1)
+        within = [(apart <= one).mean() for one in half]
+        assert within[0] == pytest.approx(0.95, abs=0.005)
+        assert within[1] == pytest.approx(0.999, abs=0.001)
+    # What ten runs of a reference tell of one that is seven standard deviations better, and five of the same.
+    found = [np.mean(significance.prediction_half(1.0, runs, 0.999) * chance.chisquare(runs - 1, 4000) ** 0.5
+             / (runs - 1) ** 0.5 < 7) for runs in (5, 10)]  # fmt: skip
+    assert found[1] > 0.9 > found[0]
