@@ -109,7 +109,7 @@ def test_a_visitor_finds_filters_sorts_compares_and_downloads(world):
     assert rows.first.inner_text() != sorted_first
     for row in rows.all()[:2]:
         row.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Compare two").click()
+    page.get_by_role("button", name="Compare", exact=True).click()
     page.get_by_role("heading", name="Two results side by side").wait_for()
     page.goto("/results?view=chart")
     assert page.locator("svg.chart").count() >= 1
