@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ie_recipes import own_code
-from ie_recipes.run import processes
+from ie_recipes.run import platforms, processes
 
 HERE = Path(__file__).resolve().parents[1] / "get-ie-deps"  # holds the pins
 REQUIREMENTS = HERE / "requirements.txt"
@@ -120,6 +120,8 @@ def ensure(
             _remark(kind, say)
         return Outcome(0, False)
     refuse_system_python(allow_system_python)
+    if any(name in TORCH for name in missing(wanted)):
+        platforms.refuse_here()
     if importlib.util.find_spec("pip") is None:
         raise ValueError(
             f"this Python ({sys.executable}) has no pip: run 'python -m ensurepip', or install "
