@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -88,6 +89,7 @@ def faults(path: Path, runs: int) -> dict[str, Any]:
         machines.ready(3)
         running: dict[str, str] = {}
         kept: list[tuple[Path, list[bytes]]] = []
+        struck: dict[str, int] = {}
 
         def kill(name: str) -> None:
             machines.kill(name)
@@ -120,14 +122,14 @@ def faults(path: Path, runs: int) -> dict[str, Any]:
         def watch() -> None:
             for name, where in running.items():
                 place = path / "out" / name
-                if plan and (place / "checkpoint.safetensors").exists() and plan[0][1] in ("", where):
+                epoch = _epoch(place / "checkpoint.safetensors")
+                if plan and epoch > struck.get(name, 0) and plan[0][1] in ("", where):
+                    struck[name] = epoch  # the next fault comes after more has been done
                     what, _, strike = plan.pop(0)
-                    rows = (place / "metrics.jsonl").read_bytes().splitlines()
-                    kept.append((place / "metrics.jsonl", rows[:-1]))  # the last one may have no checkpoint yet
-                    told.append(f"{where} {what}, after {len(rows)} epochs of {name}")
+                    kept.append((place / "metrics.jsonl", (place / "metrics.jsonl").read_bytes().splitlines()[:epoch]))
+                    told.append(f"{where} {what}, after epoch {epoch} of {name}")
                     print(told[-1], flush=True)
                     strike(where)
-                    running.clear()
                     return
 
         began = time.monotonic()
@@ -142,7 +144,17 @@ def faults(path: Path, runs: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _epoch(path: Path) -> int:
+    """The epochs that a checkpoint holds, from its header; 0 where there is none."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return int(header["__metadata__"]["epoch"])
+
+
 def _local(folder: Path, asked: Sequence[works.Work], at_once: int = 2) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
     engine.Local(folder, "cpu", {}, at_once, "again", dict(os.environ)).do(asked, lambda *_: None, lambda: None)
     return weights(folder, asked)
 
@@ -165,17 +177,17 @@ def overhead(path: Path, runs: int) -> dict[str, Any]:
     """Bare: the same commands, one after the other, and nothing else. In turns, so that a busy machine is fair."""
     asked = trainings(runs, 12)
     seconds = {"bare": 0.0, "this machine's engine": 0.0, "one worker": 0.0}
-    engines = 0.0
+    engines = trained = 0.0
     half = len(asked) // 2
     for turn, some in enumerate((asked[:half], asked[half:])):
         place = path / str(turn)
-        began = time.monotonic()
+        began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         for work in some:
             words = next(works.commands(work, place / "bare" / str(work.number), place / "none", "cpu", None))
             subprocess.run(own_code.command("ie_model", os.environ, *words), check=True)
         seconds["bare"] += time.monotonic() - began
+        trained += resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
         began = time.monotonic()
-        (place / "local").mkdir(parents=True, exist_ok=True)
         _local(place / "local", some, at_once=1)
         seconds["this machine's engine"] += time.monotonic() - began
         took, cpu = _on_workers(place, some, 1)
@@ -183,6 +195,7 @@ def overhead(path: Path, runs: int) -> dict[str, Any]:
         engines += cpu
     return {
         "runs": len(asked), "CPU seconds of scheduler, worker and client for one": round(engines / len(asked), 3),
+        "CPU seconds of one, bare": round(trained / len(asked), 3),
         "seconds of one": {name: round(total / len(asked), 3) for name, total in seconds.items()},
         "more than bare, percent": {
             name: round(100 * (total / seconds["bare"] - 1), 2) for name, total in seconds.items() if name != "bare"

@@ -100,7 +100,8 @@ def refuse_missing() -> None:
             "--scheduler needs dask.distributed, which is not installed: pip install 'ie-repr[sweep]', or "
             "cm run script 'get ie-deps _sweep'"
         ) from None
-    logging.getLogger(distributed.__name__).setLevel(logging.CRITICAL)  # what goes wrong is said in one line
+    for module in (distributed, distributed.client):  # each has a level of its own; what goes wrong is said here
+        logging.getLogger(module.__name__).setLevel(logging.CRITICAL)
 
 
 def close(client: Any) -> None:
