@@ -34,8 +34,7 @@ bench        how fast it is, against what, and its limits
 api          the library: train, load and export with a function each
 """
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in typing, which is not imported: the current folder may still be on the path (entry.py)
 if TYPE_CHECKING:
     from ie_model.api.exported import export
     from ie_model.api.runs import Run, load, load_published, train
