@@ -21,7 +21,8 @@ def test_the_metadata_of_mlcflow_is_that_of_cm():
     derived = runpy.run_path(str(ROOT / ".ci" / "metadata"))["derived"]()
     for path, text in derived.items():
         assert path.read_text(encoding="utf-8") == text, "run .ci/metadata"
-    assert sorted(path.parent.name for path in derived) == sorted([ROOT.name, *(path.parent.name for path in SCRIPTS)])
+    metadata = [path for path in derived if path.name == "meta.yaml"]  # what else is derived has tests of its own
+    assert sorted(path.parent.name for path in metadata) == sorted([ROOT.name, *(path.parent.name for path in SCRIPTS)])
     for path in SCRIPTS:
         assert yaml.safe_load(derived[path.with_name("meta.yaml")]) == yaml.safe_load(path.read_text(encoding="utf-8"))
 

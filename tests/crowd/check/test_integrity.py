@@ -757,7 +757,10 @@ def test_wrong_usage_is_one_line_and_exit_2(tmp_path, monkeypatch, capsys, argum
 
 def test_a_result_of_an_unknown_challenge(folder, capsys):
     assert command_line.main(["check", str(folder)]) == 2
-    assert "no challenge 'river-levels' here; known: ie-repr; or pass --challenge FOLDER" in capsys.readouterr().err
+    assert (
+        "no challenge 'river-levels' here; known: ie-repr, own-data; or pass --challenge FOLDER"
+        in capsys.readouterr().err
+    )
 
 
 def test_help_shows_examples(capsys):

@@ -18,6 +18,7 @@ from ie_crowd.challenge.paper_pages import Published
 from ie_crowd.cli import site
 from ie_crowd.site.charts import by_labels, points, svg
 from ie_crowd.site.rendering import present
+from ie_crowd.store import database
 from paths import ROOT
 from toy_challenge.make import RULES
 
@@ -225,13 +226,17 @@ def test_each_command_of_the_page_on_hosting_is_one(command, monkeypatch, tmp_pa
     monkeypatch.setenv("IE_CROWD_STORE", str(tmp_path / "store.sqlite3"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ie-repr-results").mkdir()
+    if command.startswith(("backup", "restore")):  # there is something to keep, and to bring back
+        database.connect(None).dispose()
+    if command.startswith("restore"):
+        assert command_line.main(["backup", "crowd.zip"]) == 0
     assert command_line.main(shlex.split(re.sub(r"--port=\d+", "--port=0", command))) == 0
     assert len(served) == command.startswith("serve")
     assert "Traceback" not in capsys.readouterr().err
 
 
 def test_the_page_on_hosting_names_commands_and_the_port():
-    assert {command.split()[0] for command in COMMANDS} == {"serve", "site", "user"}
+    assert {command.split()[0] for command in COMMANDS} == {"serve", "site", "user", "backup", "restore"}
     assert f"127.0.0.1:{site.PORT}" in DOCS
 
 
