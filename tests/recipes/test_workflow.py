@@ -440,7 +440,8 @@ def test_customize_hands_the_end_of_the_workflow_on(checkout, tmp_path, monkeypa
     monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log.jsonl"))
     code = (
         "import json, sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/run-ie-repr']; import customize, pathlib;"
-        "from ie_recipes import flags; flags.root = lambda: pathlib.Path(sys.argv[2]);"
+        "from ie_recipes import flags, own_code; flags.root = lambda: pathlib.Path(sys.argv[2]);"
+        "own_code.checkout = lambda: [sys.argv[2], sys.argv[2] + '/cm-repo'];"
         "env = json.loads(sys.argv[3]); r = customize.preprocess({'env': env}); print(json.dumps([r, env]))"
     )
     env = {
