@@ -54,10 +54,11 @@ table = run.draw(run.r.unsqueeze(0), v.unsqueeze(1))  # (10 styles, 10 classes, 
 swapped.shape, table.shape
 
 # %%
-from ie_model.figures.mosaics import class_names, grid
+from ie_model.data.tensors import class_names
+from ie_model.figures.mosaics import grid
 
 figure = grid(torch.cat([images.unsqueeze(1), table], dim=1), "v of the image on the left under every class", None,
-              ["image", *class_names(run.config)])  # fmt: skip
+              ["image", *class_names(run.config, None)])  # fmt: skip
 figure.savefig(place / "styles.png")
 
 # %% [markdown]
