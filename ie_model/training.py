@@ -1,7 +1,7 @@
-"""Training: one readable loop over epochs, resumable after each, the same bits for the same seed and thread count.
+"""Training: one readable loop over epochs, resumable within each, the same bits for the same seed and thread count.
 
-Every epoch seeds its batches and its noise anew from (seed, epoch). So there is no generator state to save: a run that
-was killed and goes on from its last checkpoint repeats the one that was never killed.
+Every epoch seeds its batches and its noise anew from (seed, epoch), and the journal keeps what an epoch has in hand
+between two steps: a run that was killed and goes on from its last checkpoint repeats the one that was never killed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +30,7 @@ from ie_model.model import Classifier, EquiVAE
 from ie_model.objective import schedules
 from ie_model.objective.bounds import classifier_step, labelled_step, pairs_of_step, semi_supervised_step
 from ie_model.run import checkpoint, run_folder
+from ie_model.run.journal import Journal, Position
 
 GENTLE_STEPS = 20  # in which Adam's step size rises from nothing, while its moments are poor estimates
 
@@ -182,9 +182,15 @@ def step_of(config: Config, model: EquiVAE | Classifier, optimiser: Adam, images
 
 
 def train_epoch(
-    config: Config, epoch: int, take: Repeated, images: image_tensors.Training, progress: Progress
+    config: Config,
+    epoch: int,
+    take: Repeated,
+    images: image_tensors.Training,
+    progress: Progress,
+    journal: Journal | None = None,
 ) -> dict[str, float]:
-    """One pass over the training images (epoch counts from 0) by steps of :func:`step_of`.
+    """One pass over the training images (epoch counts from 0) by steps of :func:`step_of`, from where the journal has
+    it on.
 
     Returns mean bound and KL in nats, what was left out of the sums over y where the settings limit that, and images
     seen; without a generative model mean loss and images seen.
@@ -193,8 +199,9 @@ def train_epoch(
     classes = config.facts.classes
     per_class = min(config.per_class, int(torch.bincount(images.labelled.labels).min()))
     order = torch.Generator().manual_seed(derived_seed(config.seed, "batches", epoch))
-    assert take.noise is not None
-    take.noise.manual_seed(derived_seed(config.seed, "noise", epoch))
+    noise = take.noise
+    assert noise is not None
+    noise.manual_seed(derived_seed(config.seed, "noise", epoch))
     batch_size = config.batch_size if config.semi_supervised else classes * per_class
     steps = math.ceil((config.epoch_images or len(images.unlabelled)) / batch_size)
     labelled = labelled_order(images.labelled.labels.cpu(), per_class, steps, order).to(device)
@@ -204,9 +211,19 @@ def train_epoch(
     schedule = [schedules.scheduled(config, (epoch + step / steps) / config.epochs) for step in range(steps)]
     numbers = take.numbers(schedule, device)
     sums = torch.zeros(3, device=device)  # stays on the device: reading it each step would stall an accelerator
-    for step in range(steps):
+    start = journal.begin(epoch) if journal else Position()
+    if start.step:
+        sums.copy_(start.held["sums"])
+        noise.set_state(start.held["noise"])
+
+    def held() -> dict[str, Tensor]:
+        return {"sums": sums, "noise": noise.get_state()}
+
+    for step in range(start.step, steps):
         smoothed = schedule[step][3] > 0
         sums += take(smoothed, labelled[step], unlabelled[step], numbers[step])
+        if journal:
+            journal.stepped(step + 1, held)
         progress(epoch, (step + 1) / steps, None)
     bound, kl, left_out = (sums / steps).tolist()
     row = {"bound": bound, "kl": kl} if config.generative else {"loss": bound}
@@ -240,16 +257,22 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     device = prepare(config)
     images = to_device(image_tensors.load_training(config, folder), device)
     model, optimiser = new_model(config, device)
-    control, first, spent = _resume(config, run, model, optimiser, device)
-    started = (time.perf_counter(), time.process_time())
-    if config.semi_supervised and control is None:
-        control = train_control(config, images.labelled, device)
+    control: Classifier | None = None
 
-    def totals() -> dict[str, float]:
-        return {
-            "wall_seconds": spent["wall_seconds"] + time.perf_counter() - started[0],
-            "cpu_seconds": spent["cpu_seconds"] + time.process_time() - started[1],
-        }
+    def state() -> dict[str, Tensor]:
+        tensors = checkpoint.module_tensors("model", model) | checkpoint.module_tensors("control", control)
+        return tensors | checkpoint.optimiser_tensors(optimiser)
+
+    journal = Journal(run, device, state)
+    tensors = journal.resume()
+    if tensors is not None:
+        checkpoint.load_module("model", model, tensors)
+        checkpoint.load_optimiser(optimiser, tensors)
+        if config.semi_supervised:
+            control = Classifier(config).to(device).eval()
+            checkpoint.load_module("control", control, tensors)
+    elif config.semi_supervised:
+        control = train_control(config, images.labelled, device)
 
     def outcome(status: str, epochs: int, error: str | None = None) -> dict[str, Any]:
         weights = run / run_folder.MODEL
@@ -263,7 +286,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
             "label_seed": config.label_seed,
             "metrics": {},
             "epochs": epochs,
-            **totals(),
+            **journal.totals(),
             "images_per_second": sum(row["images_per_second"] for row in rows) / len(rows) if rows else None,
             "peak_rss_bytes": peak_memory(),
             "model_sha256": None if error else run_folder.sha256_of(weights),
@@ -272,16 +295,15 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
             "device": asdict(device_facts),
         }
 
-    rows = run_folder.cut_metrics(run, first)
+    rows = run_folder.cut_metrics(run, journal.position.epochs)
     for row in rows:
         progress(row["epoch"] - 1, 1.0, row)
-    if config.semi_supervised and first == 0:
+    if config.semi_supervised and tensors is None:
         warm_up(config, model.train(), optimiser, images.labelled)
     take = step_of(config, model, optimiser, images)
-    for epoch in range(first, config.epochs):
+    for epoch in range(journal.position.epochs, config.epochs):
         model.train()
-        before = time.perf_counter()
-        row = train_epoch(config, epoch, take, images, progress)
+        row = train_epoch(config, epoch, take, images, progress, journal)
         reached = "bound" if "bound" in row else "loss"
         if not math.isfinite(row[reached]) or not all(weights.isfinite().all() for weights in model.parameters()):
             error = (
@@ -289,7 +311,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
                 f"try a lower --learning-rate than {config.learning_rate:g}"
             )
             return _end(run, outcome("failed", epoch, error))
-        seconds = time.perf_counter() - before
+        seconds = journal.seconds()
         model.eval()
         row = {
             "epoch": epoch + 1,
@@ -301,9 +323,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         }
         rows.append(row)
         run_folder.append_metrics(run, row)
-        about = {"epoch": str(epoch + 1)} | {name: repr(value) for name, value in totals().items()}
-        tensors = checkpoint.module_tensors("model", model) | checkpoint.module_tensors("control", control)
-        checkpoint.write(run / run_folder.CHECKPOINT, tensors | checkpoint.optimiser_tensors(optimiser), about)
+        journal.ended(epoch + 1)
         progress(epoch, 1.0, row)
 
     r = inference.of_classes(config, model.eval(), images) if isinstance(model, EquiVAE) else None
@@ -340,25 +360,3 @@ def to_device(images: image_tensors.Training, device: torch.device) -> image_ten
         move(images.valid),
         images.split_sha256,
     )
-
-
-def _resume(
-    config: Config,
-    run: Path,
-    model: EquiVAE | Classifier,
-    optimiser: Adam,
-    device: torch.device,
-) -> tuple[Classifier | None, int, dict[str, float]]:
-    """Loads the checkpoint if there is one. Returns the control, the epochs that are done, and the time they took."""
-    path = run / run_folder.CHECKPOINT
-    if not path.exists():
-        return None, 0, {"wall_seconds": 0.0, "cpu_seconds": 0.0}
-    tensors, about = checkpoint.read(path)
-    checkpoint.load_module("model", model, tensors)
-    checkpoint.load_optimiser(optimiser, tensors)
-    control = None
-    if config.semi_supervised:
-        control = Classifier(config).to(device)
-        checkpoint.load_module("control", control, tensors)
-        control.eval()
-    return control, int(about["epoch"]), {name: float(about[name]) for name in ("wall_seconds", "cpu_seconds")}

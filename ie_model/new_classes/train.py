@@ -1,12 +1,12 @@
 """Training on steps of a few classes: the paper's model and what it is compared with, all on the same images.
 
-As in `ie_model.training`, every epoch seeds its steps anew, so that a run that was killed repeats one that never was.
+As in `ie_model.training`, every epoch seeds its steps anew and the journal keeps what it has in hand, so that a run
+that was killed repeats one that never was.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ie_model.metrics import inference
 from ie_model.new_classes import comparators, images, objective
 from ie_model.objective import schedules
 from ie_model.run import checkpoint, run_folder
+from ie_model.run.journal import Journal
 from ie_model.training import GENTLE_STEPS, Progress, derived_seed, peak_memory
 
 VALID_WAYS, VALID_EXAMPLES = 20, 5  # of the error that each epoch reports
@@ -43,13 +44,22 @@ def train_epoch(
     optimisers: list[Adam],
     seen: Tensor,
     progress: Progress,
+    journal: Journal,
 ) -> dict[str, float]:
     """One epoch (from 0) of steps on images ``seen`` (C, n, *shape). Returns mean bound, KL, and images seen."""
     generator = torch.Generator().manual_seed(derived_seed(config.seed, "episodes", epoch))
     step_images = config.episode_classes * config.per_class
     steps = math.ceil((config.epoch_images or seen.shape[0] * seen.shape[1]) / step_images)
     sums = torch.zeros(2, device=seen.device)
-    for step in range(steps):
+    start = journal.begin(epoch)
+    if start.step:
+        sums.copy_(start.held["sums"])
+        generator.set_state(start.held["generator"])
+
+    def held() -> dict[str, Tensor]:
+        return {"sums": sums, "generator": generator.get_state()}
+
+    for step in range(start.step, steps):
         done = (epoch + step / steps) / config.epochs
         gentle = min(1.0, (epoch * steps + step + 1) / GENTLE_STEPS)
         rate, kl_weight = schedules.learning_rate(config, done) * gentle, schedules.kl_weight(config, done)
@@ -68,6 +78,7 @@ def train_epoch(
             loss.backward()
             optimiser.step()
         sums += torch.stack([ours.bound, ours.kl])
+        journal.stepped(step + 1, held)
         progress(epoch, (step + 1) / steps, None)
     bound, kl = (sums / steps).tolist()
     return {"bound": bound, "kl": kl, "images": steps * step_images}
@@ -90,14 +101,10 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     device = prepare(config)
     seen, valid = images.seen(config, folder).to(device), images.unseen(config, folder, "valid").to(device)
     networks, optimisers = new_networks(config, device)
-    first, spent = _resume(run, networks, optimisers)
-    started = (time.perf_counter(), time.process_time())
-
-    def totals() -> dict[str, float]:
-        return {
-            "wall_seconds": spent["wall_seconds"] + time.perf_counter() - started[0],
-            "cpu_seconds": spent["cpu_seconds"] + time.process_time() - started[1],
-        }
+    journal = Journal(run, device, lambda: _tensors(networks, optimisers))
+    tensors = journal.resume()
+    if tensors is not None:
+        _load(tensors, networks, optimisers)
 
     def ended(status: str, epochs: int, error: str | None = None) -> dict[str, Any]:
         result = {
@@ -110,7 +117,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
             "label_seed": config.label_seed,
             "metrics": {},
             "epochs": epochs,
-            **totals(),
+            **journal.totals(),
             "images_per_second": sum(row["images_per_second"] for row in rows) / len(rows) if rows else None,
             "peak_rss_bytes": peak_memory(),
             "model_sha256": None if error else run_folder.sha256_of(run / run_folder.MODEL),
@@ -122,13 +129,12 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
         return result
 
-    rows = run_folder.cut_metrics(run, first)
+    rows = run_folder.cut_metrics(run, journal.position.epochs)
     for row in rows:
         progress(row["epoch"] - 1, 1.0, row)
-    for epoch in range(first, config.epochs):
+    for epoch in range(journal.position.epochs, config.epochs):
         networks.train()
-        before = time.perf_counter()
-        row = train_epoch(config, epoch, networks, optimisers, seen.images, progress)
+        row = train_epoch(config, epoch, networks, optimisers, seen.images, progress, journal)
         whole = all(weights.isfinite().all() for network in networks for weights in network.parameters())
         if not math.isfinite(row["bound"]) or not whole:
             error = (
@@ -136,7 +142,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
                 f"try a lower --learning-rate than {config.learning_rate:g}"
             )
             return ended("failed", epoch, error)
-        seconds = time.perf_counter() - before
+        seconds = journal.seconds()
         networks.train(False)
         row = {
             "epoch": epoch + 1,
@@ -148,8 +154,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
         }
         rows.append(row)
         run_folder.append_metrics(run, row)
-        about = {"epoch": str(epoch + 1)} | {name: repr(value) for name, value in totals().items()}
-        checkpoint.write(run / run_folder.CHECKPOINT, _tensors(networks, optimisers), about)
+        journal.ended(epoch + 1)
         progress(epoch, 1.0, row)
     networks.train(False)
     checkpoint.write(run / run_folder.MODEL, _tensors(networks, []), proved=False)
@@ -175,17 +180,10 @@ def _tensors(networks: comparators.Networks, optimisers: list[Adam]) -> dict[str
     return found
 
 
-def _resume(run: Path, networks: comparators.Networks, optimisers: list[Adam]) -> tuple[int, dict[str, float]]:
-    """Loads the checkpoint if there is one. Returns the epochs that are done, and the time they took."""
-    path = run / run_folder.CHECKPOINT
-    if not path.exists():
-        return 0, {"wall_seconds": 0.0, "cpu_seconds": 0.0}
-    tensors, about = checkpoint.read(path)
+def _load(tensors: dict[str, Tensor], networks: comparators.Networks, optimisers: list[Adam]) -> None:
+    """The reverse of :func:`_tensors`."""
     for name, network in networks.named().items():
         checkpoint.load_module(name, network, tensors)
     for number, optimiser in enumerate(optimisers):
-        own = {
-            name.removeprefix(f"adam{number}."): t for name, t in tensors.items() if name.startswith(f"adam{number}.")
-        }
-        optimiser.load(own)
-    return int(about["epoch"]), {name: float(about[name]) for name in ("wall_seconds", "cpu_seconds")}
+        own = f"adam{number}."
+        optimiser.load({name.removeprefix(own): t for name, t in tensors.items() if name.startswith(own)})

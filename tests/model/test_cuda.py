@@ -10,6 +10,7 @@ from ie_model import training
 from ie_model.config import Config
 from ie_model.data import tensors
 from ie_model.device.runtime import prepare
+from ie_model.run import journal
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU that torch can use")
 GPU = dataclasses.replace(CONFIG, device="cuda", smoothness_until=0.5)
@@ -55,8 +56,10 @@ def test_the_same_seed_gives_the_same_bits(tmp_path, kind):
     assert first["model_sha256"] == again["model_sha256"]
 
 
+@pytest.mark.parametrize("every", [5.0, 0.0])  # between epochs, and within them
 @pytest.mark.parametrize("killed_in", [0, 1, 2])
-def test_killed_and_resumed_is_the_same_as_never_killed(tmp_path, killed_in):
+def test_killed_and_resumed_is_the_same_as_never_killed(tmp_path, monkeypatch, every, killed_in):
+    monkeypatch.setattr(journal, "SECONDS_ELSEWHERE", every)
     whole = run(GPU, tmp_path / "whole")
 
     def kill(epoch, share, row):

@@ -1,6 +1,8 @@
 """Training: it learns, repeats bit for bit, goes on exactly where it was killed, and never sees a hidden label."""
 
+import contextlib
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -12,7 +14,7 @@ from ie_model import training
 from ie_model.config import Config
 from ie_model.data import glyphs, tensors
 from ie_model.objective import schedules
-from ie_model.run import checkpoint, run_folder
+from ie_model.run import checkpoint, journal, run_folder
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +77,55 @@ def test_killed_and_resumed_is_the_same_as_never_killed(tmp_path, supervision, k
     assert [{k: v for k, v in row.items() if k not in clock} for row in rows[0]] == [
         {k: v for k, v in row.items() if k not in clock} for row in rows[1]
     ]
+
+
+@pytest.mark.parametrize("supervision", ["semi-supervised", "supervised"])
+def test_killed_in_every_epoch_and_resumed_within_it_is_the_same(tmp_path, monkeypatch, supervision):
+    labels = 40 if supervision == "semi-supervised" else "all"
+    config = dataclasses.replace(CONFIG, supervision=supervision, labels=labels)
+    whole = run(config, tmp_path / "whole")
+    monkeypatch.setattr(journal, "SECONDS", {"cpu": 0.0})
+    monkeypatch.setattr(journal, "SHARE", math.inf)
+    taken: list[tuple[int, float]] = []
+
+    def kill(epoch: int, share: float, row: dict | None) -> None:
+        if row is None:
+            taken.append((epoch, share))
+            if len(taken) % 3 == 0:  # two steps further in each of its lives
+                raise KeyboardInterrupt
+
+    while not (tmp_path / "killed" / run_folder.RUN).exists():
+        with contextlib.suppress(KeyboardInterrupt):
+            run(config, tmp_path / "killed", kill)
+    assert len(taken) == len(set(taken)) > 6, "no step is taken twice"
+    resumed = run_folder.read_run(tmp_path / "killed")
+    assert resumed["model_sha256"] == whole["model_sha256"]
+    rows = [run_folder.read_metrics(tmp_path / name) for name in ("whole", "killed")]
+    clock = ("seconds", "images_per_second")
+    assert [{k: v for k, v in row.items() if k not in clock} for row in rows[0]] == [
+        {k: v for k, v in row.items() if k not in clock} for row in rows[1]
+    ]
+
+
+def test_a_slow_disk_is_written_to_less_often(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(journal.time, "monotonic", lambda: now[0])
+    written: list[float] = []
+
+    def slow(path, tensors, about):
+        now[0] += 3.0
+        written.append(now[0])
+
+    monkeypatch.setattr(checkpoint, "write", slow)
+    kept = journal.Journal(tmp_path, torch.device("cpu"), dict)
+    kept.begin(0)
+    for step in range(1, 1000):
+        now[0] += 1.0
+        kept.stepped(step, dict)
+    between = [after - before for before, after in itertools.pairwise(written)]
+    assert written[0] == 133.0, "the first after 30 s, and the 3 s that it took"
+    assert between
+    assert all(150 <= gap <= 155 for gap in between), "then 3 s in 150"
 
 
 def test_metrics_written_after_the_last_checkpoint_are_cut(tmp_path):

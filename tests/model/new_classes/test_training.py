@@ -1,6 +1,8 @@
 """A training on 10 classes of stroke glyphs: the real loop, resumed and measured; and Omniglot's files, made small."""
 
+import contextlib
 import io
+import math
 import re
 import zipfile
 
@@ -14,7 +16,7 @@ from ie_model.config import Config
 from ie_model.data import fetch
 from ie_model.facts import datasets
 from ie_model.new_classes import comparators, drawing, evaluate, images, train
-from ie_model.run import checkpoint, run_folder
+from ie_model.run import checkpoint, journal, run_folder
 
 TINY = {"channels": 4, "hidden": 32, "invariant_dim": 8, "equivariant_dim": 4, "threads": 1, "epoch_images": 192}
 CONFIG = Config.resolve(dataset="strokes", labels=200, smoke=True, **TINY)
@@ -44,6 +46,24 @@ def test_killed_and_resumed_gives_the_same_weights(trained, tmp_path):
     with pytest.raises(Killed):
         run(CONFIG, tmp_path / "run", killed_after_the_first_epoch)
     assert run(CONFIG, tmp_path / "run")["model_sha256"] == trained[1]["model_sha256"]
+
+
+def test_killed_within_epochs_and_resumed_takes_no_step_twice(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "SECONDS", {"cpu": 0.0})
+    monkeypatch.setattr(journal, "SHARE", math.inf)
+    taken = []
+
+    def kill(epoch, done, row):
+        if row is None:
+            taken.append((epoch, done))
+            if len(taken) % 2 == 0:
+                raise Killed
+
+    while not (tmp_path / "run" / run_folder.RUN).exists():
+        with contextlib.suppress(Killed):
+            run(CONFIG, tmp_path / "run", kill)
+    assert len(taken) == len(set(taken)) > 2
+    assert run_folder.read_run(tmp_path / "run")["model_sha256"] == trained[1]["model_sha256"]
 
 
 def test_the_measures_are_those_that_the_rules_ask_for(trained, tmp_path, monkeypatch):
