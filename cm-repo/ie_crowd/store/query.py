@@ -7,6 +7,7 @@ page), then what those keys stand for. Every value from outside is a bound param
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -158,6 +159,39 @@ def facets(engine: Engine, challenge: str | None = None, state: str = tables.PUB
         found = {name: [row[0] for row in connection.execute(query)] for name, query in queries.items()}
     found["labels"] = sorted(map(shown_labels, found["labels"]), key=labels_order)
     return found
+
+
+def choices(
+    engine: Engine, asked: Filter, state: str = tables.PUBLISHED, most: int = 8
+) -> dict[str, list[tuple[Any, int]]]:
+    """What would narrow a list further: of each facet that is not set, (value, how many results it would leave), the
+    most first, at most that many; labels by their number. A facet whose one value all results share is left out.
+
+    Results are counted by task, by machine and by submitter, each by one index that holds the filters too.
+    """
+    result, c, machine, submitter = tables.result.c, tables.contest.c, tables.machine.c, tables.submitter.c
+    found: dict[str, Counter[Any]] = {}
+    with database.reading(engine) as connection:
+        where = Chosen(connection, asked, state).where
+        for key, table, columns in (
+            (result.contest_pk, tables.contest, (c.dataset, c.supervision, c.labels, c.division, c.method)),
+            (result.machine_pk, tables.machine, (machine.accelerator, machine.cpu_model)),
+            (result.submitter_pk, tables.submitter, (submitter.name.label("submitter"),)),
+        ):
+            counted = select(key.label("pk"), func.count().label("results")).where(*where).group_by(key).subquery()
+            query = select(*columns, func.sum(counted.c.results)).join_from(counted, table, table.c.pk == counted.c.pk)
+            for *values, results in connection.execute(query.group_by(*columns)):
+                for column, value in zip(columns, values, strict=True):
+                    found.setdefault(column.name, Counter())[value] += int(results)
+    further = {
+        name: counts.most_common(most)
+        for name, counts in found.items()
+        if getattr(asked, name) is None and (len(counts) > 1 or name == "submitter")
+    }
+    if "labels" in further:
+        shown = [(shown_labels(value), results) for value, results in further["labels"]]
+        further["labels"] = sorted(shown, key=lambda pair: labels_order(pair[0]))
+    return further
 
 
 def challenges(engine: Engine) -> list[str]:

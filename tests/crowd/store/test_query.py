@@ -51,6 +51,22 @@ def filled(engine):
     }
 
 
+def test_each_further_choice_says_how_many_results_it_would_leave(engine, filled):
+    found = query.choices(engine, ANY)
+    assert dict(found["submitter"]) == {"Ada": 2, "Bob": 3, "Cyd": 1}
+    assert dict(found["division"]) == {"closed": 5, "open": 2}
+    assert dict(found["cpu_model"]) == {MACHINES[0]: 1, MACHINES[1]: 4, MACHINES[2]: 2}
+    assert "dataset" not in found, "all have the same"
+    for asked in (Filter(division="closed"), Filter(text="neoverse"), Filter(cpu_model=MACHINES[2]), Filter(text="n")):
+        for name, pairs in query.choices(engine, asked).items():
+            assert getattr(asked, name) is None
+            for value, results in pairs:
+                assert query.results(engine, asked._replace(**{name: value})).total == results
+    assert query.choices(engine, Filter(submitter="nobody")) == {}
+    assert dict(query.choices(engine, ANY, tables.QUARANTINED)["submitter"]) == {"Eve": 1}
+    assert len(query.choices(engine, ANY, most=2)["submitter"]) == 2
+
+
 SEASONS = dataclasses.replace(RULES, methods={"season": model.Methods("wet, warm", {})})
 
 

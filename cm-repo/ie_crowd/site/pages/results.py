@@ -36,6 +36,14 @@ class Column(NamedTuple):
     aria: str
 
 
+class Choice(NamedTuple):
+    """A value that would narrow the list, how many results it would leave, and where it leads."""
+
+    value: str
+    results: int
+    query: dict[str, Any]
+
+
 def only(request: Request, revision: int) -> str | None:
     """The challenge to filter by: None where the store holds no other, which spares the filter."""
     state = request.app.state
@@ -75,15 +83,25 @@ def results(request: Request) -> Response:
         "statuses": list_query.STATUSES if permissions.may(account, "review") else {},
         "views": {"table": kept, **({"chart": {**kept, "view": "chart"}} if published else {})},
     }
+    by = only(request, revision) if published else rules.id
     if state.settings.static:
         values["contests"] = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision)
+    else:
+        chosen = wanted.filter(by)
+        counted = state.cached.get(
+            ("choices", wanted.status, chosen),
+            lambda: query.choices(state.store, chosen, wanted.status),
+            revision,
+            patient=True,
+        )
+        values["further"] = _further(wanted, counted)
     if wanted.view == "chart":
         return _chart(request, wanted, values)
     names = list_query.columns(rules, wanted.chosen, wanted.sort, seen=wanted.columns) if published else []
     size = state.settings.page_size
     page = query.results(
         state.store,
-        wanted.filter(only(request, revision) if published else rules.id),
+        wanted.filter(by),
         sort=wanted.sort,
         descending=wanted.descending,
         page=wanted.page,
@@ -105,6 +123,20 @@ def results(request: Request) -> Response:
         last=last,
         offers=exports.offers(request, *export.EXPORTS, **wanted.filters()) if published else [],
     )
+
+
+def _further(wanted: Asked, counted: Mapping[str, list[tuple[Any, int]]]) -> list[tuple[str, list[Choice]]]:
+    """Each facet that would narrow the list, in the order of the form, with its choices; none without a name."""
+    found = []
+    for name in list_query.FILTERS:
+        choices = []
+        for value, results in counted.get(name, ()):
+            asks = list_query.CPU_ONLY if (name, value) == ("accelerator", "") else value
+            if asks != "":
+                choices.append(Choice(str(asks), results, wanted.query(**{name: asks})))
+        if choices:
+            found.append((name, choices))
+    return found
 
 
 def headline(wanted: Asked) -> str:

@@ -238,6 +238,18 @@ def test_a_search_is_a_filter_and_a_chip_takes_it_away(site):
     assert site.get("/results?text=nobody-here").status_code == 200
 
 
+def test_chips_count_what_a_further_choice_would_leave(site):
+    page = site.get("/results?text=n").text  # Neoverse-N1, and nobody in particular
+    further = page.split('aria-label="Narrow down"')[1].split("</nav>")[0]
+    found = re.findall(r'href="([^"]*)"><bdi>([^<]*)</bdi> <span class="soft">([^<]*)<', further)
+    assert len(found) >= 3
+    for href, value, results in found:
+        there = site.get(html.unescape(href)).text
+        assert there.count('name="id"') == int(results), value
+        assert "text=n" in html.unescape(href)
+    assert 'aria-label="Narrow down"' not in site.get("/results?text=nobody-here").text
+
+
 # Two results
 
 
