@@ -76,7 +76,7 @@ SERVE = Command(
     prefix="CM_IE_SERVE_",
     example="--port=8080",
     folders=("ingest", "challenge", "outdir"),  # a store may be a URL
-    values=("port", "host", "store", "base_url"),
+    values=("port", "host", "workers", "store", "base_url"),
     switches=(),
     ends={
         1: "some pages could not be written; the lines above say which",
@@ -207,7 +207,7 @@ def serve(env: Mapping[str, Any]) -> list[str]:
     """The arguments of `ie-crowd serve` or `site`. Raises ValueError for a flag that the other way of serving has."""
     found, here = given(env, SERVE), Path(env.get("CM_TMP_CURRENT_PATH") or Path.cwd())
     static = env.get("CM_IE_SERVE_STATIC") == "yes"
-    for name in ("port", "host") if static else ("outdir",):
+    for name in ("port", "host", "workers") if static else ("outdir",):
         if name in found:
             what = "of a server; _static writes files" if static else "for _static, which writes files"
             raise ValueError(f"--{name} is {what}")

@@ -31,6 +31,10 @@ def test_the_flags_of_the_recipe_are_those_that_are_checked():
 def test_the_arguments():
     env = {"CM_TMP_CURRENT_PATH": "/a folder", "CM_IE_SERVE_PORT": 8080, "CM_IE_SERVE_STORE": "s $(x).sqlite3"}
     assert crowd_commands.serve(env) == ["serve", "--port=8080", "--store=/a folder/s $(x).sqlite3"]
+    env = {"CM_TMP_CURRENT_PATH": "/a", "CM_IE_SERVE_WORKERS": 2}
+    assert crowd_commands.serve(env) == ["serve", "--workers=2"]
+    with pytest.raises(ValueError, match="--workers is of a server"):
+        crowd_commands.serve({**env, "CM_IE_SERVE_STATIC": "yes"})
     env = {"CM_TMP_CURRENT_PATH": "/a", "CM_IE_SERVE_STATIC": "yes", "CM_IE_SERVE_STORE": "postgresql://u@h/n"}
     assert crowd_commands.serve({**env, "CM_IE_QUIET": "yes"}) == [
         "site", "--store=postgresql://u@h/n", "--out=/a/ie-repr-site", "--quiet",

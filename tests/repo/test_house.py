@@ -12,7 +12,8 @@ PACKAGES = {"ie_crowd": ROOT / "cm-repo" / "ie_crowd", "ie_model": ROOT / "ie_mo
 ROOMS = {
     "ie_crowd": "entry run_module formats challenge result check ranking artifact store evidence submit site cli "
     "__main__",
-    "ie_crowd.site": "settings middleware rendering charts api pages content cache app asgi_client static_export",
+    "ie_crowd.site": "settings middleware rendering charts api pages content cache app supervisor asgi_client "
+    "static_export",
     "ie_crowd.store": "user_data tables migrations database audit rate_limit rejected_uploads records insert ingest "
     "standings filters query best chart_data export people",
     "ie_model": "entry facts recipes setting_checks config device setting_flags adam cuda_graphs moments pose data "

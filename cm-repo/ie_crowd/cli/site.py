@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib.util
+import os
 import signal
 import socket
 import sys
@@ -14,12 +16,15 @@ from ie_crowd.cli.store import _Bar, _command, _open, _say
 from ie_crowd.formats import gc_pause
 
 PORT = 8019
+MOST_WORKERS = 64
 SERVE = """examples:
   ie-crowd serve                                     http://127.0.0.1:8019, for this machine only
   ie-crowd serve --port=8080 --ingest=ie-repr-results
                                                      with the results of this machine taken in first
   ie-crowd serve --base-url=https://example.org/crowd
                                                      behind a web server that speaks TLS (docs/site.md)
+  ie-crowd serve --workers=4 --store=postgresql://crowd@db.example.org/crowd
+                                                     four processes that serve the same site
 
 Reference results that come along are taken in first. Ctrl-C ends it.
 exit status: 0 ended as asked, 2 bad usage"""
@@ -42,6 +47,7 @@ def add(commands: Any) -> None:
     serve.add_argument(
         "--contact", default="", metavar="WORDS", help="how to reach you, shown where content is reported"
     )
+    serve.add_argument("--workers", type=_workers, default=1, metavar="N", help="processes that serve (default: 1)")
     _shared(serve)
     site = _command(commands, "site", "write the site of a store as files, for any web server", SITE, _site, json=False)
     site.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or an earlier site")
@@ -62,6 +68,12 @@ def _shared(parser: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     if not text.isdecimal() or len(text) > 5 or not 0 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port; expected 0 to 65535")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number of processes; expected 1 to {MOST_WORKERS}")
     return int(text)
 
 
@@ -131,11 +143,16 @@ def _site(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    if arguments.workers > 1 and not hasattr(os, "fork"):
+        raise ValueError(f"--workers={arguments.workers}: this system cannot fork processes; leave --workers out")
     with gc_pause.rare():
-        server, listening, engine = _server(arguments)
+        config, listening, engine = _prepared(arguments)
     gc.freeze()  # all of this stays: no collection looks at it again while somebody waits for a page
     try:
-        server.run(sockets=[listening])
+        if arguments.workers > 1:
+            _serve_by_several(arguments.workers, config, listening, engine)
+        else:
+            _server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
     except SystemExit as ended:  # how __main__ ends on SIGTERM, after the last answers are given
@@ -147,12 +164,29 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _server(arguments: argparse.Namespace) -> tuple[Any, socket.socket, Any]:
-    """A server that need only run, the socket that it listens on, and its store."""
-    try:
-        import uvicorn
-    except ModuleNotFoundError:
-        raise ValueError("uvicorn is missing: pip install '.[site]' in a checkout") from None
+def _serve_by_several(count: int, config: Any, listening: socket.socket, engine: Any) -> None:
+    from ie_crowd.site import supervisor
+
+    config.app.middleware_stack = config.app.build_middleware_stack()  # now, so that they count requests together
+    engine.dispose()  # no connection is carried into another process
+
+    def serve() -> None:
+        engine.dispose(close=False)
+        _server(config).run(sockets=[listening])
+
+    supervisor.run(count, serve, listening.close)
+
+
+def _server(config: Any) -> Any:
+    import uvicorn
+
+    return uvicorn.Server(config)
+
+
+def _prepared(arguments: argparse.Namespace) -> tuple[Any, socket.socket, Any]:
+    """How to serve which application, the socket to listen on, and the store: migrated, and with what came along."""
+    if importlib.util.find_spec("uvicorn") is None:
+        raise ValueError("uvicorn is missing: pip install '.[site]' in a checkout")
     engine = take_in(arguments)
     from ie_crowd.store import database
 
@@ -167,4 +201,4 @@ def _server(arguments: argparse.Namespace) -> tuple[Any, socket.socket, Any]:
     if not arguments.quiet:
         print(f"http://{shown}:{listening.getsockname()[1]}{settings.base_path}/  (Ctrl-C ends it)", flush=True)
     config = connections.config(app, proxies=settings.trusted_proxies if arguments.base_url else ())
-    return uvicorn.Server(config), listening, engine
+    return config, listening, engine

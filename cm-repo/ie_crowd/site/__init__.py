@@ -21,6 +21,7 @@ pages          the pages for people
 content        the challenge that the site is about
 cache          values computed from the store, kept until it changes
 app            the application: routes, start and end, error pages
+supervisor     several processes that serve one site
 asgi_client    requests from inside the process
 static_export  the site as files
 

@@ -25,7 +25,7 @@ from ie_crowd.site.api import endpoint
 from ie_crowd.site.api import routes as api_routes
 from ie_crowd.site.cache import Cached
 from ie_crowd.site.content import load as load_content
-from ie_crowd.site.middleware import guard, problem_details, session, writers
+from ie_crowd.site.middleware import counter, guard, problem_details, session, writers
 from ie_crowd.site.pages import (
     account,
     admin,
@@ -96,7 +96,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.state.link = links.live(settings.base_path)
     app.state.asked = lambda path, query: None
     app.state.writers = writers.limiter()
-    app.state.wrong_tokens = guard.Counter(*endpoint.WRONG_TOKENS)
+    app.state.wrong_tokens = counter.Counter(*endpoint.WRONG_TOKENS)
     app.state.probed = 0.0
     if engine is not None:
         _open(app, engine)

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.real  # it takes its time
 from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
 from ie_crowd.site.api import endpoint, openapi  # noqa: E402
 from ie_crowd.site.api.routes import OPERATIONS  # noqa: E402
+from ie_crowd.site.middleware import counter  # noqa: E402
 from ie_crowd.site.middleware import guard as site_guard  # noqa: E402
 from ie_crowd.store import database, insert  # noqa: E402
 from ie_crowd.store.people import accounts, comments  # noqa: E402
@@ -50,7 +51,7 @@ def served(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, client(engine) as one:
         for name in ("UPLOADS", "WORDS"):
             patch.setattr(endpoint, name, (10**9, 3600))
-        one.app.state.wrong_tokens = site_guard.Counter(10**9, 3600)
+        one.app.state.wrong_tokens = counter.Counter(10**9, 3600)
         patch.setattr(site_guard.Guard, "_too_often", never)
         one.ids = [document["id"] for document in (*documents, held)]
         one.operator = {"Authorization": f"Bearer {token}"}

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("starlette")
 pytest.importorskip("sqlalchemy")
 from ie_crowd.site.app import create_app
-from ie_crowd.site.middleware import form_data
+from ie_crowd.site.middleware import counter, form_data
 from ie_crowd.site.middleware import guard as site_guard
 from ie_crowd.site.pages import login
 from ie_crowd.site.settings import Settings
@@ -397,14 +397,26 @@ def test_a_client_asks_so_often_in_a_minute(copied_site):
 
     from unittest import mock
 
-    with mock.patch.object(site_guard.time, "time", return_value=1_000_000_000.0):
+    with mock.patch.object(counter.time, "time", return_value=1_000_000_000.0):
         assert [ask("GET", "10.0.0.1") for _ in range(4)] == [204, 204, 204, 429]
         assert [ask("POST", "10.0.0.1") for _ in range(3)] == [204, 204, 429]
         assert ask("GET", "10.0.0.2") == 204
         assert [ask("GET", f"2001:db8::{number}") for number in range(4)] == [204, 204, 204, 429]  # one household
-    with mock.patch.object(site_guard.time, "time", return_value=1_000_000_060.0):
+    with mock.patch.object(counter.time, "time", return_value=1_000_000_060.0):
         assert ask("GET", "10.0.0.1") == 204
     assert len(said) == 10
+
+
+def test_many_clients_at_once_do_not_count_for_each_other(monkeypatch):
+    monkeypatch.setattr(counter, "SLOTS", 1024)
+    one = counter.Counter(2, 3600)
+    assert not any(one.wait(f"10.0.{number // 256}.{number % 256}") for number in range(600) for _ in range(2))
+    assert one.wait("10.0.0.1") > 0
+    crowded = counter.Counter(2, 3600)
+    assert not any(crowded.wait(f"address {number}") for number in range(20_000)), "who did least gives way"
+    for _ in range(2):
+        crowded.wait("busy")
+    assert crowded.wait("busy") > 0
 
 
 def test_pages_of_a_session_are_not_kept(copied_site):

@@ -2,6 +2,7 @@
 
 connections      the server's sockets and deadlines
 writers          threads that change the store, apart from those that answer
+counter          what each client did lately, counted by all processes together
 guard            allowed hosts, origin checks (CSRF), body limits, rate limits, security headers
 session          cookies, sessions, form tokens
 flash            messages after a change

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -21,6 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 
 from ie_crowd.site.middleware import problem_details, writers
+from ie_crowd.site.middleware.counter import MINUTE, Counter
 from ie_crowd.site.settings import Settings
 from ie_crowd.store import database
 
@@ -50,9 +50,7 @@ ONLY_ONCE = ("host", "origin", "content-length", "content-type", "transfer-encod
 LARGEST_BODY = 64 * 1024
 BODY_SECONDS = 30
 BUSY_SECONDS = 5  # after which a busy store may be asked again
-MINUTE = 60
 READS, CHANGES = 900, 60  # requests of one client in a minute
-MOST_CLIENTS = 50_000
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
@@ -272,20 +270,3 @@ def _counted(receive: Receive, most: int) -> Receive:
 
 def _has_cookie(headers: Headers, name: str) -> bool:
     return any(part.strip().startswith(f"{name}=") for part in headers.get("cookie", "").split(";"))
-
-
-class Counter:
-    """What each client did in this window of time, in memory: of each process that serves by itself."""
-
-    def __init__(self, most: int, seconds: int = MINUTE) -> None:
-        self.most, self.seconds = most, seconds
-        self._window = 0
-        self._counts: dict[str, int] = {}
-
-    def wait(self, who: str) -> int:
-        """Count one request; 0, or the seconds to wait."""
-        now = int(time.time())
-        if now // self.seconds != self._window or len(self._counts) > MOST_CLIENTS:
-            self._window, self._counts = now // self.seconds, {}
-        self._counts[who] = count = self._counts.get(who, 0) + 1
-        return 0 if count <= self.most else self.seconds - now % self.seconds
