@@ -28,6 +28,7 @@ def install(i):
             kind,
             site=setup.switch(env, "CM_IE_DEPS_SITE"),
             sweep=setup.switch(env, "CM_IE_DEPS_SWEEP"),
+            search=setup.switch(env, "CM_IE_DEPS_SEARCH"),
             allow_system_python=setup.switch(env, "CM_IE_ALLOW_SYSTEM_PYTHON"),
             quiet=setup.quiet(env),
             gpu=install.Gpu(env.get("CM_IE_DEVICE_DRIVER") or None, env.get("CM_IE_DEVICE_CAPABILITY") or None),

@@ -59,6 +59,7 @@ class Request:
     draws: Sequence[int] | None = None  # seed and label draw of each run; None: those of the closed division
     more: Mapping[str, Any] = field(default_factory=dict)  # other settings of ie_model's config, for the open division
     own: Mapping[str, Any] = field(default_factory=dict)  # of own data: how they are read, and what was counted in them
+    found_by: str = ""  # how its settings were found, where a search was made: "40 trials, 3.10 hours"
     front_end: str = front_end.CM  # what it was asked of, and what is typed to go on with it
 
     def config(self) -> dict[str, Any]:
@@ -144,7 +145,7 @@ class Request:
 
     def command(self) -> list[str]:
         """The command of CM or mlcflow that asks for exactly this."""
-        if self.draws is not None or self.more:
+        if self.draws is not None or self.more or self.found_by:
             return self._sweep_command()
         size = [f"_{name}" for name in ("smoke", "full", "references") if getattr(self, name)]
         method = [] if self.method == "equivae" else [f"_{self.method}"]
@@ -168,6 +169,7 @@ class Request:
         values = {name: getattr(self, name) for name in names if getattr(self, name) != defaults.get(name)}
         draws = self.seeds if self.draws is None else ",".join(map(str, self.draws))
         given = [f"--{key}={value}" for key, value in ({**values, "draws": draws} | dict(self.more)).items()]
+        given += [f"--found_by={self.found_by}"] if self.found_by else []
         switches = [f"--{name}" for name in ("smoke", "quiet") if getattr(self, name)]
         return front_end.command(self.front_end, "sweep ie-repr", *given, *switches)
 

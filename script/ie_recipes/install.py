@@ -1,13 +1,13 @@
 """Installs what is missing of requirements.txt into the Python that runs this, with the torch build that fits a device.
 
 For a site it is what is missing of requirements-site.txt, and no torch; for a sweep on many machines of
-requirements-sweep.txt, too.
+requirements-sweep.txt, too, and for a search of requirements-search.txt.
 
 Only inside a virtual environment (venv or conda), unless told otherwise, and even then by plain pip: no sudo, no
 --break-system-packages. The user's pip settings hold: whoever has an index of his own is not sent to PyTorch's.
 Needs the standard library only.
 
-    python install.py [--device=cpu|cuda|rocm|mps | --site] [--sweep] [--allow-system-python] [--quiet]
+    python install.py [--device=cpu|cuda|rocm|mps | --site] [--sweep] [--search] [--allow-system-python] [--quiet]
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REQUIREMENTS = HERE / "requirements.txt"
 KINDS = ("cpu", "cuda", "rocm", "mps")
 TORCH = ("torch", "torchvision")
 SITE = HERE / "requirements-site.txt"
-SWEEP = HERE / "requirements-sweep.txt"
+SWEEP, SEARCH = HERE / "requirements-sweep.txt", HERE / "requirements-search.txt"
 NOT_OF_A_SITE = (*TORCH, "matplotlib", "safetensors")  # that train and draw
 PYTORCH_INDEX = "https://download.pytorch.org/whl"  # one folder for each build (cpu, cu…, rocm…), and torch/ for all
 INDEX_SECONDS = 3.0
@@ -100,6 +100,7 @@ def ensure(
     *,
     site: bool = False,
     sweep: bool = False,
+    search: bool = False,
     allow_system_python: bool = False,
     quiet: bool = False,
     say: Say | None = None,
@@ -107,14 +108,14 @@ def ensure(
 ) -> Outcome:
     """Installs what is missing for a device; ValueError with one line when it must not or cannot be done.
 
-    `site`: what serves results instead, for which no device matters. `sweep`: what many machines need, too. `gpu`: what
-    the build for CUDA must run with.
+    `site`: what serves results instead, for which no device matters. `sweep`: what many machines need, too; `search`:
+    what a search needs. `gpu`: what the build for CUDA must run with.
     `say` receives one line for each thing worth knowing (default: stderr). Takes milliseconds if nothing is missing.
     """
     say = _to_stderr if say is None else say
     if kind not in KINDS:
         raise ValueError(f"device {kind!r}: expected one of {', '.join(KINDS)}")
-    wanted = (of_a_site() if site else pins()) | (pins(SWEEP) if sweep else {})
+    wanted = (of_a_site() if site else pins()) | (pins(SWEEP) if sweep else {}) | (pins(SEARCH) if search else {})
     if not missing(wanted):
         if not site:
             _remark(kind, say)
@@ -342,6 +343,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=KINDS, default="cpu", help="what torch shall compute on")
     parser.add_argument("--site", action="store_true", help="what serves results, instead of what trains")
     parser.add_argument("--sweep", action="store_true", help="what a sweep on many machines needs, too")
+    parser.add_argument("--search", action="store_true", help="what a search over settings needs, too")
     parser.add_argument("--allow-system-python", action="store_true", help="install outside a virtual environment")
     parser.add_argument("--quiet", action="store_true", help="no progress of pip's")
     options = parser.parse_args(arguments)
@@ -352,6 +354,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.device,
             site=options.site,
             sweep=options.sweep,
+            search=options.search,
             allow_system_python=allowed,
             quiet=options.quiet,
             gpu=gpu,

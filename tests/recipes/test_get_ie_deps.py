@@ -98,9 +98,14 @@ def test_the_test_extra_has_the_same_torch():
     site = install.pins(ROOT / "script/get-ie-deps/requirements-site.txt")
     assert {f"{name}=={version}" for name, version in site.items()} <= extra
     assert set(site) == {line.split(">=")[0] for line in project["optional-dependencies"]["site"]}
-    sweep = install.pins(install.SWEEP)
-    assert {f"{name}=={version}" for name, version in sweep.items()} <= extra
-    assert set(sweep) == {line.split(">=")[0] for line in project["optional-dependencies"]["sweep"]}
+    for name, file in (("sweep", install.SWEEP), ("search", install.SEARCH)):
+        more = install.pins(file)
+        assert {f"{package}=={version}" for package, version in more.items()} <= extra
+        assert set(more) == {line.split(">=")[0] for line in project["optional-dependencies"][name]}
+    search = install.pins(install.SEARCH)
+    assert {name: site[name] for name in site.keys() & search.keys()} == {
+        name: search[name] for name in site.keys() & search.keys()
+    }, "a search and a site in one environment do not replace one another's packages"
 
 
 def test_this_environment_is_judged_as_it_is():
@@ -523,6 +528,13 @@ def test_a_sweep_on_many_machines_needs_more_and_only_there(pip):
     ((packages, index),) = pip.calls
     assert (packages, index) == ([f"{name}=={pin}" for name, pin in install.pins(install.SWEEP).items()], NORMAL)
     assert install.ensure("cpu", sweep=True, say=pip.said.append) == install.Outcome(0, False)
+
+
+def test_a_search_needs_more_and_only_there(pip):
+    pip.there |= {name: f"{pin}+cpu" for name, pin in install.pins().items() if name in install.TORCH}
+    assert install.ensure("cpu", search=True, allow_system_python=True, say=pip.said.append) == install.Outcome(0, True)
+    ((packages, _),) = pip.calls
+    assert packages == [f"{name}=={pin}" for name, pin in install.pins(install.SEARCH).items()]
 
 
 # The build for CUDA that the driver and the GPU can run

@@ -269,10 +269,10 @@ def test_the_recipe_asks_for_dask_only_where_there_are_many_machines(tmp_path):
         }
         return from_cm.check(i), i["env"]
 
-    assert from_cm.CLUSTER not in asked(labels="100")[1]
-    assert asked(labels="100", scheduler="tcp://127.0.0.1:8786")[1][from_cm.CLUSTER] == "yes"
+    assert from_cm.NEEDS not in asked(labels="100")[1]
+    assert asked(labels="100", scheduler="tcp://127.0.0.1:8786")[1][from_cm.NEEDS] == "cluster"
     worker = {from_cm.WORKER: "yes"}
-    assert asked(worker, scheduler="tcp://127.0.0.1:8786")[1][from_cm.CLUSTER] == "yes"
+    assert asked(worker, scheduler="tcp://127.0.0.1:8786")[1][from_cm.NEEDS] == "cluster"
     answer, env = asked(worker)
     assert (answer["return"], from_cm.WORDS in env) == (2, False)
     assert "a worker needs --scheduler=ADDRESS" in answer["error"]

@@ -13,6 +13,7 @@ worker      what a worker does: its facts, and one run
 parcel      a run's files as they travel
 join        the program that makes a machine a worker
 words       its command line
+search      of a grid's settings those that do best on validation images
 command     the program
 from_cm     CM's flags as its words, and its end as CM's answer
 """

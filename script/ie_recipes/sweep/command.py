@@ -2,6 +2,7 @@
 
     … --dataset=mnist,glyphs --recipe=paper,closed --labels=100,600 --draws=5 --outdir=my-sweep
     … --dataset=glyphs --learning_rate=0.001..0.005/0.001 --except="learning_rate=0.002" --plan
+    … --recipe=open --learning_rate=0.0005..0.004/0.0005 --kl_start=1..5 --search=20 --outdir=my-search
 
 `cm run script "sweep ie-repr"` is the same. A plan is printed first. Stopped at any time, the same command goes on;
 what is done is never done again.
@@ -37,9 +38,9 @@ def default_folder(here: Path) -> Path:
 class Sweep:
     """A sweep in its folder."""
 
-    def __init__(self, asked: words.Asked, folder: Path) -> None:
+    def __init__(self, asked: words.Asked, folder: Path, command: str | None = None) -> None:
         self.asked, self.folder = asked, folder
-        self.command = asked.command(folder)
+        self.command = command or asked.command(folder)  # what goes on with it
         self.quiet = "quiet" in asked.flags
         self.env = dict(os.environ)
 
@@ -51,6 +52,7 @@ class Sweep:
             device=asked.device,
             data=asked.flags.get("data"),
             yes={"yes", "plan"} & set(asked.flags) != set(),
+            found_by=asked.flags.get("found_by", ""),
         )
         identity = journal.identity(asked.grid.text(), asked.device)
         results_folder.check(self.folder, identity, parts=list(plan.cells))
@@ -204,7 +206,14 @@ def main(typed: Sequence[str]) -> int:
         nonlocal folder
         asked = words.parse(typed, here)
         folder = Path(asked.flags["outdir"]) if "outdir" in asked.flags else default_folder(here)
-        Sweep(asked, folder).run()
+        if "search" not in asked.flags:
+            Sweep(asked, folder).run()
+            return
+        from ie_recipes.sweep.search import command as searching  # needs Optuna
+
+        found, command = searching.found(asked, folder)
+        Sweep(found, folder / searching.FOUND, command).run()
+        results_folder.finish(folder)
 
     return program.ended(work, lambda: folder, last_words, "ie-repr sweep")
 

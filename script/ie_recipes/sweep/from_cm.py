@@ -8,7 +8,7 @@ from ie_recipes import bridge, flags, own_code
 from ie_recipes.run import processes
 
 WORDS = "CM_IE_SWEEP_WORDS"
-CLUSTER = "CM_IE_SWEEP_CLUSTER"  # "yes": many machines, which need dask.distributed
+NEEDS = "CM_IE_SWEEP_NEEDS"  # "cluster": many machines, which need dask.distributed; "search": Optuna
 WORKER = "CM_IE_SWEEP_WORKER"  # "yes": this machine is to be one of them
 
 
@@ -35,15 +35,16 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
         here = Path(i["env"].get("CM_TMP_CURRENT_PATH") or Path.cwd())
         if WORKER in i["env"]:
             join.parse(words, here)
-            cluster = True
+            needs = "cluster"
         else:
-            cluster = "scheduler" in command_line.parse(words, here).flags
+            asked = command_line.parse(words, here).flags
+            needs = "cluster" if "scheduler" in asked else "search" if "search" in asked else ""
     except ValueError as error:
         return {"return": 2, "error": str(error)}
     i["env"][WORDS] = words
     i["run_script_input"]["const"][WORDS] = words
-    if cluster:
-        i["env"][CLUSTER] = "yes"
+    if needs:
+        i["env"][NEEDS] = needs
     return {"return": 0}
 
 

@@ -61,9 +61,13 @@ class Grid:
         """One dict of values for each cell that the filter lets through."""
         for values in itertools.product(*self.axes.values()):
             found = dict(zip(self.axes, values, strict=True))
-            kept = not self.only or any(_fits(found, one) for one in self.only)
-            if kept and not any(_fits(found, one) for one in self.left_out):
+            if self.keeps(found):
                 yield found
+
+    def keeps(self, found: Mapping[str, Any]) -> bool:
+        """Whether the filter lets a cell with these values through."""
+        kept = not self.only or any(_fits(found, one) for one in self.only)
+        return kept and not any(_fits(found, one) for one in self.left_out)
 
     def text(self) -> dict[str, Any]:
         """The grid as JSON values: what must be the same to go on."""

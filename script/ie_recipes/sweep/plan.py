@@ -50,7 +50,7 @@ def kind(request: flags.Request) -> tuple[str, str, str, str]:
     return request.method, request.dataset, request.supervision, request.recipe
 
 
-def make(grid: grids.Grid, *, device: str, data: str | None, yes: bool) -> Plan:
+def make(grid: grids.Grid, *, device: str, data: str | None, yes: bool, found_by: str = "") -> Plan:
     """The plan of a grid without its budget of hours. Raises ValueError: too many runs, or a cell that cannot be."""
     count = grid.size()
     if count > grids.RUNS_MAX:
@@ -64,33 +64,39 @@ def make(grid: grids.Grid, *, device: str, data: str | None, yes: bool) -> Plan:
     found: dict[str, flags.Request] = {}
     varying = {name for name, values in grid.axes.items() if len(values) > 1}
     for values in grid.combinations():
-        request = _request(values, draws, first, device, data)
-        told = " ".join(f"{key}={value}" for key, value in values.items())
-        try:
-            config = request.config()
-        except ValueError as error:
-            raise ValueError(f"the grid contradicts itself at {told}: {error}; --except leaves cells out") from None
-        task = challenge.task(request.dataset, request.supervision)
-        if task is None or config["labels"] not in task.labels:
-            known = ", ".join(map(str, task.labels)) if task else "no such task"
-            raise ValueError(
-                f"the grid has {told}, but the challenge's task has labels {known}; --except leaves it out"
-            )
-        found[_name(request, varying)] = request
+        cell = replace(request(values, draws, first, device, data), found_by=found_by)
+        refuse_impossible(cell, values)
+        found[_name(cell, varying)] = cell
     if not found:
         raise ValueError("the grid is empty: its filter lets no cell through")
     return limited(Plan(found, [Run(name, n) for n in range(len(draws)) for name in found]), grid.runs)
 
 
-def _request(
-    values: Mapping[str, Any], draws: Sequence[int], first: int, device: str, data: str | None
+def refuse_impossible(cell: flags.Request, values: Mapping[str, Any]) -> None:
+    """Raise ValueError where settings contradict one another, or the challenge has no such task."""
+    challenge = load.challenge(load.find(flags.CHALLENGE))
+    told = " ".join(f"{key}={value}" for key, value in values.items())
+    try:
+        config = cell.config()
+    except ValueError as error:
+        raise ValueError(f"the grid contradicts itself at {told}: {error}; --except leaves cells out") from None
+    task = challenge.task(cell.dataset, cell.supervision)
+    if task is None or config["labels"] not in task.labels:
+        known = ", ".join(map(str, task.labels)) if task else "no such task"
+        raise ValueError(f"the grid has {told}, but the challenge's task has labels {known}; --except leaves it out")
+
+
+def request(
+    values: Mapping[str, Any], draws: Sequence[int], first: int | None, device: str, data: str | None
 ) -> flags.Request:
-    """One core for each run, whatever else is at work: what several at once do fastest."""
+    """The cell with these values and draws. ``first``: the challenge's first draw, from which on draws are no choice of
+    anybody's; None: they are one. One core for each run, whatever else is at work: what several at once do fastest."""
     task: dict[str, Any] = {"supervision": "semi-supervised", "threads": 1} | {
         name: value for name, value in values.items() if name in grids.TASK
     }
     more = {name: value for name, value in values.items() if name not in grids.TASK}
-    chosen = None if list(draws) == list(range(first, first + len(draws))) else tuple(draws)
+    own = first is not None and list(draws) == list(range(first, first + len(draws)))
+    chosen = None if own else tuple(draws)
     where: dict[str, Any] = {"device": device, "data": data if task["dataset"] != "glyphs" else None}
     return flags.Request(**task, **where, seeds=len(draws), draws=chosen, more=more, quiet=True)
 

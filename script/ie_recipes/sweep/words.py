@@ -12,9 +12,11 @@ from ie_recipes import bridge, flags
 from ie_recipes.sweep import grid
 
 FOLDERS = ("grid", "outdir", "data", "sbatch")
-VALUES = ("device", "at_once", "scheduler", "travel", "last_words")
+VALUES = ("device", "at_once", "scheduler", "travel", "search", "storage", "found_by", "last_words")
 SWITCHES = ("plan", "yes", "quiet")
 LOCAL_MAX = 10**6
+TRIALS_MAX = 100_000
+FOUND_BY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,.]{0,79}")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def parse(words: Sequence[str], here: Path) -> Asked:
         elif not equals or not value:
             _refuse_unknown(name, known)
             raise ValueError(f"{bridge.typed(name)}: the value is missing, write {bridge.typed(name)}=VALUE")
-        elif name in FOLDERS:
+        elif name in FOLDERS or (name == "storage" and "://" not in value):
             own[name] = str(here / Path(value).expanduser())
         elif name in VALUES:
             own[name] = value
@@ -65,11 +67,21 @@ def parse(words: Sequence[str], here: Path) -> Asked:
         raise ValueError(f"--device={own['device']}: expected one of {', '.join(flags.DEVICES)}")
     if not own.get("at_once", "1").isdigit() or not 1 <= int(own.get("at_once", "1")) <= LOCAL_MAX:
         raise ValueError(f"--at-once={own['at_once']}: expected a whole number of runs, at least 1")
+    if not own.get("search", "1").isdigit() or not 1 <= int(own.get("search", "1")) <= TRIALS_MAX:
+        raise ValueError(f"--search={own['search']}: expected a number of trials, 1 to {TRIALS_MAX:,}")
+    if not FOUND_BY.fullmatch(own.get("found_by", "1 trial")):
+        raise ValueError(f"--found-by={own['found_by']:.60}: expected a phrase such as '40 trials, 3.10 hours'")
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", own.get("travel", "60")):
         raise ValueError(f"--travel={own['travel']}: expected seconds between two checkpoints that a run sends")
     for name in ("at_once", "sbatch"):
         if "scheduler" in own and name in own:
             raise ValueError(f"{bridge.typed(name)} contradicts --scheduler: leave one of them out")
+    if "storage" in own and "search" not in own:
+        raise ValueError("--storage is where a search keeps its trials: add --search=TRIALS, or leave it out")
+    for name in ("scheduler", "sbatch", "plan", "found_by"):
+        if "search" in own and name in own:
+            more = "; on many machines give each the same --storage" if name == "scheduler" else ""
+            raise ValueError(f"{bridge.typed(name)} contradicts --search: leave one of them out{more}")
     if "data" in own and "scheduler" in own:
         raise ValueError(
             "--data is of this machine, and --scheduler's workers have their own: IE_REPR_SWEEP_DATA there"
