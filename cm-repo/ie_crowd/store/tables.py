@@ -283,6 +283,7 @@ comment = Table(
     Column("text", Text, nullable=False),
     Column("created", Moment, nullable=False),
     Column("state", String(8), nullable=False),
+    Column("parent_pk", Key),  # of the comment that it answers, which its author may have deleted
     Index("ix_comment_result", "result_pk", "state", "pk"),
     Index("ix_comment_state", "state", "pk"),
     CheckConstraint("state IN ('pending', 'visible', 'hidden')", name="state"),

@@ -159,7 +159,11 @@ TABLES: dict[str, Table] = {
     "checklists": Table(
         "what results are held against", ("checklist", "subject", "id", "asks", "probe", "person"), _checklists
     ),
-    "comments": Table("comments on the paper and on results", ("result", "by", "role", "text", "created"), _comments),
+    "comments": Table(
+        "comments on the paper and on results",
+        ("result", "by", "role", "text", "created", "number", "reply_to"),
+        _comments,
+    ),
 }
 FORMS = ("csv", "json")
 Offer = tuple[str, list[tuple[str, str]]]

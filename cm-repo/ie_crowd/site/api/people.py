@@ -48,7 +48,8 @@ def comment(call: Call) -> Response:
     """A comment on a result or on the paper."""
     assert call.account is not None
     _there(call, tables.PUBLISHED)
-    number = comments.comment(call.engine, call.account, call.document["text"], call.values.get("id"))
+    said = call.document
+    number = comments.comment(call.engine, call.account, said["text"], call.values.get("id"), said.get("reply_to"))
     state = "visible" if accounts.has_role(call.account, "reviewer") else "pending"
     return JSONResponse({"number": number, "state": state}, 201)
 
@@ -88,7 +89,12 @@ def refused(call: Call) -> Response:
 
 
 _SAID = {201: Answer("Said.", exactly(number=NUMBER, state=TEXT))}
-_COMMENT = Body(text("text", comments.LONGEST_COMMENT), PROSE, "Plain text.", {"text": "Which seed was this?"})
+_COMMENT = Body(
+    exactly({"reply_to": NUMBER}, **text("text", comments.LONGEST_COMMENT)["properties"]),
+    PROSE,
+    "Plain text, and the number of the comment that it answers, if it answers one.",
+    {"text": "Which seed was this?"},
+)
 _STATES = {409: Answer("The result is in a state in which this cannot be.")}
 
 OPERATIONS = (

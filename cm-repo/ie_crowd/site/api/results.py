@@ -127,7 +127,8 @@ def comments(call: Call) -> Response:
         found_result(call, call.values["id"])
     rows = store_comments.comments(call.engine, call.values.get("id"), viewer=call.account)
     kept = ("by", "role", "text", "created", "state")
-    return JSONResponse({"comments": [{"number": row["pk"], **{key: row[key] for key in kept}} for row in rows]})
+    found = [{"number": row["pk"], "reply_to": row["parent_pk"], **{key: row[key] for key in kept}} for row in rows]
+    return JSONResponse({"comments": found})
 
 
 def objections(call: Call) -> Response:
@@ -144,7 +145,9 @@ def signatures(call: Call) -> Response:
     return JSONResponse({"signatures": store_comments.signatures(call.engine, call.values["id"])})
 
 
-_COMMENTS = exactly(comments=array(exactly(number=INTEGER, by=TEXT, role=TEXT, text=TEXT, created=MOMENT, state=TEXT)))
+_ANSWERS = {"type": ["integer", "null"], "description": "the number of the comment that it answers"}
+_COMMENT = exactly(number=INTEGER, reply_to=_ANSWERS, by=TEXT, role=TEXT, text=TEXT, created=MOMENT, state=TEXT)
+_COMMENTS = exactly(comments=array(_COMMENT))
 GONE = {410: Answer("It was withdrawn; the reasons say why.")}
 LIST = (
     Parameter("sort", METRIC, "published, created, wall_seconds, submitter, labels, or a metric.", "published"),

@@ -54,8 +54,11 @@ def _comment(request: Request, typed: Typed, about: str | None) -> Response:
             return _page(request, about, typed, {"text": f"{error}"}, 422)
     if form_routes.too_often(request, "comment", most=MOST, seconds=HOUR):
         return _page(request, about, typed, {"text": TOO_OFTEN}, 429)
-    account = request.state.account
-    said = form_routes.refused(comments.comment, request.app.state.store, account, typed["text"], about)
+    account, answers = request.state.account, typed["reply_to"]
+    if answers and not NUMBER.fullmatch(answers):
+        raise HTTPException(400, "reply_to is the number of a comment.")
+    reply_to = int(answers) if answers else None
+    said = form_routes.refused(comments.comment, request.app.state.store, account, typed["text"], about, reply_to)
     if said:
         return _page(request, about, typed, {"text": said}, 422)
     trusted = accounts.has_role(account, "reviewer")
@@ -148,15 +151,15 @@ def _page(
         row = query.one(store, about)
         if row is None or row["state"] != tables.PUBLISHED:
             raise HTTPException(404, "There is no published result of that name.")
-    shown: dict[str, Any] = {"text": "", "reason": "", **(typed or {})}
+    shown: dict[str, Any] = {"text": "", "reason": "", "reply_to": "", **(typed or {})}
     return render(
         request,
         "comments.html.j2",
         status,
         row=row,
         about=about,
-        comments=comments.comments(
-            store, about, viewer=getattr(request.state, "account", None), judged=True, limit=1000
+        comments=comments.threads(
+            comments.comments(store, about, viewer=getattr(request.state, "account", None), judged=True, limit=1000)
         ),
         objections=moderation.objections(store, about) if about else [],
         typed=shown,
@@ -177,8 +180,8 @@ routes = [
     Route("/report", report_page),
     Route("/report/comment/{number}", comment_place),
     form_routes.posted("/report", "report", report, about=80, reason=TYPED),
-    form_routes.posted("/comments", "comment on the paper", comment_paper, text=TYPED, do=10),
-    form_routes.posted("/results/{id}/comments", "comment on a result", comment_result, text=TYPED, do=10),
+    form_routes.posted("/comments", "comment on the paper", comment_paper, text=TYPED, do=10, reply_to=15),
+    form_routes.posted("/results/{id}/comments", "comment on a result", comment_result, text=TYPED, do=10, reply_to=15),
     form_routes.posted("/comments/{number}/delete", "delete comment", remove, about=64),
     form_routes.posted("/results/{id}/objections", "object", objection, reason=TYPED),
 ]

@@ -43,7 +43,7 @@ def environment() -> Environment:
         auto_reload=False,
         cache_size=200,
     )
-    found.filters.update(present.FILTERS, plain=visible_text.plain)
+    found.filters.update(present.FILTERS, plain=visible_text.plain, linked=visible_text.linked)
     found.globals.update(states=present.STATES, near=present.near)
     return found
 

@@ -7,10 +7,10 @@ through. A signature says who, not a program, judged an item.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, func, insert, select, update
 
 from ie_crowd.store import audit, database, tables
 from ie_crowd.store.people import accounts
@@ -40,20 +40,29 @@ def clean(text: str) -> str:
     return kept
 
 
-def comment(engine: Engine, account: Mapping[str, Any], text: str, result_id: str | None = None) -> int:
+def comment(
+    engine: Engine,
+    account: Mapping[str, Any],
+    text: str,
+    result_id: str | None = None,
+    reply_to: int | None = None,
+) -> int:
     """A comment on a published result, or on the paper; returns its number. A reviewer's is visible at once.
 
-    The same text by the same account in the same place is one comment, however often it is sent.
+    ``reply_to``: the number of the visible comment there that this one answers, which answers none itself. The same
+    text by the same account in the same place is one comment, however often it is sent.
     """
     kept, at, table = clean(text), audit.now(), tables.comment
     with database.writing(engine) as connection:
         trusted = accounts.has_role(accounts.need_now(connection, account, "contributor"), "reviewer")
         key = None if result_id is None else _result(connection, result_id, tables.PUBLISHED)["pk"]
         same = (table.c.account_pk == account["pk"]) & (table.c.text == kept)
-        same &= table.c.result_pk.is_not_distinct_from(key)
+        same &= table.c.result_pk.is_not_distinct_from(key) & table.c.parent_pk.is_not_distinct_from(reply_to)
         there = connection.execute(select(table.c.pk).where(same).limit(1)).scalar()
         if there is not None:
             return int(there)
+        if reply_to is not None:
+            _answerable(connection, reply_to, key)
         mine = (table.c.account_pk == account["pk"]) & (table.c.state == "pending")
         if connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one() >= MOST_PENDING:
             raise ValueError(f"{MOST_PENDING} comments of yours wait for a reviewer; wait with them")
@@ -63,10 +72,22 @@ def comment(engine: Engine, account: Mapping[str, Any], text: str, result_id: st
             "text": kept,
             "created": at,
             "state": "visible" if trusted else "pending",
+            "parent_pk": reply_to,
         }
         number = connection.execute(insert(table).returning(table.c.pk), values).scalar_one()
         audit.record(connection, at, account["name"], [("comment", result_id or "paper", str(number))])
         return number
+
+
+def _answerable(connection: Connection, number: int, about: int | None) -> None:
+    """Raise ValueError unless that comment is about the same, everybody sees it, and it answers none itself."""
+    table = tables.comment.c
+    query = select(table.result_pk, table.state, table.parent_pk).where(table.pk == number)
+    found = connection.execute(query).one_or_none()
+    if found is None or found.result_pk != about or found.state != "visible":
+        raise ValueError(f"there is no comment {number} here to reply to (any more)")
+    if found.parent_pk is not None:
+        raise ValueError(f"comment {number} is a reply; reply to the comment that it answers, {found.parent_pk}")
 
 
 def judge_comment(engine: Engine, number: int, account: Mapping[str, Any], *, visible: bool) -> None:
@@ -117,6 +138,19 @@ def comments(
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def threads(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of ``comments`` as pages show them: those that answer none, each with its ``replies``, oldest first.
+
+    Replies to one that is not among the rows (hidden, deleted) stand below a row that has ``pk`` and ``replies`` only.
+    """
+    found: dict[int, dict[str, Any]] = {row["pk"]: {**row, "replies": []} for row in rows if row["parent_pk"] is None}
+    for row in rows:
+        if row["parent_pk"] is not None:
+            gone = {"pk": row["parent_pk"], "replies": []}
+            found.setdefault(row["parent_pk"], gone)["replies"].append(dict(row))
+    return [found[key] for key in sorted(found)]
+
+
 def visible(engine: Engine) -> Iterator[dict[str, Any]]:
     """All that visitors can read, on the paper (result: None) and on published results, oldest first."""
     query = listed().where(
@@ -125,7 +159,12 @@ def visible(engine: Engine) -> Iterator[dict[str, Any]]:
     )
     with database.reading(engine) as connection:
         for row in connection.execution_options(yield_per=1000).execute(query).mappings():
-            yield {"result": row["id"], **{name: row[name] for name in ("by", "role", "text", "created")}}
+            yield {
+                "result": row["id"],
+                **{name: row[name] for name in ("by", "role", "text", "created")},
+                "number": row["pk"],
+                "reply_to": row["parent_pk"],
+            }
 
 
 def place_of(engine: Engine, number: int) -> str | None:
@@ -142,7 +181,8 @@ def place_of(engine: Engine, number: int) -> str | None:
 
 
 def listed() -> Select[Any]:
-    """What is listed of comments, oldest first: pk, id (of the result), by, role, text, created, state."""
+    """What is listed of comments, oldest first: pk, id (of the result), by, role, text, created, state,
+    parent_pk (of the comment that it answers)."""
     table = tables.comment.c
     return (
         select(
@@ -153,6 +193,7 @@ def listed() -> Select[Any]:
             table.text,
             table.created,
             table.state,
+            table.parent_pk,
         )
         .select_from(tables.comment)
         .join(tables.account, tables.account.c.pk == table.account_pk)
