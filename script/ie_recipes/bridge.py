@@ -13,10 +13,11 @@ from typing import Any
 KEYS = frozenset(
     """
     action ad add_deps add_deps_recursive adr artifact automation common const const_state debug debug_script
-    debug_script_tags debug_uid detected_versions dirty dump_version_info env extra_cache_tags fake_deps fake_run
-    force_cache help ignore_script_error j json new out parsed_artifact pause prepare print_deps print_env print_readme
-    print_versions recursion recursion_spaces remembered_selections renew run_state s save_env save_to_json shell silent
-    skip_cache skip_remembered_selections skip_sudo skip_sys_utils skip_write_test space state tags time v verbose
+    debug_script_tags debug_uid detected_versions dirty docker_run_deps dump_version_info env extra_cache_tags
+    fake_deps fake_run force_cache help ignore_script_error j json new out parsed_artifact pause prepare print_deps
+    print_env print_readme print_versions recursion recursion_spaces remembered_selections renew run_state s save_env
+    save_to_json shell silent skip_cache skip_remembered_selections skip_sudo skip_sys_utils skip_write_test space
+    state tags time v verbose
     """.split()
 )
 CM_ONLY = frozenset(
