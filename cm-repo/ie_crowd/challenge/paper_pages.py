@@ -43,11 +43,31 @@ class Formula(NamedTuple):
     what: str
 
 
+# What a link leads to, and the heading that such links stand under, in the order of the page.
+KINDS = {
+    "paper": "The paper",
+    "data set": "Data sets",
+    "code": "Code",
+    "earlier work": "Earlier work",
+    "later work": "Later work",
+    "other": "More",
+}
+
+LONGEST_LINK = {"kind": 16, "title": 160, "url": 500, "note": 300}
+# An address over TLS: a host in ASCII with no name in front of it, then what addresses hold.
+_ADDRESS = re.compile(
+    r"https://[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)[A-Za-z0-9.-]{1,200}(?::[0-9]{1,5})?"
+    r"(?:[/?#][A-Za-z0-9/?#._~:@!$&'*+,;=%()\[\]-]{0,500})?"
+)
+
+
 class Linked(NamedTuple):
-    """A link."""
+    """A link, one of KINDS, and perhaps a sentence about it."""
 
     text: str
     url: str
+    kind: str = "other"
+    note: str = ""
 
 
 class Step(NamedTuple):
@@ -85,6 +105,21 @@ class Words:
     published_metric: str = ""
 
 
+def wrong_link(kind: str, title: str, url: str, note: str) -> dict[str, str]:
+    """What is wrong with a link that pages show, by field; nothing for a good one."""
+    found = {}
+    if kind not in KINDS:
+        found["kind"] = f"expected one of {', '.join(KINDS)}"
+    if not title.strip():
+        found["title"] = "expected a title"
+    if not _ADDRESS.fullmatch(url.strip()):
+        found["url"] = "expected an address that starts with https://, without a name or password in it"
+    for name, value in (("title", title), ("url", url), ("note", note)):
+        if len(value.strip()) > LONGEST_LINK[name]:
+            found[name] = f"{len(value):,} characters; at most {LONGEST_LINK[name]} are kept"
+    return found
+
+
 def load(folder: Path) -> Words:
     """Read ``folder/pages.yaml``. Raises ValueError naming the place."""
     path = folder / PAGES
@@ -105,10 +140,10 @@ def load(folder: Path) -> Words:
     def texts(key: str) -> tuple[str, ...]:
         return tuple(reader.text(one, key) for one in reader.items(top.get(key, []), key))
 
-    links = tuple(Linked(**row) for row in rows("links", "text url"))
+    links = tuple(Linked(**row) for row in rows("links", "text url", "kind note"))
     for one in links:
-        if not one.url.startswith("https://"):
-            raise reader.fail("links", one.url, "an address that starts with https://")
+        for name, says in wrong_link(one.kind, one.text, one.url, one.note).items():
+            raise reader.fail("links", one.text if name == "title" else getattr(one, name), says)
     figures = tuple(Figure(**row) for row in rows("figures", "file alt caption"))
     for figure in figures:
         if not _FILE.fullmatch(figure.file):

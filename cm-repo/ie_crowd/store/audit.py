@@ -13,7 +13,7 @@ from ie_crowd.store.tables import audit
 
 LONGEST_DETAIL = 1000
 # How actions begin that leave every result as it is; what an objection or a withdrawal does is a line of its own.
-TALK = ("comment", "signed", "objection", "account", "token", "role", "report")
+TALK = ("comment", "signed", "objection", "account", "token", "role", "report", "related")
 
 
 def now() -> str:

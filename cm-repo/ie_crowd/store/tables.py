@@ -330,6 +330,18 @@ report = Table(
     Index("ix_report_state", "state", "pk"),
     CheckConstraint("state IN ('open', 'settled')", name="state"),
 )
+related = Table(
+    "related",  # data sets, code and work beside a challenge's paper: see people/related.py
+    metadata,
+    _key(),
+    Column("challenge", String(64), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("title", String(160), nullable=False),
+    Column("url", String(500), nullable=False),
+    Column("note", String(300), nullable=False),
+    Index("ix_related_challenge", "challenge", "position"),
+)
 attempt = Table(
     "attempt",
     metadata,

@@ -46,6 +46,16 @@ CELLS = {
     "end tokens": ("/operator/accounts/end", {"name": "Eve"}, OPERATORS),
     "disable account": ("/operator/accounts/disable", {"name": "Eve"}, OPERATORS),
     "enable account": ("/operator/accounts/enable", {"name": "Eve"}, OPERATORS),
+    "add related": (
+        "/operator/related",
+        {"kind": "code", "title": "The code", "url": "https://example.org/code", "note": ""},
+        OPERATORS,
+    ),
+    "edit related": (
+        "/operator/related/{related}",
+        {"do": "remove", "was": "https://example.org/data"},
+        OPERATORS,
+    ),
 }
 PAGES = {
     "account": ("/account", (303, 200, 200, 200, 200)),
@@ -55,12 +65,13 @@ PAGES = {
     "refused uploads": ("/moderation/refused", (303, 403, 403, 200, 200)),
     "accounts": ("/operator/accounts", (303, 403, 403, 403, 200)),
     "log": ("/operator/log", (303, 403, 403, 403, 200)),
+    "related": ("/operator/related", (303, 403, 403, 403, 200)),
 }
 
 
 def filled_in(site, text):
     known = {**site.ids, **site.tokens, "comment": site.found["comment"], "objection": site.found["objection"]}
-    known["report"] = site.found["report"]
+    known |= {name: site.found[name] for name in ("report", "related")}
     return re.sub(r"\{(\w+)\}", lambda match: str(known[match[1]]), text)
 
 

@@ -23,5 +23,9 @@ MESSAGES = {
     "role-changed": "The role is changed.",
     "tokens-ended": "The account's tokens and sessions are ended.",
     "account-disabled": "The account is disabled; its tokens and sessions are ended.",
+    "related-added": "The entry is added.",
+    "related-changed": "The entry is changed.",
+    "related-moved": "The entry is moved.",
+    "related-removed": "The entry is removed.",
     "account-enabled": "The account is enabled. Give it a new token.",
 }

@@ -46,6 +46,8 @@ RIGHTS: Mapping[str, Right] = {
     "end tokens": Right("operator"),
     "disable account": Right("operator", "not one's own"),
     "enable account": Right("operator"),
+    "add related": Right("operator"),
+    "edit related": Right("operator"),
 }
 # Pages that only some may read.
 PAGES: Mapping[str, Right] = {
@@ -56,6 +58,7 @@ PAGES: Mapping[str, Right] = {
     "refused uploads": Right("reviewer"),
     "accounts": Right("operator"),
     "log": Right("operator"),
+    "related": Right("operator"),
 }
 
 

@@ -1,25 +1,31 @@
-"""The operator's pages: accounts, their roles and tokens, and the log."""
+"""The operator's pages: accounts, their roles and tokens, what is related to the paper, and the log."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ie_crowd.challenge.paper_pages import KINDS, LONGEST_LINK, wrong_link
 from ie_crowd.formats import moments
 from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
 from ie_crowd.site.pages.account import show_token
+from ie_crowd.site.pages.comments import number
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import audit, tables
 from ie_crowd.store.people import accounts as store_accounts
+from ie_crowd.store.people import related as store_related
 
 LINES = 50
 ACCOUNTS = "/operator/accounts"
+RELATED = "/operator/related"
+TYPED = {name: 2 * most + 100 for name, most in LONGEST_LINK.items()}  # the store says what is too long
 NAME = 200
 
 
@@ -82,6 +88,70 @@ def _change(request: Request, change: Callable[..., Any], message: str, *values:
     return session.done(request, ACCOUNTS, message)
 
 
+def related(request: Request) -> Response:
+    """What is related to the paper, with the forms that change it."""
+    return _related(request)
+
+
+def _related(
+    request: Request,
+    typed: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+    at: int = 0,
+) -> Response:
+    """``at``: the entry that was typed in, 0 for the new one."""
+    content = request.app.state.content
+    return render(
+        request,
+        "related.html.j2",
+        422 if errors else 200,
+        rows=store_related.entries(request.app.state.store, content.rules.id, content.words.links),
+        kinds=KINDS,
+        typed={**dict.fromkeys(LONGEST_LINK, ""), **(typed or {})},
+        errors=defaultdict(str, errors or {}),
+        at=at,
+        longest=LONGEST_LINK,
+        most=store_related.MOST,
+        subject=store_related.subject(content.rules.id),
+    )
+
+
+def add_related(request: Request, typed: Typed) -> Response:
+    """Another entry."""
+    return _keep_related(request, typed, 0)
+
+
+def edit_related(request: Request, typed: Typed) -> Response:
+    """Change, move or remove an entry."""
+    content, one, do = request.app.state.content, number(request), typed["do"]
+    place = (request.app.state.store, content.rules.id, content.words.links, request.state.account, one, typed["was"])
+    if do == "save":
+        return _keep_related(request, typed, one)
+    if do in store_related.MOVES:
+        store_related.move(*place, do)
+        return session.done(request, RELATED, "related-moved")
+    if do != "remove":
+        raise HTTPException(400, "do is save, up, down or remove.")
+    store_related.remove(*place)
+    return session.done(request, RELATED, "related-removed")
+
+
+def _keep_related(request: Request, typed: Typed, one: int) -> Response:
+    content, store, account = request.app.state.content, request.app.state.store, request.state.account
+    fields = {name: typed[name] for name in LONGEST_LINK}
+    errors = wrong_link(**fields)
+    if not errors:
+        place = (store, content.rules.id, content.words.links, account)
+        if one:
+            said = form_routes.refused(store_related.change, *place, one, typed["was"], fields)
+        else:
+            said = form_routes.refused(store_related.add, *place, fields)
+        errors = {"url": said} if said else {}
+    if errors:
+        return _related(request, fields, errors, one)
+    return session.done(request, RELATED, "related-changed" if one else "related-added")
+
+
 def log(request: Request) -> Response:
     """Who did what and when, newest first."""
     before, given = form_routes.before(request), request.query_params
@@ -103,4 +173,7 @@ routes = [
     form_routes.posted(f"{ACCOUNTS}/disable", "disable account", disable, name=NAME),
     form_routes.posted(f"{ACCOUNTS}/enable", "enable account", enable, name=NAME),
     form_routes.page("/operator/log", "log", log),
+    form_routes.page(RELATED, "related", related),
+    form_routes.posted(RELATED, "add related", add_related, **TYPED),
+    form_routes.posted(f"{RELATED}/{{number}}", "edit related", edit_related, do=10, was=600, **TYPED),
 ]

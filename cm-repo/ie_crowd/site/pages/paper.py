@@ -11,11 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import ie_crowd
+from ie_crowd.challenge.paper_pages import KINDS
 from ie_crowd.result import provenance
 from ie_crowd.site.rendering import citations, holds, result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query
 from ie_crowd.store.filters import Filter
+from ie_crowd.store.people import related
 
 
 def paper(request: Request) -> Response:
@@ -37,6 +39,8 @@ def paper(request: Request) -> Response:
         best=lines,
         code=state.cached.get("code", lambda: _code(state), 0),
         totals=state.cached.get("totals", lambda: query.totals(state.store), patient=True),
+        related=related.entries(state.store, content.rules.id, content.words.links),
+        kinds=KINDS,
         newest=state.cached.get("newest", lambda: _newest(request)),
         sizes={name: size_of(one.content) for name, one in state.assets.items() if name.startswith("figure-")},
     )

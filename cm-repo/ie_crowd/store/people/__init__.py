@@ -4,5 +4,6 @@ accounts      accounts, tokens, sessions, roles
 moderation    publish, release, quarantine, withdraw; objections
 comments      comments and reviewers' signatures
 reports       reports of inappropriate content, by anybody
+related       data sets, code and work beside a paper, as operators keep them
 review_queue  an account's own uploads; what waits for a reviewer, with the reasons
 """
