@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -30,12 +26,10 @@ from ie_model.model import Classifier, EquiVAE
 from ie_model.objective import schedules
 from ie_model.objective.bounds import classifier_step, labelled_step, pairs_of_step, semi_supervised_step
 from ie_model.run import checkpoint, run_folder
+from ie_model.run.epochs import Epochs, Progress
 from ie_model.run.journal import Journal, Position
 
 GENTLE_STEPS = 20  # in which Adam's step size rises from nothing, while its moments are poor estimates
-
-# Called with the share of the current epoch that is done, and the metrics of the last finished epoch if there is one.
-Progress = Callable[[int, float, dict[str, Any] | None], None]
 
 
 def derived_seed(*parts: object) -> int:
@@ -274,78 +268,23 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     elif config.semi_supervised:
         control = train_control(config, images.labelled, device)
 
-    def outcome(status: str, epochs: int, error: str | None = None) -> dict[str, Any]:
-        weights = run / run_folder.MODEL
-        return {
-            "format": 1,
-            "status": status,
-            "error": error,
-            "task": {"dataset": config.dataset, "supervision": config.supervision, "labels": config.labels},
-            "config": config.to_dict(),
-            "seed": config.seed,
-            "label_seed": config.label_seed,
-            "metrics": {},
-            "epochs": epochs,
-            **journal.totals(),
-            "images_per_second": sum(row["images_per_second"] for row in rows) / len(rows) if rows else None,
-            "peak_rss_bytes": peak_memory(),
-            "model_sha256": None if error else run_folder.sha256_of(weights),
-            "split_sha256": images.split_sha256,
-            "datasets": image_tensors.describe(config, folder),
-            "device": asdict(device_facts),
-        }
-
-    rows = run_folder.cut_metrics(run, journal.position.epochs)
-    for row in rows:
-        progress(row["epoch"] - 1, 1.0, row)
+    loop = Epochs(config, run, journal, [model], progress)
     if config.semi_supervised and tensors is None:
         warm_up(config, model.train(), optimiser, images.labelled)
     take = step_of(config, model, optimiser, images)
-    for epoch in range(journal.position.epochs, config.epochs):
-        model.train()
-        row = train_epoch(config, epoch, take, images, progress, journal)
-        reached = "bound" if "bound" in row else "loss"
-        if not math.isfinite(row[reached]) or not all(weights.isfinite().all() for weights in model.parameters()):
-            error = (
-                f"epoch {epoch + 1}: the training diverged ({reached} {row[reached]:g}, weights that are not finite); "
-                f"try a lower --learning-rate than {config.learning_rate:g}"
-            )
-            return _end(run, outcome("failed", epoch, error))
-        seconds = journal.seconds()
-        model.eval()
-        row = {
-            "epoch": epoch + 1,
-            "seconds": seconds,
-            "images_per_second": row.pop("images") / seconds,
-            **row,
-            "kl_weight": schedules.kl_weight(config, (epoch + 1) / config.epochs),
-            **validation(config, model, images),
-        }
-        rows.append(row)
-        run_folder.append_metrics(run, row)
-        journal.ended(epoch + 1)
-        progress(epoch, 1.0, row)
 
-    r = inference.of_classes(config, model.eval(), images) if isinstance(model, EquiVAE) else None
-    checkpoint.write_model(run / run_folder.MODEL, model, control, r)
-    return _end(run, outcome("trained", config.epochs))
+    def one(epoch: int) -> dict[str, float]:
+        return train_epoch(config, epoch, take, images, progress, journal)
 
+    def measured(epoch: int) -> dict[str, float]:
+        kl_weight = schedules.kl_weight(config, (epoch + 1) / config.epochs)
+        return {"kl_weight": kl_weight, **validation(config, model, images)}
 
-def _end(run: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """Writes run.json, after which there is nothing to go on with."""
-    run_folder.write_json(run / run_folder.RUN, result)
-    (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
-    return result
-
-
-def peak_memory() -> int:
-    """The largest resident memory of this process so far, in bytes."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak) if sys.platform == "darwin" else int(peak) * 1024  # kibibytes everywhere but on macOS
+    error = loop.train(one, measured)
+    if error is None:
+        r = inference.of_classes(config, model, images) if isinstance(model, EquiVAE) else None
+        checkpoint.write_model(run / run_folder.MODEL, model, control, r)
+    return loop.ended(error, images.split_sha256, image_tensors.describe(config, folder), device_facts)
 
 
 def to_device(images: image_tensors.Training, device: torch.device) -> image_tensors.Training:

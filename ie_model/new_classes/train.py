@@ -7,7 +7,6 @@ that was killed repeats one that never was.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,9 @@ from ie_model.metrics import inference
 from ie_model.new_classes import comparators, images, objective
 from ie_model.objective import schedules
 from ie_model.run import checkpoint, run_folder
+from ie_model.run.epochs import Epochs, Progress
 from ie_model.run.journal import Journal
-from ie_model.training import GENTLE_STEPS, Progress, derived_seed, peak_memory
+from ie_model.training import GENTLE_STEPS, derived_seed
 
 VALID_WAYS, VALID_EXAMPLES = 20, 5  # of the error that each epoch reports
 
@@ -106,59 +106,19 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     if tensors is not None:
         _load(tensors, networks, optimisers)
 
-    def ended(status: str, epochs: int, error: str | None = None) -> dict[str, Any]:
-        result = {
-            "format": 1,
-            "status": status,
-            "error": error,
-            "task": {"dataset": config.dataset, "supervision": config.supervision, "labels": config.labels},
-            "config": config.to_dict(),
-            "seed": config.seed,
-            "label_seed": config.label_seed,
-            "metrics": {},
-            "epochs": epochs,
-            **journal.totals(),
-            "images_per_second": sum(row["images_per_second"] for row in rows) / len(rows) if rows else None,
-            "peak_rss_bytes": peak_memory(),
-            "model_sha256": None if error else run_folder.sha256_of(run / run_folder.MODEL),
-            "split_sha256": images.split_sha256(config),
-            "datasets": images.describe(config, folder),
-            "device": asdict(device_facts),
-        }
-        run_folder.write_json(run / run_folder.RUN, result)
-        (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
-        return result
+    loop = Epochs(config, run, journal, list(networks), progress)
 
-    rows = run_folder.cut_metrics(run, journal.position.epochs)
-    for row in rows:
-        progress(row["epoch"] - 1, 1.0, row)
-    for epoch in range(journal.position.epochs, config.epochs):
-        networks.train()
-        row = train_epoch(config, epoch, networks, optimisers, seen.images, progress, journal)
-        whole = all(weights.isfinite().all() for network in networks for weights in network.parameters())
-        if not math.isfinite(row["bound"]) or not whole:
-            error = (
-                f"epoch {epoch + 1}: the training diverged (bound {row['bound']:g}, weights that are not finite); "
-                f"try a lower --learning-rate than {config.learning_rate:g}"
-            )
-            return ended("failed", epoch, error)
-        seconds = journal.seconds()
-        networks.train(False)
-        row = {
-            "epoch": epoch + 1,
-            "seconds": seconds,
-            "images_per_second": row.pop("images") / seconds,
-            **row,
-            "kl_weight": schedules.kl_weight(config, (epoch + 1) / config.epochs),
-            "valid_error": validation(networks, valid),
-        }
-        rows.append(row)
-        run_folder.append_metrics(run, row)
-        journal.ended(epoch + 1)
-        progress(epoch, 1.0, row)
-    networks.train(False)
-    checkpoint.write(run / run_folder.MODEL, _tensors(networks, []), proved=False)
-    return ended("trained", config.epochs)
+    def one(epoch: int) -> dict[str, float]:
+        return train_epoch(config, epoch, networks, optimisers, seen.images, progress, journal)
+
+    def measured(epoch: int) -> dict[str, float]:
+        kl_weight = schedules.kl_weight(config, (epoch + 1) / config.epochs)
+        return {"kl_weight": kl_weight, "valid_error": validation(networks, valid)}
+
+    error = loop.train(one, measured)
+    if error is None:
+        checkpoint.write(run / run_folder.MODEL, _tensors(networks, []), proved=False)
+    return loop.ended(error, images.split_sha256(config), images.describe(config, folder), device_facts)
 
 
 def read_networks(config: Config, run: Path) -> comparators.Networks:
