@@ -18,10 +18,10 @@ PEOPLE = {
 
 
 def fill(engine):
-    """Accounts, results and words; returns {tokens, ids, comment, objection, report, related}."""
+    """Accounts, results and words; returns {tokens, ids, comment, objection, report, related, undo}."""
     from ie_crowd.store import insert
     from ie_crowd.store.people import accounts as store_accounts
-    from ie_crowd.store.people import comments, moderation, related, reports
+    from ie_crowd.store.people import comments, moderation, related, reports, undoable
     from toy_challenge.documents import identified, text, toy
     from toy_challenge.make import RULES
 
@@ -45,10 +45,13 @@ def fill(engine):
     comment = comments.comment(engine, accounts["Ada"], "It runs on my laptop.", ids["published"])
     objection = moderation.object_to(engine, ids["bobs"], accounts["Ada"], "trained on the test set")
     report = reports.report(engine, f"result:{ids['bobs']}", "its name is rude")
+    settled = reports.report(engine, "paper", "a word that is missing")
+    reports.settle(engine, settled, accounts["Rev"], "it is there")
     data = {"kind": "data set", "title": "The gauges", "url": "https://example.org/data", "note": ""}
     related.add(engine, RULES.id, (), accounts["Boss"], data)
     (entry,) = related.entries(engine, RULES.id, ())
     return {
+        "undo": undoable.newest(engine, accounts["Rev"]),
         "related": entry.number,
         "report": report,
         "tokens": tokens,

@@ -336,11 +336,16 @@ related = Table(
     _key(),
     Column("challenge", String(64), nullable=False),
     Column("position", Integer, nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("title", String(160), nullable=False),
-    Column("url", String(500), nullable=False),
-    Column("note", String(300), nullable=False),
+    *(Column(key, String(n), nullable=False) for key, n in (("kind", 16), ("title", 160), ("url", 500), ("note", 300))),
     Index("ix_related_challenge", "challenge", "position"),
+)
+undo = Table(
+    "undo",  # what a line of the log changed, as it was before: see people/undoable.py
+    metadata,
+    Column("line_pk", Key, primary_key=True, autoincrement=False),
+    _to("account"),
+    Column("about", String(100), nullable=False, index=True),
+    Column("before", Text, nullable=False),  # JSON
 )
 attempt = Table(
     "attempt",

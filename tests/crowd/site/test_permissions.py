@@ -40,6 +40,7 @@ CELLS = {
     ),
     "judge comment": ("/moderation/comments/{comment}", {"do": "show"}, REVIEWERS),
     "decide objection": ("/moderation/objections/{objection}", {"decision": "no", "do": "dismiss"}, REVIEWERS),
+    "undo": ("/moderation/undo", {"line": "{undo}"}, (401, 403, 403, 303, 404)),
     "add account": ("/operator/accounts", {"name": "Zoe", "role": "reviewer"}, (401, 403, 403, 403, 200)),
     "give token": ("/operator/accounts/token", {"name": "Eve"}, (401, 403, 403, 403, 200)),
     "change role": ("/operator/accounts/role", {"name": "Eve", "role": "contributor"}, OPERATORS),
@@ -71,7 +72,7 @@ PAGES = {
 
 def filled_in(site, text):
     known = {**site.ids, **site.tokens, "comment": site.found["comment"], "objection": site.found["objection"]}
-    known |= {name: site.found[name] for name in ("report", "related")}
+    known |= {name: site.found[name] for name in ("report", "related", "undo")}
     return re.sub(r"\{(\w+)\}", lambda match: str(known[match[1]]), text)
 
 

@@ -20,6 +20,7 @@ MESSAGES = {
     "objection-dismissed": "The objection is dismissed.",
     "reported": "Thank you. A reviewer looks at what you reported.",
     "report-settled": "The report is settled.",
+    "undone": "It is undone.",
     "role-changed": "The role is changed.",
     "tokens-ended": "The account's tokens and sessions are ended.",
     "account-disabled": "The account is disabled; its tokens and sessions are ended.",

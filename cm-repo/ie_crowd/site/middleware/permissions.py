@@ -40,6 +40,7 @@ RIGHTS: Mapping[str, Right] = {
     "sign": Right("reviewer", "not a result of one's own"),
     "judge comment": Right("reviewer"),
     "decide objection": Right("reviewer", "not one of one's own"),
+    "undo": Right("reviewer", "what one did oneself"),
     "add account": Right("operator"),
     "change role": Right("operator", "not one's own"),
     "give token": Right("operator"),

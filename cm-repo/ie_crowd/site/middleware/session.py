@@ -40,7 +40,7 @@ class Visitor:
         if scope["type"] == "http":
             request = Request(scope)
             state = request.state
-            state.account, state.csrf, state.secret, state.flash = None, "", "", ""
+            state.account, state.csrf, state.secret, state.flash, state.undo = None, "", "", "", 0
             path = scope["path"].removeprefix(self.settings.base_path)
             if not path.startswith(("/assets/", "/api/", "/healthz")):
                 await self._look(request)
@@ -65,7 +65,9 @@ class Visitor:
 
     async def _look(self, request: Request) -> None:
         state, cookies = request.state, request.cookies
-        state.flash = MESSAGES.get(cookies.get(cookie_name(self.settings, FLASH), ""), "")
+        word, _, line = cookies.get(cookie_name(self.settings, FLASH), "").partition(".")
+        state.flash = MESSAGES.get(word, "")
+        state.undo = int(line) if line.isascii() and line.isdecimal() and len(line) < 16 else 0
         secret = cookies.get(cookie_name(self.settings, SESSION), "")
         if secret:
             state.account = await run_in_threadpool(accounts.by_session, request.app.state.store, secret)
@@ -123,10 +125,10 @@ def drop_cookie(request: Request, response: Response, name: str) -> None:
     )
 
 
-def done(request: Request, path: str, message: str) -> Response:
-    """After a change: go to a page of this site, which says so."""
+def done(request: Request, path: str, message: str, undo: int = 0) -> Response:
+    """After a change: go to a page of this site, which says so; ``undo``: the line of the log that it offers."""
     assert message in MESSAGES, message
     assert path.startswith("/")
     response = RedirectResponse(request.app.state.settings.base_path + path, 303)
-    set_cookie(request, response, FLASH, message, FLASH_SECONDS, "strict")
+    set_cookie(request, response, FLASH, f"{message}.{undo}" if undo else message, FLASH_SECONDS, "strict")
     return response

@@ -14,12 +14,13 @@ from ie_crowd.check import checklists
 from ie_crowd.evidence import files, queue
 from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
-from ie_crowd.site.pages.comments import TYPED, number, result_id
+from ie_crowd.site.pages.comments import NUMBER, TYPED, number, result_id
 from ie_crowd.site.rendering import evidence
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, rejected_uploads, tables
-from ie_crowd.store.people import comments, reports, review_queue
+from ie_crowd.store.people import comments, reports, review_queue, undoable
 from ie_crowd.store.people import moderation as store_moderation
+from ie_crowd.store.people import undo as store_undo
 
 SIZE = 20
 LINES = 50
@@ -114,7 +115,7 @@ def publish(request: Request, typed: Typed) -> Response:
     error = form_routes.refused(store_moderation.publish, store, about, request.state.account, typed["note"])
     if error:
         return _review(request, typed, {"note": error})
-    return session.done(request, "/moderation", "published")
+    return _done(request, "/moderation", "published")
 
 
 def quarantine(request: Request, typed: Typed) -> Response:
@@ -124,7 +125,7 @@ def quarantine(request: Request, typed: Typed) -> Response:
     )
     if error:
         return _review(request, typed, {"why": error})
-    return session.done(request, f"/moderation/results/{result_id(request)}", "quarantined")
+    return _done(request, f"/moderation/results/{result_id(request)}", "quarantined")
 
 
 def refuse(request: Request, typed: Typed) -> Response:
@@ -157,7 +158,7 @@ def sign(request: Request, typed: Typed) -> Response:
     )
     if error:
         return _review(request, typed, {"sign": error})
-    return session.done(request, f"/moderation/results/{about}", "signed")
+    return _done(request, f"/moderation/results/{about}", "signed")
 
 
 def judge(request: Request, typed: Typed) -> Response:
@@ -167,7 +168,7 @@ def judge(request: Request, typed: Typed) -> Response:
     # from the queue, or from the page on which the comment stands
     visible, back = typed["do"] == "show", form_routes.here(typed["back"]) or _back(request, "comments")
     comments.judge_comment(request.app.state.store, number(request), request.state.account, visible=visible)
-    return session.done(request, back, "comment-visible" if visible else "comment-hidden")
+    return _done(request, back, "comment-visible" if visible else "comment-hidden")
 
 
 def decide(request: Request, typed: Typed) -> Response:
@@ -181,7 +182,7 @@ def decide(request: Request, typed: Typed) -> Response:
         )
     except ValueError as error:
         return _queue(request, "objections", {one: typed["decision"]}, {one: f"{error}"})
-    return session.done(request, back, "objection-upheld" if upheld else "objection-dismissed")
+    return _done(request, back, "objection-upheld" if upheld else "objection-dismissed")
 
 
 def settle(request: Request, typed: Typed) -> Response:
@@ -190,7 +191,24 @@ def settle(request: Request, typed: Typed) -> Response:
     error = form_routes.refused(reports.settle, request.app.state.store, one, request.state.account, typed["decision"])
     if error:
         return _queue(request, "reports", {one: typed["decision"]}, {one: error})
-    return session.done(request, back, "report-settled")
+    return _done(request, back, "report-settled")
+
+
+def undo(request: Request, typed: Typed) -> Response:
+    """Put back how it was before something that one did."""
+    if not NUMBER.fullmatch(typed["line"]):
+        raise HTTPException(400, "line is the number of a line of the log.")
+    what = store_undo.undo(request.app.state.store, int(typed["line"]), request.state.account)
+    back = form_routes.here(typed["back"]) or "/moderation"
+    if back == "/moderation" and f"{what}s" in SHOWN:
+        back = f"/moderation?show={what}s"
+    return session.done(request, back, "undone")
+
+
+def _done(request: Request, path: str, message: str) -> Response:
+    """After a change that can be undone."""
+    undo = undoable.newest(request.app.state.store, request.state.account)
+    return session.done(request, path, message, undo)
 
 
 def _points() -> set[str]:
@@ -213,5 +231,6 @@ routes = [
     form_routes.posted(f"{_RESULT}/sign", "sign", sign, item=140, state=20, sign=TYPED),
     form_routes.posted("/moderation/reports/{number}", "settle report", settle, decision=TYPED),
     form_routes.posted("/moderation/comments/{number}", "judge comment", judge, do=10, back=200),
+    form_routes.posted("/moderation/undo", "undo", undo, line=15, back=200),
     form_routes.posted("/moderation/objections/{number}", "decide objection", decide, decision=TYPED, do=10),
 ]

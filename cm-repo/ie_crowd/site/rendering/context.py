@@ -62,6 +62,7 @@ def base(request: Request) -> dict[str, Any]:
     settings, rules, words; link(path, **query) and asset(name); navigation: (text, address, whether one is there);
     more: (text, path) for the foot; feeds: the paths that there are; account {name, role} or None;
     csrf: the token of the session's forms, "" without a session; flash: what the last form did, "";
+    undo: the line of the log that can be undone, 0;
     may(name): whether this account may do that (see ``rights``); path.
     """
     state, path = request.app.state, request.url.path.removeprefix(request.app.state.settings.base_path) or "/"
@@ -82,6 +83,7 @@ def base(request: Request) -> dict[str, Any]:
         "account": account,
         "csrf": getattr(request.state, "csrf", ""),
         "flash": getattr(request.state, "flash", ""),
+        "undo": getattr(request.state, "undo", 0) if getattr(request.state, "flash", "") else 0,
         "may": lambda name: permissions.may(account, name),
         "path": path,
     }

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, delete, func, insert, select, update
 
 from ie_crowd.store import audit, database, tables
-from ie_crowd.store.people import accounts
-from ie_crowd.store.people.moderation import _result, _text
+from ie_crowd.store.people import accounts, undoable
+from ie_crowd.store.people.moderation import WrongState, _result, _text
 
 LONGEST_COMMENT = 4000
 MOST_LINES = 100
@@ -95,10 +95,22 @@ def judge_comment(engine: Engine, number: int, account: Mapping[str, Any], *, vi
     state = "visible" if visible else "hidden"
     with database.writing(engine) as connection:
         accounts.need_now(connection, account, "reviewer")
-        done = connection.execute(update(tables.comment).where(tables.comment.c.pk == number).values(state=state))
-        if not done.rowcount:
+        this = tables.comment.c.pk == number
+        was = connection.execute(select(tables.comment.c.state).where(this)).scalar()
+        if was is None:
             raise LookupError(f"there is no comment {number}")
+        connection.execute(update(tables.comment).where(this).values(state=state))
         audit.record(connection, audit.now(), account["name"], [(f"comment {state}", str(number), "")])
+        before = {"what": "comment", "number": number, "state": was, "now": state}
+        undoable.keep(connection, account, f"comment {number}", before)
+
+
+def unjudge(connection: Connection, before: Mapping[str, Any]) -> None:
+    """The inverse of ``judge_comment``: it waits, is shown or hidden as before."""
+    table = tables.comment
+    same = (table.c.pk == before["number"]) & (table.c.state == before["now"])
+    if not connection.execute(update(table).where(same).values(state=before["state"])).rowcount:
+        raise WrongState(f"comment {before['number']} is not {before['now']} any more")
 
 
 def delete_comment(engine: Engine, number: int, account: Mapping[str, Any]) -> None:
@@ -108,6 +120,7 @@ def delete_comment(engine: Engine, number: int, account: Mapping[str, Any]) -> N
         mine = (tables.comment.c.pk == number) & (tables.comment.c.account_pk == account["pk"])
         if not connection.execute(delete(tables.comment).where(mine)).rowcount:
             raise LookupError(f"there is no comment {number} of yours")
+        undoable.forget(connection, f"comment {number}")  # another comment may get its number
         audit.record(connection, audit.now(), account["name"], [("comment deleted", str(number), "")])
 
 
@@ -223,11 +236,25 @@ def sign(
             raise PermissionError("somebody else signs a result of your own")
         same = (table.c.result_pk == row["pk"]) & (table.c.account_pk == account["pk"])
         same &= (table.c.checklist == checklist) & (table.c.item == item)
+        there = connection.execute(select(table).where(same)).mappings().one_or_none()
         connection.execute(delete(table).where(same))
         at = audit.now()
         values = {"checklist": checklist, "item": item, "state": state, "note": note, "created": at}
-        connection.execute(insert(table), {"result_pk": row["pk"], "account_pk": account["pk"], **values})
+        values |= {"result_pk": row["pk"], "account_pk": account["pk"]}
+        key = connection.execute(insert(table).returning(table.c.pk), values).scalar_one()
         audit.record(connection, at, account["name"], [("signed", result_id, f"{checklist} {item}: {state}")])
+        before = {"what": "signed", "key": key, "at": at, "there": dict(there) if there else None}
+        undoable.keep(connection, account, result_id, before)
+
+
+def unsign(connection: Connection, before: Mapping[str, Any]) -> None:
+    """The inverse of ``sign``: the signature goes, and one that it replaced is there again."""
+    table = tables.signature
+    same = (table.c.pk == before["key"]) & (table.c.created == before["at"])
+    if not connection.execute(delete(table).where(same)).rowcount:
+        raise WrongState("this signature was replaced or removed meanwhile")
+    if before["there"]:
+        connection.execute(insert(table), before["there"])
 
 
 def signatures(engine: Engine, result_id: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Select, delete, insert, select, updat
 from ie_crowd.result.aggregate import mean_sd_ci95
 from ie_crowd.store import audit, database, tables
 from ie_crowd.store import insert as store_insert
-from ie_crowd.store.people import accounts
+from ie_crowd.store.people import accounts, undoable
 
 LONGEST_REASON = 500
 MOST_OPEN = 5  # objections of one account against one result
@@ -40,6 +40,8 @@ def publish(engine: Engine, result_id: str, account: Mapping[str, Any], note: st
         _set(connection, row, state=tables.PUBLISHED, published=at)
         recompute(connection, [row["pk"]])
         audit.record(connection, at, account["name"], [("published", result_id, note)])
+        before = {"what": "published", "id": result_id, "state": row["state"], "at": at}
+        undoable.keep(connection, account, result_id, before)
 
 
 def note_of(engine: Engine, result_id: str) -> dict[str, Any] | None:
@@ -58,7 +60,7 @@ def quarantine(engine: Engine, result_id: str, account: Mapping[str, Any], why: 
     with database.writing(engine) as connection:
         accounts.need_now(connection, account, "reviewer")
         row = _result(connection, result_id, tables.VALID, tables.PUBLISHED)
-        _hide(connection, row, account["name"], why)
+        undoable.keep(connection, account, result_id, _hide(connection, row, account["name"], why))
 
 
 def hold(connection: Connection, result_id: str, actor: str, why: str) -> None:
@@ -138,8 +140,43 @@ def decide(engine: Engine, number: int, account: Mapping[str, Any], *, upheld: b
         connection.execute(update(objection).where(objection.c.pk == number).values(values))
         audit.record(connection, audit.now(), account["name"], [(f"objection {state}", found["id"], decision)])
         row = _result(connection, found["id"], *tables.STATES)
+        before: dict[str, Any] = {"what": "objection", "number": number, "state": state, "result": None}
         if upheld and row["state"] in (tables.VALID, tables.PUBLISHED):
-            _hide(connection, row, account["name"], f"objection: {found['reason']}"[:LONGEST_REASON])
+            why = f"objection: {found['reason']}"[:LONGEST_REASON]
+            before["result"] = _hide(connection, row, account["name"], why)
+        undoable.keep(connection, account, found["id"], before)
+
+
+def unpublish(connection: Connection, before: Mapping[str, Any]) -> None:
+    """The inverse of ``publish``: the result waits, or is quarantined, as before."""
+    row = _result(connection, before["id"], tables.PUBLISHED)
+    if row["published"] != before["at"]:
+        raise WrongState(f"result {before['id'][:12]}… was published again since")
+    _set(connection, row, state=before["state"], published=None)
+    connection.execute(delete(tables.summary).where(tables.summary.c.result_pk == row["pk"]))
+
+
+def restore(connection: Connection, before: Mapping[str, Any]) -> None:
+    """The inverse of ``quarantine``: the result is in the state that it was in, and the reason goes."""
+    row, reason = _result(connection, before["id"], tables.QUARANTINED), tables.reason
+    newest = select(reason.c.pk).where(reason.c.result_pk == row["pk"]).order_by(reason.c.pk.desc()).limit(1)
+    if connection.execute(newest).scalar() != before["reason"]:
+        raise WrongState(f"result {before['id'][:12]}… is quarantined for another reason since")
+    connection.execute(delete(reason).where(reason.c.pk == before["reason"]))
+    _set(connection, row, state=before["state"], published=before["published"])
+    if before["state"] == tables.PUBLISHED:
+        recompute(connection, [row["pk"]])
+
+
+def reopen(connection: Connection, before: Mapping[str, Any]) -> None:
+    """The inverse of ``decide``: the objection is open, and a result that it quarantined is as it was."""
+    objection = tables.objection
+    same = (objection.c.pk == before["number"]) & (objection.c.state == before["state"])
+    values = {"state": "open", "decision": None, "decided_by_pk": None}
+    if not connection.execute(update(objection).where(same).values(values)).rowcount:
+        raise WrongState(f"objection {before['number']} is not {before['state']} any more")
+    if before["result"]:
+        restore(connection, before["result"])
 
 
 def objections(engine: Engine, result_id: str) -> list[dict[str, Any]]:
@@ -187,17 +224,24 @@ def recompute(connection: Connection, keys: Sequence[int]) -> None:
         store_insert.summarise(connection, rows)
 
 
-def _hide(connection: Connection, row: Mapping[str, Any], actor: str, why: str, name: str = "reviewer") -> None:
+def _hide(
+    connection: Connection, row: Mapping[str, Any], actor: str, why: str, name: str = "reviewer"
+) -> dict[str, Any]:
+    """Quarantine; returns what ``restore`` needs."""
     _set(connection, row, state=tables.QUARANTINED, published=None)
     connection.execute(delete(tables.summary).where(tables.summary.c.result_pk == row["pk"]))
     reason = {"result_pk": row["pk"], "name": name, "evidence": "", "detail": why}
-    connection.execute(insert(tables.reason), reason)
+    key = connection.execute(insert(tables.reason).returning(tables.reason.c.pk), reason).scalar_one()
     audit.record(connection, audit.now(), actor, [("quarantined", row["id"], why)])
+    undoable.forget(connection, row["id"])
+    before = {name: row[name] for name in ("id", "state", "published")}
+    return {"what": "quarantined", **before, "reason": key}
 
 
 def _bury(connection: Connection, row: Mapping[str, Any], what: str, why: str, actor: str, **more: Any) -> None:
     """Leave a tombstone of a result: id, state and why."""
     key, c = row["pk"], tables
+    said = [row[0] for row in connection.execute(select(c.comment.c.pk).where(c.comment.c.result_pk == key))]
     for table in (
         c.summary,
         c.verified_value,
@@ -217,6 +261,8 @@ def _bury(connection: Connection, row: Mapping[str, Any], what: str, why: str, a
     _set(connection, row, state=tables.WITHDRAWN, os="", wall_seconds=0.0, **gone)
     connection.execute(insert(c.reason), {"result_pk": key, "name": what, "evidence": "", "detail": why})
     _forget(connection, row)
+    for about in (row["id"], *(f"comment {number}" for number in said)):
+        undoable.forget(connection, about)
     audit.record(connection, audit.now(), actor, [(what, row["id"], why)])
 
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from ie_crowd.store import audit, database
-from ie_crowd.store.people import accounts
-from ie_crowd.store.people.moderation import _text
+from ie_crowd.store.people import accounts, undoable
+from ie_crowd.store.people.moderation import WrongState, _text
 from ie_crowd.store.query import Page, check_page
 from ie_crowd.store.tables import account as account_table
 from ie_crowd.store.tables import report as table
@@ -77,3 +77,12 @@ def settle(engine: Engine, number: int, account: Mapping[str, Any], decision: st
         values = {"state": "settled", "decision": decision, "decided_by_pk": account["pk"]}
         connection.execute(update(table).where(is_open).values(values))
         audit.record(connection, audit.now(), str(account["name"]), [("report settled", about, decision)])
+        undoable.keep(connection, account, f"report {number}", {"what": "report", "number": number})
+
+
+def reopen(connection: Connection, before: Mapping[str, Any]) -> None:
+    """The inverse of ``settle``."""
+    same = (table.c.pk == before["number"]) & (table.c.state == "settled")
+    values = {"state": "open", "decision": None, "decided_by_pk": None}
+    if not connection.execute(update(table).where(same).values(values)).rowcount:
+        raise WrongState(f"report {before['number']} is open already")
