@@ -104,6 +104,11 @@ def test_a_comparison_shows_that_of_the_difference(shown):
     page = site.get(f"/compare?a={left['id']}&b={right['id']}").text
     assert "left − right −" in page
     assert "over 3 draws × 2,000 test images" in page
+    answer = site.get(f"/api/v1/comparison?a={left['id']}&b={right['id']}").json()
+    (cells,) = [line["cells"] for line in answer["metrics"] if any(cell["over_images"] for cell in line["cells"])]
+    (told,) = [cell["over_images"] for cell in cells if cell["over_images"]]
+    assert abs(told["mean"]) == pytest.approx(abs(found.mean))
+    assert (told["draws"], told["images"]) == (3, 2000)
     other = copy.deepcopy(right)
     other["task"]["labels"] = 50
     assert image_intervals.between(engine, left, other) == {}

@@ -182,6 +182,25 @@ def test_two_side_by_side(site, ids):  # noqa: F811
     problem(site.get(f"/api/v1/comparison?a={ids['ada']}"), 400, "the parameter b is missing")
 
 
+def test_up_to_six_side_by_side(site, ids):  # noqa: F811
+    found = get(site, f"/comparison?a={ids['ada']}&b={ids['bob']}&c={ids['cyd']}&d={ids['ada2']}").json()
+    assert found["results"] == [ids[name] for name in ("ada", "bob", "cyd", "ada2")]
+    assert found["same_task"]
+    (mae,) = [line["cells"] for line in found["metrics"] if line["name"] == "forecast.mae"]
+    best = min(mae, key=lambda cell: cell["value"])
+    assert [cell["best"] for cell in mae] == [cell is best for cell in mae]
+    for cell in mae:
+        assert (cell["behind"] is None) is cell["best"]
+        assert cell["best"] or cell["behind"]["mean"] == pytest.approx(cell["value"] - best["value"])
+        assert cell["over_images"] is None  # nothing was recomputed
+    (cpu,) = [line for line in found["differing"] if line["name"] == "cpu_model"]
+    assert len(cpu["cells"]) == 4
+    alone = get(site, f"/comparison?a={ids['ada']}&b={ids['bob']}").json()
+    assert alone["rows"] == found["rows"]
+    problem(site.get(f"/api/v1/comparison?a={ids['ada']}&b={ids['bob']}&g={ids['cyd']}"), 400, "unknown parameter")
+    problem(site.get(f"/api/v1/comparison?a={ids['ada']}&b={ids['bob']}&c={'0' * 64}"), 404, "there is no result")
+
+
 def test_the_challenge_its_claims_and_checklists(site):  # noqa: F811
     rules = get(site, "/challenge").json()
     assert rules["id"] == RULES.id

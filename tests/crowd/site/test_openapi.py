@@ -16,7 +16,11 @@ QUERIES = {
     "readRanking": ["", "?most=1", "?page=2"],
     "readPoints": [f"?x={x}&y={MAE}" for x in ("labels", "created", "published", "wall_seconds", MAE)],
     "readByLabels": [f"?metric={MAE}"],
-    "compareResults": ["?a={published}&b={bobs}", "?a={published}&b={bobs}&only=differences"],
+    "compareResults": [
+        "?a={published}&b={bobs}",
+        "?a={published}&b={bobs}&only=differences",
+        "?a={published}&b={bobs}&c={published}",
+    ],
 }
 NEEDS = {"points": f"?x=labels&y={MAE}", "labels": f"?metric={MAE}", "comparison": "?a={published}&b={bobs}"}
 

@@ -29,7 +29,7 @@ from ie_crowd.site.api.operations import (
 )
 from ie_crowd.site.middleware import permissions
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.site.rendering import evidence, result_files
+from ie_crowd.site.rendering import evidence, result_files, side_by_side
 from ie_crowd.store import query, tables
 from ie_crowd.store.filters import MOST_ROWS, Filter
 from ie_crowd.store.people import comments as store_comments
@@ -107,12 +107,39 @@ def original(call: Call) -> Response:
 
 
 def comparison(call: Call) -> Response:
-    """Two results side by side."""
-    return JSONResponse({"rows": [row._asdict() for row in compared(call)]})
+    """Two to six results side by side: the first two line by line, and all of them with the best of each metric."""
+    chosen = [found_result(call, call.values[name]) for name in NAMES if name in call.values]
+    found = list({row["id"]: row for row in chosen}.values())
+    documents = [result_files.parsed(call.engine, row["id"]) for row in found]
+    shown = side_by_side.together(call.request.app.state, found, documents)
+
+    def told(name: str, place: int, cell: compare.Cell) -> dict[str, Any] | None:
+        if cell.aggregate is None:
+            return None
+        images = shown.over_images.get((name, place))
+        return {
+            **{key: cell.aggregate[key] for key in ("value", "sd", "n", "ci95")},
+            "best": cell.best,
+            "behind": cell.behind._asdict() if cell.behind else None,
+            "over_images": images._asdict() if images else None,
+        }
+
+    metrics = [
+        {"name": line.name, "cells": [told(line.name, place, cell) for place, cell in enumerate(line.cells)]}
+        for line in shown.metrics
+    ]
+    answer = {
+        "rows": [row._asdict() for row in compared(call)],
+        "results": [row["id"] for row in found],
+        "same_task": shown.same_task,
+        "metrics": metrics,
+        "differing": [line._asdict() for line in compare.differing(documents)],
+    }
+    return JSONResponse(answer)
 
 
 def compared(call: Call) -> list[compare.Row]:
-    """The lines of the comparison."""
+    """The lines of the comparison of the first two."""
     documents = []
     for name in "ab":
         found = found_result(call, call.values[name])
@@ -161,11 +188,28 @@ LIST = (
     Parameter("size", integer(1, MOST_ROWS), "Results of a page (default: 50).", 50),
     Parameter("metrics", METRICS, "Which metrics to show (default: the challenge's).", "classification.error"),
 )
+NAMES = "abcdef"[: side_by_side.MOST]
 TWO = (
     Parameter("a", ID, "Id of one result.", required=True),
     Parameter("b", ID, "Id of the other.", required=True),
+    *(Parameter(name, ID, "Id of one more.") for name in NAMES[2:]),
     Parameter("only", {"type": "string", "enum": ["differences"]}, "Leave out what is alike."),
 )
+_BEHIND = exactly(mean=NUMBER, half=NUMBER, p=NUMBER, how=TEXT)
+_IMAGES = exactly(mean=NUMBER, low=NUMBER, high=NUMBER, draws=COUNT, images=COUNT)
+_CELL = exactly(
+    value=NUMBER,
+    sd=NUMBER,
+    n=COUNT,
+    ci95=NUMBER,
+    best={"type": "boolean"},
+    behind={"anyOf": [_BEHIND, {"type": "null"}], "description": "it minus the best; null for the best itself"},
+    over_images={
+        "anyOf": [_IMAGES, {"type": "null"}],
+        "description": "it minus the best, with the 95 % interval over draws and images, from recomputed predictions",
+    },
+)
+_METRIC = exactly(name=TEXT, cells=array({"anyOf": [_CELL, {"type": "null"}]}))
 _LIST = exactly(total=COUNT, page=INTEGER, size=INTEGER, results=array(ROW))
 
 OPERATIONS = (
@@ -212,12 +256,16 @@ OPERATIONS = (
         (RESULT_ID,), viewer=True,
     ),
     Operation(
-        "compareResults", "GET", "/comparison", "Results", "Two results side by side", comparison,
+        "compareResults", "GET", "/comparison", "Results", "Two to six results side by side", comparison,
         {200: Answer(
-            "Every line of both, by section.",
-            exactly(rows=array(exactly(
-                section=TEXT, name=TEXT, left={}, right={}, differs={"type": "boolean"}, p=NUMBER
-            ))),
+            "Every line of the first two, by section; then all of them, in the order of `results`.",
+            exactly(
+                rows=array(exactly(
+                    section=TEXT, name=TEXT, left={}, right={}, differs={"type": "boolean"}, p=NUMBER
+                )),
+                results=array(ID), same_task={"type": "boolean"}, metrics=array(_METRIC),
+                differing=array(exactly(section=TEXT, name=TEXT, cells=array({}))),
+            ),
         ), 404: Answer("One of them is not there."), **GONE},
         TWO, viewer=True,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd.artifact import learning_curves
-from ie_crowd.challenge.model import Metric
 from ie_crowd.evidence import image_intervals
 from ie_crowd.formats import metrics_jsonl
 from ie_crowd.ranking import compare
@@ -20,7 +19,7 @@ from ie_crowd.site.api import exports
 from ie_crowd.site.charts import svg
 from ie_crowd.site.middleware.permissions import may_see
 from ie_crowd.site.pages.result import PREFIX
-from ie_crowd.site.rendering import result_files
+from ie_crowd.site.rendering import result_files, side_by_side
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query
 
@@ -37,7 +36,6 @@ TITLES = {
     "provenance": "Provenance",
 }
 MOST_CANDIDATES = 20
-MOST = 6  # results at once
 
 
 class Section(NamedTuple):
@@ -53,8 +51,8 @@ def comparison(request: Request) -> Response:
     """``?a=…&b=…``, or ``?id=…&id=…`` as the ticks of a list send it. With one or none the page helps to choose."""
     asked = request.query_params
     given = [one.strip() for one in [asked.get("a", ""), asked.get("b", ""), *asked.getlist("id")[:50]] if one.strip()]
-    found = list({row["id"]: row for row in (_find(request, one) for one in given[:MOST])}.values())
-    if len(given) > MOST or len(found) < 2:
+    found = list({row["id"]: row for row in (_find(request, one) for one in given[: side_by_side.MOST])}.values())
+    if len(given) > side_by_side.MOST or len(found) < 2:
         return _choose(request, found[:1], len(given))
     if len(found) > 2:
         return _several(request, found)
@@ -82,9 +80,7 @@ def _several(request: Request, found: list[dict[str, Any]]) -> Response:
     """Three to six results: metrics with the best marked, what differs, and their learning curves over one another."""
     state = request.app.state
     documents = [result_files.parsed(state.store, row["id"]) for row in found]
-    tasks = {tuple(row[key] for key in ("challenge", "dataset", "supervision", "labels")) for row in found}
-    rules = state.content.challenges.get(found[0]["challenge"])
-    distance = {} if rules is None or len(tasks) > 1 else {name: _distance(one) for name, one in rules.metrics.items()}
+    shown = side_by_side.together(state, found, documents)
     lines = compare.differing(documents)
     sections = [(name, title, [one for one in lines if one.section == name]) for name, title in TITLES.items()]
     units = {name: one["unit"] for document in documents for name, one in document["metrics"].items()}
@@ -92,21 +88,14 @@ def _several(request: Request, found: list[dict[str, Any]]) -> Response:
         request,
         "compare_several.html.j2",
         found=found,
-        several_tasks=len(tasks) > 1,
-        metrics=compare.best_of(documents, distance),
+        several_tasks=not shown.same_task,
+        metrics=shown.metrics,
+        over_images=shown.over_images,
         units=units,
         sections=[one for one in sections if one[2]],
         curves=_curves(request, found, documents),
         looks=[learning_curves.line_style(index, len(found)) for index in range(len(found))],
     )
-
-
-def _distance(metric: Metric) -> Callable[[float], float]:
-    """A function of a metric's value that is less for what is better."""
-    if metric.direction == "toward-chance":
-        chance = metric.chance or 0.0
-        return lambda value: abs(value - chance)
-    return (lambda value: -value) if metric.direction == "higher" else (lambda value: value)
 
 
 def _curves(request: Request, found: list[dict[str, Any]], documents: list[dict[str, Any]]) -> list[tuple[str, Markup]]:
