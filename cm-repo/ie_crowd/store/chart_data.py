@@ -107,6 +107,37 @@ def _point(row: Sequence[Any], x: str, y: str) -> dict[str, Any]:
     }
 
 
+def best_so_far(
+    engine: Engine, asked: Filter, metric: str, axis: str, by: str, direction: str
+) -> dict[str, list[tuple[str, float]]]:
+    """Of each value of the task's column ``by``: the days (YYYY-MM-DD, in order) on which the best mean became better.
+
+    ``axis``: "created" or "published". ``direction``: "lower" or "higher". The days are grouped in the database, of all
+    results that are asked for, however many points a chart shows. Raises ValueError for an unknown metric.
+    """
+    assert axis in ("created", "published"), axis
+    assert direction in ("lower", "higher"), direction
+    summary, result, contest = tables.summary.c, tables.result.c, tables.contest.c
+    day, better = func.substr(result[axis], 1, 10), min if direction == "lower" else max
+    with database.reading(engine) as connection:
+        chosen = Chosen(connection, asked, tables.PUBLISHED)
+        query = (
+            select(contest[by], day, (func.min if direction == "lower" else func.max)(summary.mean))
+            .select_from(tables.summary)
+            .join(tables.result, result.pk == summary.result_pk)
+            .join(tables.contest, contest.pk == summary.contest_pk)
+            .where(summary.metric_pk == metric_key(connection, metric), *chosen.of_summary())
+            .group_by(contest[by], day)
+            .order_by(day)
+        )
+        found: dict[str, list[tuple[str, float]]] = {}
+        for value, on, best in connection.execute(query):
+            steps = found.setdefault(str(shown_labels(value) if by == "labels" else value), [])
+            if not steps or (best != steps[-1][1] and better(best, steps[-1][1]) == best):
+                steps.append((on, float(best)))
+    return found
+
+
 def by_labels(engine: Engine, asked: Filter, metric: str) -> list[dict[str, Any]]:
     """A metric against the number of labels, for a chart with intervals: one row for each contest that is asked for.
 

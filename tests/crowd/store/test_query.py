@@ -67,6 +67,23 @@ def test_each_further_choice_says_how_many_results_it_would_leave(engine, filled
     assert len(query.choices(engine, ANY, most=2)["submitter"]) == 2
 
 
+def test_the_best_so_far_is_of_all_results_by_day(engine, filled):
+    def days(**more):
+        asked = {"axis": "created", "by": "division", "direction": "lower", **more}
+        return chart_data.best_so_far(engine, asked.pop("asked", ANY), MAE, **asked)
+
+    closed = Filter(division="closed")
+    assert days(asked=closed) == {"closed": [("2026-01-01", pytest.approx(2.0)), ("2026-01-04", pytest.approx(1.6))]}
+    assert [day for day, _ in days(asked=closed, direction="higher")["closed"]] == [
+        "2026-01-01", "2026-01-02", "2026-01-03", "2026-01-05",
+    ]  # fmt: skip
+    assert set(days()) == {"closed", "open"}
+    assert days(asked=Filter(submitter="nobody")) == {}
+    assert days(by="labels", asked=closed) == {"all": days(asked=closed)["closed"]}
+    with pytest.raises(ValueError, match="no metric"):
+        chart_data.best_so_far(engine, ANY, "no.such", "created", "division", "lower")
+
+
 SEASONS = dataclasses.replace(RULES, methods={"season": model.Methods("wet, warm", {})})
 
 

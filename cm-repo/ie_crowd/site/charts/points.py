@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from ie_crowd.challenge.model import Challenge
-from ie_crowd.formats import moments
+from ie_crowd.formats import humanize, moments
 from ie_crowd.site.charts import svg
 from ie_crowd.site.rendering import present
 from ie_crowd.store.chart_data import AXES, BYTES, DAY
@@ -32,8 +32,18 @@ def says(axis: str, rules: Challenge) -> str:
     return f"{axis} ({unit})" if unit else axis
 
 
-def draw(points: Sequence[Mapping[str, Any]], x: str, y: str, by: str, rules: Challenge) -> Points | None:
-    """The chart of ``store.charts.points``; ``by``: the column that tells series apart. None without points."""
+def draw(
+    points: Sequence[Mapping[str, Any]],
+    x: str,
+    y: str,
+    by: str,
+    rules: Challenge,
+    best: Mapping[str, Sequence[tuple[str, float]]] | None = None,
+) -> Points | None:
+    """The chart of ``chart_data.points``; ``by``: the column that tells series apart. None without points.
+
+    ``best``: of each series the days on which its best value became better (``chart_data.best_so_far``): a step line.
+    """
     found = [
         (point, across, up)
         for point in points
@@ -41,12 +51,27 @@ def draw(points: Sequence[Mapping[str, Any]], x: str, y: str, by: str, rules: Ch
     ]
     if not found:
         return None
+    lines = {
+        name: [(float(date.fromisoformat(day).toordinal()), value) for day, value in steps]
+        for name, steps in (best or {}).items()
+        if steps
+    }
+    days = [day for line in lines.values() for day, _ in line]
     axes = [
-        _axis([across for _, across, _ in found], x, LEFT, WIDTH - RIGHT),
-        _axis([up for _, _, up in found], y, HEIGHT - BOTTOM, TOP),
+        _axis([across for _, across, _ in found] + days, x, LEFT, WIDTH - RIGHT),
+        _axis(
+            [up for _, _, up in found] + [one for line in lines.values() for _, one in line], y, HEIGHT - BOTTOM, TOP
+        ),
     ]
-    names = sorted({str(point[by]) for point, _, _ in found})
+    names = sorted({str(point[by]) for point, _, _ in found} | set(lines))
     parts = svg.frame(axes[0], axes[1], says(x, rules), says(y, rules), WIDTH, HEIGHT)
+    for name, line in lines.items():
+        series = names.index(name)
+        steps = "".join(f"H{axes[0].at(day):.1f}V{axes[1].at(value):.1f}" for day, value in line[1:])
+        start = f"M{axes[0].at(line[0][0]):.1f} {axes[1].at(line[0][1]):.1f}"
+        dashes = svg.DASHES[series % svg.SERIES]
+        shape = f'class="line s{series % svg.SERIES}" stroke-dasharray="{dashes}"'
+        parts.append(f'<path {shape} d="{start}{steps}H{axes[0].end:.1f}"/>')
     faint = len(found) > 150
     for point, across, up in found:
         series = names.index(str(point[by]))
@@ -64,7 +89,9 @@ def draw(points: Sequence[Mapping[str, Any]], x: str, y: str, by: str, rules: Ch
         for point, across, up in found
     ]
     told = f"{len(found):,} results. " + "; ".join(
-        f"{name}: {sum(str(point[by]) == name for point, _, _ in found):,}" for name in names[:12]
+        f"{name}: {sum(str(point[by]) == name for point, _, _ in found):,}"
+        + (f", best {humanize.short(lines[name][-1][1])}" if name in lines else "")
+        for name in names[:12]
     )
     title = f"{says(y, rules)} against {says(x, rules)}"
     drawn = svg.image("points", title, told, parts, WIDTH, HEIGHT, "chart")

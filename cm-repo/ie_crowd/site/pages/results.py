@@ -23,6 +23,7 @@ from ie_crowd.store import audit, chart_data, export, query, standings
 from ie_crowd.store.tables import PUBLISHED
 
 MOST_SUGGESTED = 200  # submitters in the list of suggestions of the filter
+OVER_TIME = ("created", "published")  # axes over which the best so far is drawn
 SAMPLE = 25  # rows of the table behind a chart that are shown at once
 
 
@@ -186,7 +187,7 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         "x": [(axis, chart_points.says(axis, rules)) for axis in (*chart_data.AXES, *rules.metrics)],
         "y": [(name, chart_points.says(name, rules)) for name in rules.metrics],
     }
-    values = {**values, "shape": svg.legend_marker}
+    values = {**values, "shape": svg.legend_marker, "over_time": wanted.query(x=OVER_TIME[0])}
     if wanted.x == "labels" and wanted.y in rules.metrics:
         rows = _by_labels(request, chosen, wanted.y)
         beside = state.content.published if state.content.words.published_metric == wanted.y else ()
@@ -203,7 +204,8 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
     except ValueError:  # a metric that no result has yet
         found_points = {"points": [], "total": 0, "thinned": False}
     by = "dataset" if "dataset" not in wanted.chosen else "labels" if "labels" not in wanted.chosen else "division"
-    points = chart_points.draw(found_points["points"], wanted.x, wanted.y, by, rules)
+    best = _best(request, wanted, chosen, by)
+    points = chart_points.draw(found_points["points"], wanted.x, wanted.y, by, rules, best)
     return render(
         request,
         "chart_points.html.j2",
@@ -211,6 +213,7 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         choices=choices,
         drawn=Markup(points.svg) if points else "",  # noqa: S704 svg escapes
         legend=points.legend if points else [],
+        best=best,
         by=by,
         points=found_points["points"],
         total=found_points["total"],
@@ -220,6 +223,28 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         sample=SAMPLE,
         offers=exports.offers(request, "points", x=wanted.x, y=wanted.y, **wanted.filters()),
     )
+
+
+def _best(request: Request, wanted: Asked, chosen: Any, by: str) -> dict[str, list[tuple[str, float]]]:
+    """The days on which the best became better, where the chart is of a metric over days; kept until the store changes.
+
+    A metric that is best near chance has no best so far.
+    """
+    state = request.app.state
+    metric = state.content.rules.metrics.get(wanted.y)
+    if wanted.x not in OVER_TIME or metric is None or metric.direction not in ("lower", "higher"):
+        return {}
+
+    def ask() -> dict[str, list[tuple[str, float]]]:
+        try:
+            return chart_data.best_so_far(state.store, chosen, wanted.y, wanted.x, by, metric.direction)
+        except ValueError:  # no result has it
+            return {}
+
+    found: dict[str, list[tuple[str, float]]] = state.cached.get(
+        ("best so far", chosen, wanted.y, wanted.x, by), ask, patient=True
+    )
+    return found
 
 
 def _by_labels(request: Request, chosen: Any, metric: str) -> list[dict[str, Any]]:

@@ -172,6 +172,21 @@ def test_an_axis_of_days_has_dates_on_it(site, axis):
 # One result
 
 
+def test_over_time_the_best_so_far_is_a_step_line(site):
+    front = site.get("/").text
+    assert "/results?view=chart&amp;x=created" in front
+    page = site.get("/results?view=chart&x=created&y=forecast.mae").text
+    chart = page.split('<svg class="chart"')[1].split("</svg>")[0]
+    (line,) = re.findall(r'<path class="line s0"[^>]* d="(M[^"]*)"', chart)
+    places = [(float(x), float(y)) for x, y in re.findall(r"[MH]([0-9.]+)[ V]([0-9.]+)", line)]
+    assert len(places) == 2  # Ada's first, and Cyd's that is better; Bob's is not
+    assert places[0][0] < places[1][0]
+    assert places[0][1] < places[1][1], "lower is better, and lies lower"
+    table = page.split("became better</caption>")[1].split("</table>")[0]
+    assert re.findall(r"<td>([0-9-]{10})</td>", table) == ["2026-01-01", "2026-01-04"]
+    assert "When the best became better" not in site.get("/results?view=chart&x=cores&y=forecast.mae").text
+
+
 def test_a_result_by_its_id_and_its_beginning(site):
     whole = site.ids["cyd"]
     page = site.get(f"/results/{whole}")
