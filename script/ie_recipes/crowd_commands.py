@@ -59,7 +59,7 @@ SUBMIT = Command(
     example="--result=FOLDER",
     folders=("result", "to", "resume", "token_file"),
     values=("server", "submitter", "weights_of"),
-    switches=("weights", "show", "dry_run", "yes", "json"),
+    switches=("commit", "weights", "show", "dry_run", "yes", "json"),
     ends={
         1: "nothing was published; the reason is above",
         2: "nothing could be published; the reason is above",

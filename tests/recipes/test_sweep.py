@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,10 +11,14 @@ import time
 import pytest
 import yaml
 from flow_place import PATIENCE
+from ie_crowd.challenge import load
 from ie_crowd.formats import schema
+from ie_crowd.submit import commitment, publication
 from ie_recipes.sweep import command, from_cm, grid, works
 from ie_recipes.sweep import plan as plans
 from paths import RECIPES
+
+from ie_model.config import Config
 
 PROGRAM = str(RECIPES / "ie_recipes" / "sweep" / "command.py")
 TINY = ["--dataset=glyphs", "--labels=100,600", "--draws=2", "--smoke", "--at-once=2"]
@@ -53,6 +58,23 @@ def test_the_recipe_refuses_before_any_dependency_runs_and_hands_on_the_words(tm
 
 def made(**axes):
     return plans.make(grid.read(None, axes), device="auto", data=None, yes=False)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"recipe": "open"}, {"recipe": "paper", "method": "m2"}, {"dataset": "glyphs", "smoke": True, "kl_start": 2.0}],
+)
+def test_issued_draws_train_with_exactly_the_settings_that_were_committed_to(tmp_path, how):
+    rules = load.challenge(load.find("ie-repr"))
+    whole = Config.resolve(**{"dataset": "mnist", **how}).to_dict()
+    settings = {key: value for key, value in whole.items() if key not in ("seed", "label_seed")}
+    result = {"config": settings, "provenance": {"commit": "e" * 40}}
+    trial = publication.Publication(tmp_path, result, rules, [], [])
+    file, line = commitment.keep(trial, rules.evidence.issued, "a" * 64, [5000, 7, 2**31 - 1], tmp_path)
+    assert shlex.split(line)[-2:] == [f"--grid={file.name}", f"--device={whole['device']}"]
+    (request,) = plans.make(grid.read(file, {}), device=whole["device"], data=None, yes=False).cells.values()
+    assert tuple(request.draws) == (5000, 7, 2**31 - 1)
+    assert {key: value for key, value in request.config().items() if key not in ("seed", "label_seed")} == settings
 
 
 def test_a_sweep_ends_in_ordinary_results_folders_and_a_page(place):

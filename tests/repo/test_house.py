@@ -14,8 +14,8 @@ ROOMS = {
     "__main__",
     "ie_crowd.site": "settings middleware rendering charts api pages content cache app supervisor asgi_client "
     "static_export",
-    "ie_crowd.store": "user_data tables migrations database audit rate_limit rejected_uploads records insert ingest "
-    "standings filters query best chart_data export people",
+    "ie_crowd.store": "user_data tables migrations database audit rate_limit rejected_uploads proofs records insert "
+    "ingest standings filters query best chart_data export people",
     "ie_model": "entry facts recipes setting_checks config device setting_flags adam cuda_graphs moments pose data "
     "model objective run metrics consistency training evaluate figures new_classes ablation bench api __main__",
 }

@@ -6,6 +6,7 @@ fields        validation of YAML fields and of configuration types
 bands         reference bands of rules.yaml
 claims        claims.yaml
 evidence      evidence levels, and what the rules ask of them
+issued        label draws that a server issues
 captions      captions.yaml: what curves and figures show
 verification  the commands that recompute or rerun a result
 paper_pages   pages.yaml: the texts about the paper, and published numbers

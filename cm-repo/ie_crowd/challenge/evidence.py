@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ie_crowd.challenge import issued as issued_draws
 from ie_crowd.challenge.fields import Reader
+from ie_crowd.challenge.issued import Issued
 
 STATED, RECOMPUTED, RERUN, REPRODUCED = "stated", "recomputed", "rerun", "reproduced"
 LEVELS = (STATED, RECOMPUTED, RERUN)  # that a result has by itself
@@ -60,7 +62,7 @@ class Policy:
     ``validation_gap``: standard errors by which a test error may be lower than the validation error. ``since``: the
     rules_version from which a check judges a rerun by the reference's spread, as a worker always does. ``prediction``:
     level of the interval in which one more run of the reference would lie; a better one of the closed division is not
-    believed. 0: not asked.
+    believed. 0: not asked. ``issued``: whether and how label draws are issued by the server; None: they are chosen.
     """
 
     ranked: Mapping[str, str]
@@ -71,10 +73,16 @@ class Policy:
     prediction: float = 0.0
     since: int = 10**9
     references: Mapping[tuple[str, str, int | str, str, str], Reference] | None = None
+    issued: Issued | None = None
 
     def asked(self, division: str) -> str:
         """The level that a contest of the division ranks."""
         return self.ranked[division]
+
+    def issues(self, dataset: str, division: str) -> Issued | None:
+        """How a contest of that data set and division asks for issued label draws; None where it does not."""
+        asked = self.issued is not None and self.issued.asked(dataset, division)
+        return self.issued if asked else None
 
     def margins(self, dataset: str, supervision: str, labels: int | str, metric: str) -> dict[str, Margin]:
         """The margin of each method whose spread the rules state for that task and metric."""
@@ -94,12 +102,18 @@ DEFAULT = Policy(dict.fromkeys(DIVISIONS, RECOMPUTED))  # of rules that say noth
 _FIELDS = "dataset supervision labels methods metric sd runs"
 
 
-def parse(raw: Any, reader: Reader, metrics: Mapping[str, Any]) -> Policy:
+def parse(
+    raw: Any,
+    reader: Reader,
+    metrics: Mapping[str, Any],
+    datasets: Mapping[str, Any],
+    config: Mapping[str, Any],
+) -> Policy:
     """The key ``evidence`` of rules.yaml. Raises ValueError naming the place."""
     if raw is None:
         return DEFAULT
     value = reader.mapping(
-        raw, "evidence", "ranked", "rerun_share margin spread validation_gap prediction since reference"
+        raw, "evidence", "ranked", "rerun_share margin spread validation_gap prediction since reference issued"
     )
     ranked = reader.mapping(value["ranked"], "evidence.ranked", " ".join(DIVISIONS))
     references: dict[tuple[str, str, int | str, str, str], Reference] = {}
@@ -131,6 +145,7 @@ def parse(raw: Any, reader: Reader, metrics: Mapping[str, Any]) -> Policy:
         ranked={name: reader.one_of(ranked[name], f"evidence.ranked.{name}", LEVELS) for name in DIVISIONS},
         validation_gap=None if gap is None else float(reader.number(gap, "evidence.validation_gap")),
         references=references,
+        issued=issued_draws.parse(value.get("issued"), reader, datasets, config),
         since=int(reader.number(value.get("since", 10**9), "evidence.since")),
         **{name: float(number) for name, number in numbers.items()},
     )

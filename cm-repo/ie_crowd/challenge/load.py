@@ -142,7 +142,7 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
         ),
         verification=verification.parse(top.get("verification", {}), reader, config),
         folder=folder,
-        evidence=evidence.parse(top.get("evidence"), reader, metrics),
+        evidence=evidence.parse(top.get("evidence"), reader, metrics, datasets, config),
     )
 
 

@@ -3,6 +3,7 @@
 check             check
 result            schema, report, submit: one result
 submit            submit
+commit            submit --commit
 store             ingest, rank, user
 rejected_uploads  refused
 site              serve, site

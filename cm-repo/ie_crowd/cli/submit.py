@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ie_crowd.challenge import load
+from ie_crowd.cli import commit
 from ie_crowd.formats import humanize, strict
 from ie_crowd.formats.upgrade import RESULT
 from ie_crowd.submit import client, cm_experiment, evidence, outbox, publication
@@ -24,6 +25,7 @@ EXAMPLES = f"""examples:
   ie-crowd submit RUN --server=https://crowd.example.org --token-file=token.txt
   ie-crowd submit RUN --server=URL --submitter="Ada L." --dry-run --show
   ie-crowd submit --resume=FILE                what could not be sent before
+  ie-crowd submit TRIAL --commit --server=URL  before the runs that count, where a contest ranks by issued label draws
 
 The token of a server comes from --token-file or {TOKEN}. The results folder is never changed.
 exit status: 0 published, received, or there already; 1 not; 2 bad usage or a result that does not hold together"""
@@ -65,6 +67,11 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--no-weights", action="store_true", help="with --server: leave weights and predictions out: without a rank"
     )
+    parser.add_argument(
+        "--commit",
+        action="store_true",
+        help="with --server: commit to the code and settings of this trial run, and get the label draws that count",
+    )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"file that holds the token (or {TOKEN})")
     parser.add_argument("--token", nargs="?", action=_NoToken, help=argparse.SUPPRESS)
     parser.add_argument("--challenge", type=Path, metavar="FOLDER", help="judge by this rules.yaml")
@@ -88,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    if arguments.commit:
+        commit.check(arguments)
     if arguments.resume is not None:
         wrong = [name for name in ("folder", "to", "submitter") if getattr(arguments, name) is not None]
         if wrong or arguments.weights or arguments.weights_of:
@@ -148,6 +157,11 @@ def _to_folder(arguments: argparse.Namespace) -> int:
 
 def _to_server(arguments: argparse.Namespace) -> int:
     say = _speaker(arguments)
+    if arguments.commit:
+        made, url = _publication(arguments, figures=False), client.address(arguments.server)
+        return commit.run(
+            arguments, made, url, lambda: Server(url, _token(arguments)), lambda: _agreed(arguments, say), say
+        )
     if arguments.resume is not None:
         kept, result = outbox.read(arguments.resume)
         url = client.address(arguments.server or kept)
@@ -267,7 +281,12 @@ def _agreed(arguments: argparse.Namespace, say: Any) -> bool:
         return False
     if arguments.yes:
         return True
-    print("\nPublish this? [y/N] ", end="", file=sys.stderr if arguments.json else sys.stdout, flush=True)
+    print(
+        f"\n{'Commit to' if arguments.commit else 'Publish'} this? [y/N] ",
+        end="",
+        file=sys.stderr if arguments.json else sys.stdout,
+        flush=True,
+    )
     try:
         line = sys.stdin.readline() if sys.stdin is not None else ""
     except (OSError, ValueError):
@@ -277,7 +296,7 @@ def _agreed(arguments: argparse.Namespace, say: Any) -> bool:
         raise ValueError("nobody answers here (standard input is closed): pass --yes to publish without being asked")
     if line.strip().lower() in ("y", "yes"):
         return True
-    say("Nothing was published.")
+    say("Nothing was committed to." if arguments.commit else "Nothing was published.")
     return False
 
 

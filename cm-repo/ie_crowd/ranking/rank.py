@@ -7,7 +7,8 @@ certain. In the open division, where a method has variants, the entry is the sub
 Failed runs have no value and are never averaged. Results below the evidence level that the rules ask for are an entry
 of their own, and are listed without a rank, as is an entry of fewer than three draws, or one that scatters more than
 the rules allow. Where evidence is asked for, draws are complete: one that failed and was not made again costs the rank,
-for otherwise the worst would fail. Ranked values are those that the operator's machine got.
+for otherwise the worst would fail. Where the server issues draws, results of other draws are an entry of their own
+without a rank, too. Ranked values are those that the operator's machine got.
 
 **Which ranks.** Ranked entries are sorted by their means and fall into groups that share a rank. What separates two of
 them is Tukey's test at 5 % for all pairs together (the studentized range), with a variance that entries share: the
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST = 3
+CHOSEN = "its label draws were not issued for a commitment"
 AT_ONCE = 200_000  # pairs that are compared at once: what bounds the memory of it
 __all__ = ["ALPHA", "Draw", "Entry", "ranks", "standings", "welch"]
 
@@ -64,6 +66,7 @@ class Draw(NamedTuple):
     result: str = ""
     variant: str = ""
     level: str = evidence.STATED
+    issued: bool = True  # or the contest does not ask for it
 
 
 @dataclass
@@ -90,6 +93,7 @@ class Entry:
     level: str = evidence.STATED
     lost: tuple[int, int] | None = None
     unranked: str = ""
+    issued: bool = True
 
     @property
     def evidence(self) -> str:
@@ -126,6 +130,8 @@ def _unranked(entry: Entry, asked: str, margin: Margin | None) -> str:
     """Why an entry has no rank; "" for one that has."""
     if not evidence.at_least(entry.level, asked):
         return f"{entry.level}, asked: {asked}"
+    if not entry.issued:
+        return CHOSEN
     if asked != evidence.STATED and entry.lost is not None:
         return f"the run of seed {entry.lost[0]} failed and was not made again"
     if entry.n < FEWEST:
@@ -137,11 +143,11 @@ def _unranked(entry: Entry, asked: str, margin: Margin | None) -> str:
 
 def pooled(draws: Iterable[Draw], asked: str = evidence.STATED) -> list[Entry]:
     """One entry for each submitter, method and variant, its draws averaged by seed and label draw; what is below the
-    level that is ``asked`` for apart from the rest."""
+    level that is ``asked`` for, or of chosen draws where they are issued, apart from the rest."""
     groups: dict[tuple[str, str, str, bool], list[Draw]] = defaultdict(list)
     counted = {level: evidence.at_least(level, asked) for level in evidence.LEVELS}
     for draw in draws:
-        groups[draw.submitter, draw.method, draw.variant, counted[draw.level]].append(draw)
+        groups[draw.submitter, draw.method, draw.variant, counted[draw.level] and draw.issued].append(draw)
     entries = []
     for (submitter, method, variant, _), group in sorted(groups.items()):
         seeds: dict[tuple[int, int], list[float]] = defaultdict(list)
@@ -170,17 +176,18 @@ def pooled(draws: Iterable[Draw], asked: str = evidence.STATED) -> list[Entry]:
                 values,
                 lost=min(lost - set(seeds), default=None),
                 level=min((draw.level for draw in group), key=evidence.LEVELS.index),
+                issued=all(draw.issued for draw in group),
             )
         )
     return entries
 
 
 def best_of_each(entries: Iterable[Entry], metric: Metric, asked: str = evidence.STATED) -> list[Entry]:
-    """One entry for each submitter and method, and one more for what is below the level that is ``asked`` for: of
+    """One entry for each submitter and method, and one more for what has no rank for its level or its draws: of
     those with enough draws, if any, the best by its mean."""
     chosen: dict[tuple[str, str, bool], Entry] = {}
     for entry in entries:
-        key = entry.submitter, entry.method, evidence.at_least(entry.level, asked)
+        key = entry.submitter, entry.method, evidence.at_least(entry.level, asked) and entry.issued
         other = chosen.get(key)
         if other is None or (entry.n < FEWEST, order(entry, metric)) < (other.n < FEWEST, order(other, metric)):
             chosen[key] = entry
@@ -300,7 +307,7 @@ def _same_weights(draws: Iterable[Draw]) -> dict[tuple[str, str], set[tuple[str,
     """By method and variant, the pairs (in both orders) of submitters who name the same weights."""
     first: dict[tuple[str, str, str], str] = {}
     several: dict[tuple[str, str, str], set[str]] = {}
-    for submitter, method, _, _, _, _, weights, _, variant, _ in draws:
+    for submitter, method, _, _, _, _, weights, _, variant, *_ in draws:
         if weights is not None:
             owner = first.setdefault((weights, method, variant), submitter)
             if owner != submitter:

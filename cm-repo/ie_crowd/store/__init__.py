@@ -16,6 +16,7 @@ standings         contests and their ranks, from the raw values, by ``ie_crowd.r
 audit             the log that only grows
 rate_limit        how often somebody may try
 rejected_uploads  uploads that were refused
+proofs            what an upload is held against: commitments before draws were issued
 people            what people do with results: accounts, moderation, comments, queues
 
 Functions take the engine that ``database.connect`` returns and plain values, and return plain values: dicts, lists,

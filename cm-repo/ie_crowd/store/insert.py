@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, Engine, Table, exists, insert, select, tuple_
 
 from ie_crowd.store import audit, database, tables
+from ie_crowd.store.proofs import commitments
 from ie_crowd.store.records import Prepared, Reason, prepare
 
 MOST_PARAMETERS = 500  # of one IN list; SQLite takes 999 in old builds
@@ -43,7 +44,11 @@ def submit(
     with database.writing(engine) as connection:
         if account is not None:
             _still(connection, account)
-        return write(connection, [prepared], account=account, publish=publish)[0]
+        outcome = write(connection, [prepared], account=account, publish=publish)[0]
+        if account is not None and outcome.what != "known" and prepared.commitment[0]:
+            runs = [(run.seed, run.label_seed, run.status) for run in prepared.runs]
+            commitments.hand_in(connection, account["pk"], outcome.id, *prepared.commitment, runs)
+        return outcome
 
 
 def _still(connection: Connection, account: Mapping[str, Any]) -> None:

@@ -13,10 +13,11 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ie_crowd.challenge import load
+from ie_crowd.challenge import issued, load
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import integrity
 from ie_crowd.formats import canonical_json, schema, strict, usernames
+from ie_crowd.result import commitment
 from ie_crowd.result.aggregate import aggregate
 from ie_crowd.store.tables import ALL_LABELS
 
@@ -60,6 +61,7 @@ class Prepared(NamedTuple):
     completed: int
     wall_seconds: float
     values_sha256: str
+    commitment: tuple[str, str]  # contest and hash of code and settings; "" in the closed division
     size: int
     packed: bytes
     runs: list[Run]
@@ -135,6 +137,7 @@ def _rows(
         completed=sum(run["status"] == "completed" for run in found["runs"]),
         wall_seconds=float(found["cost"]["wall_seconds"]),
         values_sha256=_values_sha256(found["runs"]),
+        commitment=committed(found),
         size=len(content),
         packed=zlib.compress(content, 1),
         runs=[
@@ -187,6 +190,13 @@ def variant(found: Mapping[str, Any], by: Challenge) -> str:
     keys = by.pins(task, found["task"]["labels"], config) if task is not None else config
     chosen = {key: value for key, value in config.items() if key in keys}
     return hashlib.sha256(canonical_json.canonical(chosen)).hexdigest()[:16]
+
+
+def committed(found: Mapping[str, Any]) -> tuple[str, str]:
+    """The contest of a result and the hash of its code and settings, where draws can be issued for them."""
+    if found["challenge"]["division"] != issued.DIVISION:
+        return "", ""
+    return commitment.contest(found), commitment.digest(found)
 
 
 def _values_sha256(runs: list[dict[str, Any]]) -> str:

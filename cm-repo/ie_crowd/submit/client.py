@@ -244,6 +244,11 @@ def send(server: Server, content: bytes) -> Answer:
     return ask(server, "/api/v1/results", content)
 
 
+def commit(server: Server, content: bytes) -> Answer:
+    """Commit to code and settings, and get label draws."""
+    return ask(server, "/api/v1/commitments", content)
+
+
 def evidence(server: Server, result_id: str) -> Answer:
     """Which files the server asks for of a result, and which are there."""
     return ask(server, f"/api/v1/results/{result_id}/evidence")

@@ -94,9 +94,9 @@ def failed_run(number: int, error: str = "the loss is not a number") -> dict:
     return run_document(number, 0, 0, status="failed", error=error, **nothing)
 
 
-def write_run(folder: Path, run: dict) -> None:
-    """Write runs/<seed>/ with run.json, config.json, metrics.jsonl and the weights."""
-    home = folder / "runs" / str(run["seed"])
+def write_run(folder: Path, run: dict, number: int | None = None) -> None:
+    """Write runs/<number>/ (by default its seed) with run.json, config.json, metrics.jsonl and the weights."""
+    home = folder / "runs" / str(run["seed"] if number is None else number)
     home.mkdir(parents=True, exist_ok=True)
     (home / "run.json").write_text(json.dumps(run), encoding="utf-8")
     (home / "config.json").write_text(json.dumps(run["config"]), encoding="utf-8")
@@ -107,8 +107,8 @@ def write_run(folder: Path, run: dict) -> None:
 
 def write_folder(folder: Path, runs: list[dict] | None = None) -> dict:
     """A complete results folder (two runs and a figure, unless other runs are given); returns its result."""
-    for run in runs or [run_document(0, 4.0, 90.0), run_document(1, 6.0, 80.0)]:
-        write_run(folder, run)
+    for number, run in enumerate(runs or [run_document(0, 4.0, 90.0), run_document(1, 6.0, 80.0)]):
+        write_run(folder, run, number)
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "figures" / "levels.png").write_bytes(b"\x89PNG and so on")
     document = assemble.assemble(folder, challenge=RULES, **FACTS)

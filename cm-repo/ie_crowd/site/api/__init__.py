@@ -8,6 +8,7 @@ results     reading results
 challenge   rules, claims, ranks, chart data
 people      comments, objections, accounts
 upload      POST of a result
+commitments POST of a hash of code and settings, which label draws are issued for
 evidence    files that a result rests on, and its verifications
 exports     tables as files
 """

@@ -12,6 +12,7 @@ from sqlalchemy import Column
 
 from ie_crowd.challenge import evidence
 from ie_crowd.formats import schema
+from ie_crowd.site.api import commitments
 from ie_crowd.site.api.operations import (
     COUNT,
     EXAMPLE_ID,
@@ -228,6 +229,7 @@ def schemas() -> dict[str, Any]:
         "Full": exactly(
             {"uploaded_by": uploaded_by},
             reproduced_by=array(TEXT),
+            draws=commitments.DRAWS,
             **{**told, "runs": array(run)},
             reasons=array({"$ref": "#/components/schemas/Reason"}),
             rules_version=INTEGER,

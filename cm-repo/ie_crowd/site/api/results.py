@@ -29,7 +29,7 @@ from ie_crowd.site.api.operations import (
 )
 from ie_crowd.site.middleware import permissions
 from ie_crowd.site.middleware.problem_details import Problem
-from ie_crowd.site.rendering import evidence, result_files, side_by_side
+from ie_crowd.site.rendering import evidence, issued, result_files, side_by_side
 from ie_crowd.store import query, tables
 from ie_crowd.store.filters import MOST_ROWS, Filter
 from ie_crowd.store.people import comments as store_comments
@@ -94,6 +94,8 @@ def result(call: Call) -> Response:
         del found["uploaded_by"]  # somebody may publish under no name
     found["reproduced_by"] = list(evidence.of(call.request.app.state, found).by)
     found["runs"] = query.runs(call.engine, found["id"])
+    draws = issued.of(call.request.app.state, found)
+    found["draws"] = None if draws is None else draws._asdict()
     return JSONResponse(found)
 
 

@@ -75,6 +75,7 @@ def ranking(request: Request) -> Response:
         asked=rules.evidence.asked(contest.division),
         margins=rules.evidence.margins(contest.dataset, contest.supervision, contest.labels, name),
         fewest=rank.FEWEST,
+        issued=rules.evidence.issues(contest.dataset, contest.division),
         offers=exports.offers(request, "ranking", metric=name, **{key: row[key] for key in KEYS}),
     )
 

@@ -20,7 +20,7 @@ from ie_crowd.check.verdict import Group, Verdict
 from ie_crowd.evidence import files, image_intervals, queue
 from ie_crowd.site.middleware import permissions
 from ie_crowd.site.pages.paper import badge_of, cited
-from ie_crowd.site.rendering import citations, evidence, present, result_files
+from ie_crowd.site.rendering import citations, evidence, issued, present, result_files
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import Filter
@@ -84,6 +84,7 @@ def result(request: Request) -> Response:
         evidence=shown,
         figures_elsewhere=_figures_elsewhere(document, shown),
         level=evidence.of(state, found),
+        draws=issued.of(state, found),
         verifications=[row for row in queue.history(state.store, result_id) if row["ended"]],
         files_here=here if not state.settings.static else {},
         signatures=_signed(signatures),

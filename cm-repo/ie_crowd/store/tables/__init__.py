@@ -4,6 +4,9 @@ Raw values (``run``, ``run_value``) and the original text (``original``) are wha
 ``summary`` holds the aggregates of published results only, recomputed from the raw values when a result is published:
 a list or a chart sorts and filters on it by one index. A row of ``contest`` is what one method has in one comparable
 thing: challenge, data set, supervision, number of labels, division.
+
+base      the metadata, and what every table has in common
+evidence  the tables of what results rest on; all others are here
 """
 
 from __future__ import annotations
@@ -15,11 +18,9 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Float,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -27,32 +28,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import BigInteger
 
+from ie_crowd.store.tables.base import Key, Moment
+from ie_crowd.store.tables.base import key as _key
+from ie_crowd.store.tables.base import metadata as metadata
+from ie_crowd.store.tables.base import to as _to
+from ie_crowd.store.tables.evidence import commitment as commitment
+from ie_crowd.store.tables.evidence import evidence_file as evidence_file
+from ie_crowd.store.tables.evidence import look_alike as look_alike
+from ie_crowd.store.tables.evidence import verification as verification
+from ie_crowd.store.tables.evidence import verified_value as verified_value
+
 VALID, QUARANTINED, PUBLISHED, WITHDRAWN = "valid", "quarantined", "published", "withdrawn"
 STATES = (VALID, QUARANTINED, PUBLISHED, WITHDRAWN)
 ROLES = ("contributor", "reviewer", "operator")
 ALL_LABELS = -1  # contest.labels of a task that has them all
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by themselves for INTEGER only
-Moment = String(20)  # UTC, 2026-01-02T03:04:05Z: sorts as time, reads the same in both databases
-
-
-def _key() -> Column[int]:
-    return Column("pk", Key, primary_key=True, autoincrement=True)
-
-
-def _to(table: str, name: str | None = None, *, nullable: bool = False, primary: bool = False) -> Column[int]:
-    return Column(name or f"{table}_pk", Key, ForeignKey(f"{table}.pk"), nullable=nullable, primary_key=primary)
-
 
 contest = Table(
     "contest",
@@ -183,52 +172,6 @@ summary = Table(
     # every filter and the order in one index each: a list reads nothing else until it knows its rows
     Index("ix_summary_contest", "metric_pk", "contest_pk", "mean", "result_pk", "submitter_pk", "machine_pk"),
     Index("ix_summary_mean", "metric_pk", "mean", "result_pk", "contest_pk", "submitter_pk", "machine_pk"),
-    sqlite_with_rowid=False,
-)
-evidence_file = Table(
-    "evidence_file",  # of a result, stored beside the store under its hash: see evidence/files.py
-    metadata,
-    _to("result", primary=True),
-    Column("path", String(200), primary_key=True),
-    Column("sha256", String(64), nullable=False, index=True),
-    Column("bytes", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-verification = Table(
-    "verification",  # the queue of the workers, and what they found: see evidence/queue.py
-    metadata,
-    _key(),
-    _to("result"),
-    Column("depth", String(8), nullable=False),
-    Column("state", String(8), nullable=False),
-    Column("asked", Moment, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("worker", String(80)),
-    Column("lease", BigInteger),  # seconds since 1970 until which it is the worker's
-    Column("ended", Moment),
-    Column("outcome", String(16)),
-    Column("detail", Text, nullable=False),
-    Column("platform", Text, nullable=False),  # JSON: system, software, how it was confined
-    Index("ix_verification_state", "state", "pk"),
-    Index("ix_verification_result", "result_pk", "pk"),
-    CheckConstraint("depth IN ('metrics', 'rerun')", name="depth"),
-    CheckConstraint("state IN ('waiting', 'running', 'ended')", name="state"),
-)
-verified_value = Table(
-    "verified_value",  # what the operator's machine got for a run: ranks are by these
-    metadata,
-    _to("result", primary=True),
-    Column("number", Integer, primary_key=True),
-    Column("metric_pk", Key, primary_key=True),
-    Column("value", Float, nullable=False),
-    sqlite_with_rowid=False,
-)
-look_alike = Table(
-    "look_alike",  # two results whose predictions differ too little to be of weights of their own
-    metadata,
-    _to("result", primary=True),
-    _to("result", "other_pk", primary=True),
-    Column("detail", String(300), nullable=False),
     sqlite_with_rowid=False,
 )
 source = Table(
