@@ -52,23 +52,22 @@ def prepared(folder: Path) -> Path:
     return folder.absolute()
 
 
-def write(place: Path, names: Sequence[str], folder: Path) -> int:
+def write(place: Path, names: Sequence[str], folder: Path, title: str | None = None) -> int:
     """Write the run in ``place``, or each run of a results folder, for each tracker; returns how many runs.
 
-    Raises ValueError where there is no run.
+    ``title``: what they are called, instead of the folder's name. Raises ValueError where there is no run.
     """
-    runs = list(_runs(place))
+    runs = list(_runs(place, title or place.resolve().name))
     for name in names:
         for one in runs:
             _WRITERS[name](one, folder)
     return len(runs)
 
 
-def _runs(place: Path) -> Iterator[History]:
+def _runs(place: Path, title: str) -> Iterator[History]:
     folders = [place]
     if not (place / run_folder.CONFIG).exists() and (place / RUNS).is_dir():
         folders = sorted((place / RUNS).iterdir(), key=lambda path: (len(path.name), path.name))
-    title = place.resolve().name
     for folder in folders:
         yield history(folder, title if folder == place else f"{title}-{folder.name}")
 

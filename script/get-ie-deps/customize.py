@@ -28,6 +28,7 @@ def install(i):
             kind,
             site=setup.switch(env, "CM_IE_DEPS_SITE"),
             sweep=setup.switch(env, "CM_IE_DEPS_SWEEP"),
+            log=str(env.get("CM_IE_DEPS_LOG") or env.get("CM_IE_LOG") or ""),
             search=setup.switch(env, "CM_IE_DEPS_SEARCH"),
             allow_system_python=setup.switch(env, "CM_IE_ALLOW_SYSTEM_PYTHON"),
             quiet=setup.quiet(env),

@@ -30,4 +30,10 @@ def lines(request: flags.Request, here: Path, env: Mapping[str, Any]) -> list[st
         counts = {key[4:]: value for key, value in request.own.items() if key.startswith("own_")}
         data = f"{counts['train']:,} images to train on, {counts['valid']:,} to choose by, {counts['test']:,} to test,"
         data += f" {counts['classes']:,} classes,"
-    return [*said, f"  data: {data}{f' in {request.data}' if request.data else ''}", "nothing was done: a dry run"]
+    logged = [f"  history: for {request.log}, in {request.log_dir}"] if request.log else []
+    return [
+        *said,
+        *logged,
+        f"  data: {data}{f' in {request.data}' if request.data else ''}",
+        "nothing was done: a dry run",
+    ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from ie_recipes import bridge, front_end, own_code, references
 from ie_recipes.data import new_classes, own_data
-from ie_recipes.run import results_folder
+from ie_recipes.run import logs, results_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "rocm")
 SEEDS_MAX = 100
@@ -31,6 +31,8 @@ FLAGS = {
     "device": ("CM_IE_DEVICE_REQUEST", f"one of {', '.join(DEVICES)}, such as --device=cpu"),
     "data": ("CM_IE_DATA", "a folder, --data=FOLDER"),
     "outdir": ("CM_IE_OUTDIR", "a folder, --outdir=FOLDER"),
+    "log": ("CM_IE_LOG", f"{logs.EXPECTED}, such as --log=tensorboard"),
+    "log_dir": ("CM_IE_LOG_DIR", "a folder, --log_dir=FOLDER"),
     "quiet": ("CM_IE_QUIET", "no value, just --quiet"),
     "dry_run": ("CM_IE_DRY_RUN", "no value, just --dry_run"),
 }
@@ -52,6 +54,8 @@ class Request:
     device: str = "auto"
     data: str | None = None
     outdir: str | None = None
+    log: str | None = None
+    log_dir: str | None = None
     quiet: bool = False
     full: bool = False  # every label count of the data set, each a task of its own
     recipe: str = "closed"  # paper, closed, open, or BOTH
@@ -209,13 +213,14 @@ def check(i: dict[str, Any]) -> dict[str, Any]:
         check_data(request)
         for part in request.parts().values():
             check_task(part)
+        logs.refuse_unwritable(request.log_dir)
         if request.outdir is not None:
             parts = list(request.parts()) if request.several else []
             results_folder.check(Path(request.outdir), request.identity(), parts)
     except ValueError as error:
         return {"return": 2, "error": str(error)}
     device = None if request.device == "auto" else request.device  # a dependency may be given its own
-    values = {"data": request.data, "outdir": request.outdir, "device": device}
+    values = {"data": request.data, "outdir": request.outdir, "log_dir": request.log_dir, "device": device}
     normal = {FLAGS[flag][0]: value for flag, value in values.items() if value is not None}
     normal |= {FLAGS["dry_run"][0]: "yes"} if dry else {}  # for the dependencies, which then have nothing to do
     i["env"].update(normal)
@@ -326,6 +331,7 @@ def from_env(env: Mapping[str, Any]) -> Request:
         own=own,
         data=None if data is None else str(data),
         outdir=str(here / Path(texts["outdir"]).expanduser()) if "outdir" in texts else None,
+        **logs.asked(texts, here),
         quiet=_switch("quiet", env.get("CM_IE_QUIET", env.get("CM_QUIET", False))),
         front_end=front_end.of(env),
     )

@@ -1,13 +1,13 @@
 """Installs what is missing of requirements.txt into the Python that runs this, with the torch build that fits a device.
 
 For a site it is what is missing of requirements-site.txt, and no torch; for a sweep on many machines of
-requirements-sweep.txt, too, and for a search of requirements-search.txt.
+requirements-sweep.txt, too, for a search of requirements-search.txt, for the tools of --log of requirements-log.txt.
 
 Only inside a virtual environment (venv or conda), unless told otherwise, and even then by plain pip: no sudo, no
 --break-system-packages. The user's pip settings hold: whoever has an index of his own is not sent to PyTorch's.
 Needs the standard library only.
 
-    python install.py [--device=cpu|cuda|rocm|mps | --site] [--sweep] [--search] [--allow-system-python] [--quiet]
+    python install.py [--device=cpu|cuda|rocm|mps | --site] [--sweep] [--search] [--log=LIST] [--quiet]
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ie_recipes import own_code
-from ie_recipes.run import platforms, processes
+from ie_recipes.run import logs, platforms, processes
 
 HERE = Path(__file__).resolve().parents[1] / "get-ie-deps"  # holds the pins
 REQUIREMENTS = HERE / "requirements.txt"
@@ -95,12 +95,19 @@ def of_a_site() -> dict[str, str]:
     return {name: pin for name, pin in pins().items() if name not in NOT_OF_A_SITE} | pins(SITE)
 
 
+def of_tools(log: str) -> dict[str, str]:
+    """The pins of what the tools need that `--log` names; ValueError for a name that is none of them."""
+    needed = {package for name in (logs.named(log) if log else ()) for package in logs.PACKAGES[name]}
+    return {name: pin for name, pin in pins(HERE / "requirements-log.txt").items() if name in needed}
+
+
 def ensure(
     kind: str,
     *,
     site: bool = False,
     sweep: bool = False,
     search: bool = False,
+    log: str = "",
     allow_system_python: bool = False,
     quiet: bool = False,
     say: Say | None = None,
@@ -109,13 +116,14 @@ def ensure(
     """Installs what is missing for a device; ValueError with one line when it must not or cannot be done.
 
     `site`: what serves results instead, for which no device matters. `sweep`: what many machines need, too; `search`:
-    what a search needs. `gpu`: what the build for CUDA must run with.
+    what a search needs; `log`: what these tools of `--log` need. `gpu`: what the build for CUDA must run with.
     `say` receives one line for each thing worth knowing (default: stderr). Takes milliseconds if nothing is missing.
     """
     say = _to_stderr if say is None else say
     if kind not in KINDS:
         raise ValueError(f"device {kind!r}: expected one of {', '.join(KINDS)}")
     wanted = (of_a_site() if site else pins()) | (pins(SWEEP) if sweep else {}) | (pins(SEARCH) if search else {})
+    wanted |= of_tools(log)
     if not missing(wanted):
         if not site:
             _remark(kind, say)
@@ -344,6 +352,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--site", action="store_true", help="what serves results, instead of what trains")
     parser.add_argument("--sweep", action="store_true", help="what a sweep on many machines needs, too")
     parser.add_argument("--search", action="store_true", help="what a search over settings needs, too")
+    parser.add_argument("--log", default="", help=f"what these tools need, too: {logs.EXPECTED}")
     parser.add_argument("--allow-system-python", action="store_true", help="install outside a virtual environment")
     parser.add_argument("--quiet", action="store_true", help="no progress of pip's")
     options = parser.parse_args(arguments)
@@ -354,6 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.device,
             site=options.site,
             sweep=options.sweep,
+            log=options.log,
             search=options.search,
             allow_system_python=allowed,
             quiet=options.quiet,

@@ -21,7 +21,7 @@ def preprocess(i):
 
 def run(i):
     from ie_recipes import dry_run, flags, front_end, own_code, setup
-    from ie_recipes.run import processes, results_folder
+    from ie_recipes.run import logs, processes, results_folder
 
     env = i["env"]
     here = Path(env["CM_TMP_CURRENT_PATH"])
@@ -41,10 +41,9 @@ def run(i):
         data = request.data if request.own else env.get(key)
         # what is drawn, or the user's own, is not downloaded
         downloaded = env.get(key + "_DOWNLOADED", "") if data and not request.own else "0"
-        program = HERE / "ie_recipes" / request.program()
-        argv = [sys.executable, "-P", str(program), f"--request={request.text()}", f"--folder={folder}"]
+        argv = [sys.executable, "-P", f"{HERE}/ie_recipes/{request.program()}", f"--request={request.text()}"]
         argv += [f"--device={env['CM_IE_DEVICE']}", f"--reason={env.get('CM_IE_DEVICE_REASON', '')}"]
-        argv += [f"--last-words={last_words}", *([f"--data={data}"] if data else [])]
+        argv += [f"--folder={folder}", f"--last-words={last_words}", *([f"--data={data}"] if data else [])]
         argv += [f"--downloaded={downloaded}"] if downloaded != "" else []
         code = processes.run(argv, cwd=here, env=front_end.child_environment(env))
         error = last_words.read_text(encoding="utf-8").strip() if last_words.exists() else ""
@@ -56,4 +55,5 @@ def run(i):
         error = error or f"the run was ended (exit code {code}); what there is lies in {folder}"
         return {"return": code, "error": error}
     env["CM_IE_RESULT"] = str(folder)
-    return {"return": 0}
+    error = logs.write(request, folder, here, front_end.child_environment(env))
+    return {"return": 1, "error": error} if error else {"return": 0}

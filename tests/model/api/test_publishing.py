@@ -57,6 +57,9 @@ def test_a_results_folder_is_as_many_runs_as_it_holds(finished, tmp_path, monkey
     monkeypatch.setitem(trackers._WRITERS, "tensorboard", lambda told, folder: written.append(told.name))
     assert trackers.write(tmp_path, ["tensorboard"], tmp_path / "logs") == 3
     assert written == [f"{tmp_path.name}-{number}" for number in ("0", "2", "10")]
+    written.clear()
+    trackers.write(tmp_path, ["tensorboard"], tmp_path / "logs", "by day")
+    assert written == [f"by day-{number}" for number in ("0", "2", "10")]
 
 
 @pytest.mark.parametrize("name", trackers.NEEDED)
