@@ -2,7 +2,8 @@
 
 RO-Crate 1.1 (https://w3id.org/ro/crate/1.1), profile Process Run Crate 0.5 (https://w3id.org/ro/wfrun/process/0.5): one
 action, the command, with the program as its instrument, data and configuration as its objects, and files and metrics as
-its results. It says what result.json says and no more, so nobody's machine or name comes in here.
+its results. It says what result.json says and no more, so nobody's machine or name comes in here. Author and publisher
+of the crate are the submitter; where nobody wants to be named, those of the program that wrote it (MAKERS).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ WHAT = {
     "cm-output.json": "The metrics as one flat mapping, for `cm run experiment`.",
     checksums.SUMS: "SHA-256 of every other file of the folder.",
 }
+MAKERS, LICENCE = "The ie-repr contributors", "Apache-2.0"  # as CITATION.cff says (a test asserts it)
+ARCHIVE = "https://archive.softwareheritage.org"  # resolves the identifier of every commit that it knows
 Entity = dict[str, Any]
 
 
@@ -63,19 +66,12 @@ def crate(result: Mapping[str, Any], here: Iterable[Mapping[str, Any]]) -> dict[
     files = [_file(file) for file in here]
     metrics = [_metric(name, metric) for name, metric in result["metrics"].items()]
     data = [_dataset(dataset) for dataset in result["datasets"]]
-    software = [
-        {
-            "@id": f"pkg:pypi/{package['name']}@{package['version']}",
-            "@type": "SoftwareApplication",
-            "name": package["name"],
-        }
-        | {"softwareVersion": package["version"]}
-        for package in result["software"]
-    ]
+    software = [_package(package["name"], package["version"]) for package in result["software"]]
     program = _program(result, software)
     action = _action(result, program, files, metrics, data)
     paper = {"@id": result["paper"]["url"], "@type": "ScholarlyArticle", "name": result["paper"]["title"]}
-    paper |= {"identifier": result["paper"]["identifiers"]} if result["paper"]["identifiers"] else {}
+    names = result["paper"]["identifiers"]
+    paper |= {"identifier": names[0] if len(names) == 1 else names} if names else {}
     licence = {
         "@id": "#licence",
         "@type": "CreativeWork",
@@ -91,8 +87,8 @@ def crate(result: Mapping[str, Any], here: Iterable[Mapping[str, Any]]) -> dict[
         "license": _to(licence),
         "conformsTo": {"@id": PROFILE},
         "identifier": f"sha256:{result['id']}",
-        "hasPart": [_to(file) for file in files],
-        "mentions": [_to(action), *map(_to, metrics)],
+        "hasPart": _links(files),
+        "mentions": _links([action, *metrics]),
         "citation": _to(paper),
     }
     descriptor = {
@@ -103,10 +99,13 @@ def crate(result: Mapping[str, Any], here: Iterable[Mapping[str, Any]]) -> dict[
     }
     profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
     entities = [descriptor, root, profile, licence, paper, action, program]
+    maker: Entity = {"@id": "#makers", "@type": "Organization", "name": MAKERS}
+    maker |= {"url": program["url"]} if "url" in program else {}
     if result["submitter"]["name"]:
-        submitter = {"@id": "#submitter", "@type": "Organization", "name": result["submitter"]["name"]}
-        entities.append(submitter)
-        action["agent"] = root["author"] = _to(submitter)
+        maker = {"@id": "#submitter", "@type": "Organization", "name": result["submitter"]["name"]}
+        action["agent"] = _to(maker)
+    entities.append(maker)
+    root["author"] = root["publisher"] = _to(maker)
     return {"@context": CONTEXT, "@graph": [*entities, *data, *metrics, *files, *software]}
 
 
@@ -119,21 +118,40 @@ def _to(entity: Mapping[str, Any]) -> Entity:
     return {"@id": entity["@id"]}
 
 
+def _links(entities: Iterable[Mapping[str, Any]]) -> Entity | list[Entity]:
+    """References to entities; to one alone without a list, as RO-Crate 1.1 wants it."""
+    found = [_to(entity) for entity in entities]
+    return found[0] if len(found) == 1 else found
+
+
+def _package(name: str, version: str) -> Entity:
+    """A package that the program ran on, by its page; this project's own with what CITATION.cff says of it."""
+    page = f"https://pypi.org/project/{quote(name)}/{quote(version)}/"
+    package = {"@id": page, "@type": "SoftwareApplication", "name": name, "softwareVersion": version, "url": page}
+    package["identifier"] = f"pkg:pypi/{name}@{version}"
+    if name == "ie-repr":
+        package |= {"creator": MAKERS, "license": f"https://spdx.org/licenses/{LICENCE}"}
+    return package
+
+
 def _program(result: Mapping[str, Any], software: list[Entity]) -> Entity:
     """The instrument: the recipe at its commit, with the packages it ran on."""
     source = result["provenance"]
     commit = source["commit"] or "unknown"
     # A program with changes that were not committed is not the program of that commit.
     version = commit + (" with changes" if source["dirty"] else "")
+    whole = len(commit) == 40 and not source["dirty"]
+    # The identifier that Software Heritage gives every git commit (SWHID), wherever that lies.
+    known = f"swh:1:rev:{commit}"
     program: Entity = {
-        # The identifier that Software Heritage gives every git commit (SWHID), wherever that lies.
-        "@id": f"swh:1:rev:{commit}" if len(commit) == 40 and not source["dirty"] else "#program",
+        "@id": f"{ARCHIVE}/{known}" if whole else "#program",
         "@type": "SoftwareApplication",
         "name": source["cm"]["script"] or result["challenge"]["id"],
         "description": f"The recipe that was run, of the repository {source['cm']['repo'] or 'unknown'}.",
         "softwareVersion": version,
-        "softwareRequirements": [_to(package) for package in software],
+        "softwareRequirements": _links(software),
     }
+    program |= {"identifier": known, "url": f"{ARCHIVE}/{known}"} if whole else {}
     if source["repository"]:
         program["url"] = source["repository"]
     return program
@@ -144,16 +162,16 @@ def _action(
 ) -> Entity:
     """What the command did. Runs that failed are told in the description: the command as a whole gave a result."""
     completed = sum(run["status"] == "completed" for run in result["runs"])
-    given = [_to(file) for file in files if file["name"] == "config.json"]
-    results = [_to(file) for file in files if file["name"] not in ("config.json", checksums.SUMS)]
+    given = [file for file in files if file["name"] == "config.json"]
+    results = [file for file in files if file["name"] not in ("config.json", checksums.SUMS)]
     return {
         "@id": "#run",
         "@type": "CreateAction",
         "name": f"Reproduction of {_name(result)}",
         "description": f"{result['provenance']['command']} ({completed} of {len(result['runs'])} runs completed)",
         "instrument": _to(program),
-        "object": [*map(_to, data), *given],
-        "result": [*results, *map(_to, metrics)],
+        "object": _links([*data, *given]),
+        "result": _links([*results, *metrics]),
         "endTime": result["created"].replace("Z", "+00:00"),
         "actionStatus": "http://schema.org/CompletedActionStatus",
     }

@@ -7,11 +7,12 @@ import venv
 import zipfile
 
 import pytest
+import yaml
 from ie_crowd import __main__
 from ie_crowd.artifact import bundle, cm_output, ro_crate
 from ie_crowd.check import integrity
 from ie_crowd.formats import canonical_json, checksums
-from paths import SUPPORT
+from paths import ROOT, SUPPORT
 from toy_challenge.make import FACTS, RULES, failed_run, run_document, write_folder
 
 VALIDATOR = SUPPORT / "validate_crate.py"
@@ -127,6 +128,8 @@ def test_the_crate_names_every_file_and_nothing_that_is_not_there(folder):
     named = {identifier for identifier, entity in entities.items() if entity["@type"] == "File"}
     assert named == set(contents(folder)) - {"ro-crate-metadata.json"}
     assert {part["@id"] for part in entities["./"]["hasPart"]} == named
+    lists = [value for entity in document["@graph"] for value in entity.values() if isinstance(value, list)]
+    assert all(len(value) != 1 for value in lists), "RO-Crate 1.1 has no list of one"
     for path in named - {"SHA256SUMS"}:
         digest, size = checksums.sha256_file(folder / path)
         assert (entities[path]["sha256"], entities[path]["contentSize"]) == (digest, str(size))
@@ -140,14 +143,16 @@ def test_the_crate_says_what_ran_on_what_and_what_came_out(folder):
     assert entities["./"]["conformsTo"] == {"@id": "https://w3id.org/ro/wfrun/process/0.5"}
     action = entities["#run"]
     program = entities[action["instrument"]["@id"]]
-    assert program["@id"] == "swh:1:rev:" + "e" * 40
+    assert program["identifier"] == "swh:1:rev:" + "e" * 40
+    assert program["@id"] == "https://archive.softwareheritage.org/swh:1:rev:" + "e" * 40
     assert program["name"] == "reproduce-rivers"
     assert {"@id": "#data-gauges"} in action["object"]
     assert {"@id": "runs/0/config.json"} in action["object"]
     assert {"@id": "runs/0/model.safetensors"} in action["result"]
     assert entities["#metric-forecast.mae"]["value"] == 5
     assert action["endTime"] == "2026-01-02T03:04:05+00:00"
-    assert entities[action["agent"]["@id"]]["name"] == "The Rivers Group"
+    for link in (action["agent"], entities["./"]["author"], entities["./"]["publisher"]):
+        assert entities[link["@id"]]["name"] == "The Rivers Group"
 
 
 def test_nobody_is_named_who_did_not_ask_for_it(tmp_path):
@@ -160,7 +165,12 @@ def test_nobody_is_named_who_did_not_ask_for_it(tmp_path):
     path.write_text(json.dumps(found))
     bundle.write(tmp_path / "a", RULES)
     entities = by_id(read(tmp_path / "a"))
-    assert not {"agent", "author", "publisher"} & (set(entities["#run"]) | set(entities["./"]))
+    assert not {"agent", "author", "publisher"} & set(entities["#run"])
+    # of the crate itself it is the program's authors, who are no person
+    assert entities["./"]["author"] == entities["./"]["publisher"] == {"@id": "#makers"}
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert entities["#makers"]["name"] == cited["authors"][0]["name"]
+    assert cited["license"] == ro_crate.LICENCE
     assert entities["#program"]["softwareVersion"] == "e" * 40 + " with changes"
     assert "1 of 2 runs completed" in entities["#run"]["description"]
     assert str(tmp_path) not in (tmp_path / "a" / "ro-crate-metadata.json").read_text()
@@ -202,6 +212,8 @@ def test_an_independent_validator_accepts_the_crate_and_refuses_a_broken_one(tmp
     bundle.write(folder, RULES)
     done = validate(folder, tmp_path)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    said = validate(folder, tmp_path, "RECOMMENDED").stdout.splitlines()
+    assert [line.partition(" SHOULD ")[2] for line in said] == ["have a URL. ./#submitter"], said  # nobody gave it one
     document = read(folder)
     for entity in document["@graph"]:
         entity.pop("instrument", None)
