@@ -36,6 +36,13 @@ HIDING = {
 SMALL_AMD_BYTES = 4 << 30  # the part of memory that a processor's own graphics gets; ROCm runs on few of those
 
 
+# how a container is given one
+GIVEN = {
+    "cuda": "--gpus=all (docker, podman) or --nv (apptainer)",
+    "rocm": "--device=/dev/kfd --device=/dev/dri (docker, podman) or --rocm (apptainer)",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Device:
     """What to compute on. `memory_bytes` and `driver` are an accelerator's; `count` devices of the kind are usable."""
@@ -60,6 +67,7 @@ class Probes(NamedTuple):
     nodes: Callable[[], bool] = probes.accelerator_nodes
     nvidia_nodes: Callable[[], bool] = nvidia.nvidia_nodes
     cpu_name: Callable[[], str | None] = probes.cpu_name
+    container: Callable[[], bool] = probes.in_container
 
 
 def detect(request: str = "auto", *, ask: Probes | None = None, environ: Mapping[str, str] | None = None) -> Device:
@@ -81,6 +89,8 @@ def detect(request: str = "auto", *, ask: Probes | None = None, environ: Mapping
         reasons.append("without a device node under /dev torch cannot reach one either")
     elif (torch := installed()) is not None and not any("but torch" in reason for reason in reasons):
         reasons.append(f"torch {torch.version}: {torch.problem or f'it computes on {torch.kind}'}")
+    if request in GIVEN and not ask.nodes() and ask.container():
+        reasons.append(f"this is a container, which is given a GPU when it is started: {GIVEN[request]}")
     because = "; ".join(dict.fromkeys(reasons))
     if request != "auto":
         raise ValueError(

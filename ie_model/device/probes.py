@@ -195,6 +195,11 @@ def accelerator_nodes(dev: Path = Path("/dev")) -> bool:
     return platform.system() != "Linux" or any(True for name in NODES for _ in dev.glob(name))
 
 
+def in_container(root: Path = Path("/")) -> bool:
+    """Whether docker, podman or apptainer says that this process is in a container."""
+    return any((root / name).exists() for name in (".dockerenv", "run/.containerenv", ".singularity.d"))
+
+
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     """The processor's name in its maker's words."""
     with contextlib.suppress(OSError):

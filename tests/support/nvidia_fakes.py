@@ -21,6 +21,7 @@ def machine(**facts) -> device_detect.Probes:
         "nodes": True,
         "nvidia_nodes": True,
         "cpu_name": "Some CPU",
+        "container": False,
         **facts,
     }
     return device_detect.Probes(**{name: lambda answer=answer: answer for name, answer in answers.items()})

@@ -158,6 +158,26 @@ def test_an_explicit_device_that_is_not_there_is_one_line(kind):
     assert "--device=cpu" in str(caught.value)
 
 
+@pytest.mark.parametrize(("kind", "how"), [("cuda", "--gpus=all"), ("rocm", "--device=/dev/kfd"), ("mps", None)])
+def test_a_container_without_a_gpu_says_how_it_is_given_one(kind, how):
+    with pytest.raises(ValueError, match="cannot be used") as caught:
+        detect(kind, nodes=False, container=True)
+    assert ("this is a container" in str(caught.value)) == (how is not None)
+    assert how is None or how in str(caught.value)
+    for facts in ({"nodes": False}, {"container": True}):  # the GPU is there, and something else is wrong
+        with pytest.raises(ValueError, match="cannot be used") as caught:
+            detect(kind, **facts)
+        assert "this is a container" not in str(caught.value)
+    assert "this is a container" not in detect(nodes=False, container=True).reason, "nobody asked for one"
+
+
+@pytest.mark.parametrize("mark", [".dockerenv", "run/.containerenv", ".singularity.d"])
+def test_what_tells_a_container(tmp_path, mark):
+    assert not probes.in_container(tmp_path)
+    (tmp_path / mark).mkdir(parents=True)
+    assert probes.in_container(tmp_path)
+
+
 def test_unknown_names_are_refused():
     for name in ("gpu", "", "CUDA", "cuda:0"):
         with pytest.raises(ValueError, match="expected one of auto, cpu, cuda, rocm, mps"):
