@@ -3,12 +3,14 @@
 - README.md, CONTRIBUTING.md, CHANGELOG.md and SECURITY.md lie where readers look for them, above docs/. Each becomes a
   page, with its links turned to where things lie in the site.
 - The API reference has a page for each package. mkdocstrings reads the docstrings of the modules and imports none.
+- At the foot of each page stands the version that it is of; older ones are in the repository under their tags.
 - The site works behind a firewall and tells nobody who reads it: a build whose pages would load something from
   elsewhere fails.
 """
 
 import ast
 import re
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +31,13 @@ REFERENCE = "API reference"  # the section of mkdocs.yml that gets a page for ea
 PACKAGES = {"ie_model": ROOT, "ie_crowd": ROOT / "cm-repo"}
 LINK = re.compile(r"(?<=\]\()([\w./-]+)(?=[)#])")  # to a file here
 NO_PAGE = re.compile(r"\[([^\]]*)\]\((?:\.\./)?(?:CITATION\.cff|LICENSE)\)")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Say at the foot of each page which version it is of, and where those of older ones are."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    config.copyright = f"ie-repr {version}. The documentation of another version is in docs/ of the git tag vVERSION."
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

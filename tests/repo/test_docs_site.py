@@ -37,6 +37,14 @@ def test_links_lead_to_where_things_lie_in_the_site(folder, before, after):
     assert site_hooks.site_links(before, folder) == after
 
 
+def test_each_page_says_of_which_version_it_is_and_where_others_are():
+    config = site_hooks.on_config(SimpleNamespace(copyright=None))
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert config.copyright.startswith(f"ie-repr {version}. ")
+    assert "git tag vVERSION" in config.copyright
+    assert "`git tag vVERSION`" in (ROOT / "docs" / "release.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("html", "foreign"),
     [
