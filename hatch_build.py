@@ -8,8 +8,8 @@ wheel gets
 
 An editable install gets neither, since it would freeze copies of the recipes: it is used with `cm import repo`.
 
-The reference results come without their figures, which would be 20 of 21 MB, and so without the sums that name them:
-every number is in result.json, and the site says where the figures are.
+The reference results come without figures and weights, which would be 25 of 26 MB, and so without the sums that name
+them: every number is in result.json, and the site says where the figures are.
 
 Where the source is a git checkout, the wheel's metadata says which commit it is, so that a result made with
 `pip install .` can say it too.
@@ -28,7 +28,7 @@ REPOSITORIES = {
     "cm_ie_repr": (Path(), ["cmr.yaml", "meta.yaml", "script"]),
     "cm_ie_repr_crowd": (Path("cm-repo"), ["cmr.yaml", "challenge", "experiment"]),
 }
-LEFT_OUT = ("figures", "SHA256SUMS")  # of each reference result
+LEFT_OUT = ("figures", "runs", "SHA256SUMS")  # of each reference result
 INIT = '"""A CM repository: cmind finds it by its name and its cmr.yaml."""\n'
 
 
