@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, null, select
 
+from ie_crowd.formats import moments
 from ie_crowd.result.aggregate import mean_sd_ci95
 from ie_crowd.store import database, tables
 from ie_crowd.store.filters import MOST_ROWS, Chosen, Filter, labels_order, metric_key
@@ -132,6 +133,8 @@ def best_so_far(
         )
         found: dict[str, list[tuple[str, float]]] = {}
         for value, on, best in connection.execute(query):
+            if moments.day(on) is None:  # a day that no calendar has, as an earlier program took it in
+                continue
             steps = found.setdefault(str(shown_labels(value) if by == "labels" else value), [])
             if not steps or (best != steps[-1][1] and better(best, steps[-1][1]) == best):
                 steps.append((on, float(best)))

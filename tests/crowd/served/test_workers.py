@@ -118,16 +118,17 @@ def documents(count, first=0):
 
 def test_no_upload_is_lost_or_doubled_when_one_is_killed(served):
     sent = documents(UPLOADS)
-    answers = {}
+    answers, killed = {}, set()
 
     def sender(number):
         for document in sent[number::SENDERS]:
+            while len(killed) < KILLS and len(answers) > (len(killed) + 2) * UPLOADS // (KILLS + 2):
+                time.sleep(0.005)  # not so fast that all is sent before the last kill
             answers[document["id"]] = served.send(document)
 
     threads = [threading.Thread(target=sender, args=(number,)) for number in range(SENDERS)]
     for thread in threads:
         thread.start()
-    killed = set()
     for share in range(1, KILLS + 1):
         while len(answers) < share * UPLOADS // (KILLS + 2) and any(thread.is_alive() for thread in threads):
             time.sleep(0.005)
