@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ie_crowd.challenge import load
+from ie_crowd.challenge.model import Challenge
 from ie_crowd.formats import humanize, scratch
 
 from ie_model.config import DATASETS
@@ -65,16 +66,15 @@ def make(grid: grids.Grid, *, device: str, data: str | None, yes: bool, found_by
     varying = {name for name, values in grid.axes.items() if len(values) > 1}
     for values in grid.combinations():
         cell = replace(request(values, draws, first, device, data), found_by=found_by)
-        refuse_impossible(cell, values)
+        refuse_impossible(cell, values, challenge)
         found[_name(cell, varying)] = cell
     if not found:
         raise ValueError("the grid is empty: its filter lets no cell through")
     return limited(Plan(found, [Run(name, n) for n in range(len(draws)) for name in found]), grid.runs)
 
 
-def refuse_impossible(cell: flags.Request, values: Mapping[str, Any]) -> None:
+def refuse_impossible(cell: flags.Request, values: Mapping[str, Any], challenge: Challenge) -> None:
     """Raise ValueError where settings contradict one another, or the challenge has no such task."""
-    challenge = load.challenge(load.find(flags.CHALLENGE))
     told = " ".join(f"{key}={value}" for key, value in values.items())
     try:
         config = cell.config()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import optuna
 from ie_crowd.challenge import load
+from ie_crowd.challenge.model import Challenge
 
 from ie_model.data import fetch
 from ie_model.device import detect
@@ -54,7 +55,8 @@ def asked(given: words.Asked, folder: Path, kind: str) -> studies.Search:
             raise ValueError(
                 f"--search: {name} has several values, and errors of several tasks do not compare; give one"
             )
-    first = load.challenge(load.find(flags.CHALLENGE)).validity.first_seed or 0
+    challenge = load.challenge(load.find(flags.CHALLENGE))
+    first = challenge.validity.first_seed or 0
     draws = grid.draw_list(0)
     if max(draws) >= first:
         raise ValueError(
@@ -65,7 +67,7 @@ def asked(given: words.Asked, folder: Path, kind: str) -> studies.Search:
     cells = grid.size() // len(draws)
     if trials > cells:
         raise ValueError(f"--search={trials}: the grid has {cells} cells; without --search all are done")
-    request = _possible(grid, given.device)
+    request = _possible(grid, given.device, challenge)
     if "storage" in given.flags:
         studies.refuse(given.flags["storage"])
     if "at_once" in given.flags:
@@ -91,13 +93,13 @@ def asked(given: words.Asked, folder: Path, kind: str) -> studies.Search:
     )
 
 
-def _possible(grid: grids.Grid, device: str) -> flags.Request:
+def _possible(grid: grids.Grid, device: str, challenge: Challenge) -> flags.Request:
     """The first cell that can be. Raises ValueError where none of the first thousand can."""
     problem = "the grid is empty: its filter lets no cell through"
     for values in itertools.islice(grid.combinations(), LOOKED_AT):
         request = plans.request(values, [0], None, device, None)
         try:
-            plans.refuse_impossible(request, values)
+            plans.refuse_impossible(request, values, challenge)
         except ValueError as error:
             problem = str(error)
         else:
