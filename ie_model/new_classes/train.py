@@ -101,10 +101,10 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
     device = prepare(config)
     seen, valid = images.seen(config, folder).to(device), images.unseen(config, folder, "valid").to(device)
     networks, optimisers = new_networks(config, device)
-    journal = Journal(run, device, lambda: _tensors(networks, optimisers))
+    journal = Journal(run, device, lambda: tensors_of(networks, optimisers))
     tensors = journal.resume()
     if tensors is not None:
-        _load(tensors, networks, optimisers)
+        load(tensors, networks, optimisers)
 
     loop = Epochs(config, run, journal, list(networks), progress)
 
@@ -117,7 +117,7 @@ def train(config: Config, device_facts: Device, folder: Path | None, run: Path, 
 
     error = loop.train(one, measured)
     if error is None:
-        checkpoint.write(run / run_folder.MODEL, _tensors(networks, []), proved=False)
+        checkpoint.write(run / run_folder.MODEL, tensors_of(networks, []), proved=False)
     return loop.ended(error, images.split_sha256(config), images.describe(config, folder), device_facts)
 
 
@@ -131,7 +131,8 @@ def read_networks(config: Config, run: Path) -> comparators.Networks:
     return networks
 
 
-def _tensors(networks: comparators.Networks, optimisers: list[Adam]) -> dict[str, Tensor]:
+def tensors_of(networks: comparators.Networks, optimisers: list[Adam]) -> dict[str, Tensor]:
+    """All that training changes, by name: what a checkpoint holds; without optimisers the weights."""
     found: dict[str, Tensor] = {}
     for name, network in networks.named().items():
         found |= checkpoint.module_tensors(name, network)
@@ -140,8 +141,8 @@ def _tensors(networks: comparators.Networks, optimisers: list[Adam]) -> dict[str
     return found
 
 
-def _load(tensors: dict[str, Tensor], networks: comparators.Networks, optimisers: list[Adam]) -> None:
-    """The reverse of :func:`_tensors`."""
+def load(tensors: dict[str, Tensor], networks: comparators.Networks, optimisers: list[Adam]) -> None:
+    """The reverse of :func:`tensors_of`."""
     for name, network in networks.named().items():
         checkpoint.load_module(name, network, tensors)
     for number, optimiser in enumerate(optimisers):
