@@ -7,6 +7,8 @@ bands         reference bands of rules.yaml
 claims        claims.yaml
 evidence      evidence levels, and what the rules ask of them
 issued        label draws that a server issues
+fixed         settings that a rank asks for though a division leaves them free
+moments       from when on a key of the policy stands
 captions      captions.yaml: what curves and figures show
 verification  the commands that recompute or rerun a result
 paper_pages   pages.yaml: the texts about the paper, and published numbers

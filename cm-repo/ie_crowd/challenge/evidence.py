@@ -16,8 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ie_crowd.challenge import fixed as fixed_settings
 from ie_crowd.challenge import issued as issued_draws
 from ie_crowd.challenge.fields import Reader
+from ie_crowd.challenge.fixed import Fixed
 from ie_crowd.challenge.issued import Issued
 
 STATED, RECOMPUTED, RERUN, REPRODUCED = "stated", "recomputed", "rerun", "reproduced"
@@ -63,6 +65,7 @@ class Policy:
     rules_version from which a check judges a rerun by the reference's spread, as a worker always does. ``prediction``:
     level of the interval in which one more run of the reference would lie; a better one of the closed division is not
     believed. 0: not asked. ``issued``: whether and how label draws are issued by the server; None: they are chosen.
+    ``fixed``: settings that a rank of the closed division asks for, though the division leaves them free.
     """
 
     ranked: Mapping[str, str]
@@ -74,6 +77,7 @@ class Policy:
     since: int = 10**9
     references: Mapping[tuple[str, str, int | str, str, str], Reference] | None = None
     issued: Issued | None = None
+    fixed: Fixed | None = None
 
     def asked(self, division: str) -> str:
         """The level that a contest of the division ranks."""
@@ -83,6 +87,10 @@ class Policy:
         """How a contest of that data set and division asks for issued label draws; None where it does not."""
         asked = self.issued is not None and self.issued.asked(dataset, division)
         return self.issued if asked else None
+
+    def fixes(self, division: str) -> Fixed | None:
+        """Which settings a contest of that division asks for; None where it leaves them free."""
+        return self.fixed if self.fixed is not None and self.fixed.asked(division) else None
 
     def margins(self, dataset: str, supervision: str, labels: int | str, metric: str) -> dict[str, Margin]:
         """The margin of each method whose spread the rules state for that task and metric."""
@@ -107,13 +115,13 @@ def parse(
     reader: Reader,
     metrics: Mapping[str, Any],
     datasets: Mapping[str, Any],
-    config: Mapping[str, Any],
+    config: Mapping[str, str],
 ) -> Policy:
     """The key ``evidence`` of rules.yaml. Raises ValueError naming the place."""
     if raw is None:
         return DEFAULT
     value = reader.mapping(
-        raw, "evidence", "ranked", "rerun_share margin spread validation_gap prediction since reference issued"
+        raw, "evidence", "ranked", "rerun_share margin spread validation_gap prediction since reference issued fixed"
     )
     ranked = reader.mapping(value["ranked"], "evidence.ranked", " ".join(DIVISIONS))
     references: dict[tuple[str, str, int | str, str, str], Reference] = {}
@@ -146,6 +154,7 @@ def parse(
         validation_gap=None if gap is None else float(reader.number(gap, "evidence.validation_gap")),
         references=references,
         issued=issued_draws.parse(value.get("issued"), reader, datasets, config),
+        fixed=fixed_settings.parse(value.get("fixed"), reader, config),
         since=int(reader.number(value.get("since", 10**9), "evidence.since")),
         **{name: float(number) for name, number in numbers.items()},
     )

@@ -7,18 +7,17 @@ draws ranks only results whose code and settings were committed to before the dr
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ie_crowd.challenge import moments
 from ie_crowd.challenge.fields import Reader
 
 DIVISION = "open"  # in the closed one the rules fix the draws
 MOST_DRAWS = 100
 GRID = "grid"  # placeholder: a file of the settings and draws
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Issued:
         return division == DIVISION and (not self.datasets or dataset in self.datasets)
 
     def stands(self, received: str, created: str, uploaded: bool) -> bool:
-        """Whether a result is from before: by when it was received, or, if the operator took it in, was made."""
-        return received < self.since or (not uploaded and created < self.since)
+        """Whether a result is from before, and ranked as it was: see ``moments``."""
+        return moments.before(self.since, received, created, uploaded)
 
     def command(self, grid: str, config: Mapping[str, Any]) -> list[str]:
         """The argv of the training, from a file of settings and draws; [] where the rules state none."""
@@ -74,9 +73,7 @@ def parse(raw: Any, reader: Reader, datasets: Iterable[str], config: Iterable[st
         raise reader.fail(f"{where}.draws", draws, f"a whole number from 1 to {MOST_DRAWS}")
     if most != int(most) or not 1 <= most <= 1000:
         raise reader.fail(f"{where}.most", most, "a whole number from 1 to 1000")
-    since = reader.text(value["since"], f"{where}.since")
-    if not _MOMENT.fullmatch(since):
-        raise reader.fail(f"{where}.since", since, "a moment in UTC, quoted, as 2026-01-02T03:04:05Z")
+    since = moments.parse(value["since"], f"{where}.since", reader)
     argv = tuple(reader.text(part, f"{where}.argv") for part in reader.items(value.get("argv", []), f"{where}.argv"))
     allowed = {GRID, *(f"config.{key}" for key in config)}
     try:

@@ -7,8 +7,9 @@ certain. In the open division, where a method has variants, the entry is the sub
 Failed runs have no value and are never averaged. Results below the evidence level that the rules ask for are an entry
 of their own, and are listed without a rank, as is an entry of fewer than three draws, or one that scatters more than
 the rules allow. Where evidence is asked for, draws are complete: one that failed and was not made again costs the rank,
-for otherwise the worst would fail. Where the server issues draws, results of other draws are an entry of their own
-without a rank, too. Ranked values are those that the operator's machine got.
+for otherwise the worst would fail. Results that the policy holds back for another reason (draws that were not issued,
+settings that are not the fixed ones) are entries of their own without a rank, too. Ranked values are those that the
+operator's machine got.
 
 **Which ranks.** Ranked entries are sorted by their means and fall into groups that share a rank. What separates two of
 them is Tukey's test at 5 % for all pairs together (the studentized range), with a variance that entries share: the
@@ -66,7 +67,7 @@ class Draw(NamedTuple):
     result: str = ""
     variant: str = ""
     level: str = evidence.STATED
-    issued: bool = True  # or the contest does not ask for it
+    held: str = ""  # why the policy ranks nothing of this result
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Entry:
     level: str = evidence.STATED
     lost: tuple[int, int] | None = None
     unranked: str = ""
-    issued: bool = True
+    held: str = ""
 
     @property
     def evidence(self) -> str:
@@ -130,8 +131,8 @@ def _unranked(entry: Entry, asked: str, margin: Margin | None) -> str:
     """Why an entry has no rank; "" for one that has."""
     if not evidence.at_least(entry.level, asked):
         return f"{entry.level}, asked: {asked}"
-    if not entry.issued:
-        return CHOSEN
+    if entry.held:
+        return entry.held
     if asked != evidence.STATED and entry.lost is not None:
         return f"the run of seed {entry.lost[0]} failed and was not made again"
     if entry.n < FEWEST:
@@ -143,13 +144,13 @@ def _unranked(entry: Entry, asked: str, margin: Margin | None) -> str:
 
 def pooled(draws: Iterable[Draw], asked: str = evidence.STATED) -> list[Entry]:
     """One entry for each submitter, method and variant, its draws averaged by seed and label draw; what is below the
-    level that is ``asked`` for, or of chosen draws where they are issued, apart from the rest."""
-    groups: dict[tuple[str, str, str, bool], list[Draw]] = defaultdict(list)
+    level that is ``asked`` for, or held back for another reason, apart from the rest."""
+    groups: dict[tuple[str, str, str, bool, str], list[Draw]] = defaultdict(list)
     counted = {level: evidence.at_least(level, asked) for level in evidence.LEVELS}
     for draw in draws:
-        groups[draw.submitter, draw.method, draw.variant, counted[draw.level] and draw.issued].append(draw)
+        groups[draw.submitter, draw.method, draw.variant, counted[draw.level], draw.held].append(draw)
     entries = []
-    for (submitter, method, variant, _), group in sorted(groups.items()):
+    for (submitter, method, variant, _, held), group in sorted(groups.items()):
         seeds: dict[tuple[int, int], list[float]] = defaultdict(list)
         lost = set()
         for draw in group:
@@ -176,18 +177,19 @@ def pooled(draws: Iterable[Draw], asked: str = evidence.STATED) -> list[Entry]:
                 values,
                 lost=min(lost - set(seeds), default=None),
                 level=min((draw.level for draw in group), key=evidence.LEVELS.index),
-                issued=all(draw.issued for draw in group),
+                held=held,
             )
         )
     return entries
 
 
 def best_of_each(entries: Iterable[Entry], metric: Metric, asked: str = evidence.STATED) -> list[Entry]:
-    """One entry for each submitter and method, and one more for what has no rank for its level or its draws: of
-    those with enough draws, if any, the best by its mean."""
-    chosen: dict[tuple[str, str, bool], Entry] = {}
+    """One entry for each submitter and method, and one more for each reason for which the rest has no rank, its level
+    or what the policy holds back: of those with enough draws, if any, the best by its mean."""
+    chosen: dict[tuple[str, str, bool, str], Entry] = {}
     for entry in entries:
-        key = entry.submitter, entry.method, evidence.at_least(entry.level, asked) and entry.issued
+        counted = evidence.at_least(entry.level, asked)
+        key = entry.submitter, entry.method, counted, entry.held if counted else ""
         other = chosen.get(key)
         if other is None or (entry.n < FEWEST, order(entry, metric)) < (other.n < FEWEST, order(other, metric)):
             chosen[key] = entry

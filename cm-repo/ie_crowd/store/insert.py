@@ -150,6 +150,7 @@ def _insert(
         by=1,
     )
     machines = _numbers(connection, tables.machine, [one.machine for one in batch], by=1)
+    configs = _numbers(connection, tables.config, [one.config for one in batch], by=1)
     metrics = _numbers(connection, tables.metric, [(name,) for one in batch for _, name, _ in one.values], by=1)
     rows = [
         {
@@ -161,6 +162,7 @@ def _insert(
             "submitter_pk": people[(one.submitter,)] if one.submitter else None,
             "machine_pk": machines[one.machine[:1]],
             "account_pk": None if account is None else account["pk"],
+            "config_pk": configs[one.config[:1]],
             "runs": len(one.runs),
             "place": places.get(one.id),
         }

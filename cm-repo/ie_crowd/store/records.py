@@ -54,6 +54,7 @@ class Prepared(NamedTuple):
     submitter: str | None
     skeleton: str
     machine: tuple[str, str, str, int, int, str]  # fingerprint, then the columns of machine
+    config: tuple[str, str]  # SHA-256, JSON
     rules_version: int
     judged_version: int
     variant: str
@@ -130,6 +131,7 @@ def _rows(
         submitter=name,
         skeleton="" if name is None else usernames.skeleton(name),
         machine=machine(found["system"]),
+        config=_config(found["config"]),
         rules_version=int(stated["rules_version"]),
         judged_version=by.rules_version,
         variant=variant(found, by),
@@ -175,6 +177,11 @@ def machine(system: Mapping[str, Any]) -> tuple[str, str, str, int, int, str]:
     memory = round(system["memory_bytes"] / 2**30) * 2**30
     facts = (system["cpu_model"], system["architecture"], int(system["cores"]["logical"]), memory, accelerator)
     return (hashlib.sha256(json.dumps(facts).encode()).hexdigest(), *facts)
+
+
+def _config(config: Mapping[str, Any]) -> tuple[str, str]:
+    text = json.dumps(config, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest(), text
 
 
 def variant(found: Mapping[str, Any], by: Challenge) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
+from sqlalchemy import Engine, and_, func, or_, select
 
 from ie_crowd.challenge.evidence import DEFAULT, Policy
-from ie_crowd.challenge.issued import Issued
 from ie_crowd.challenge.model import Metric
 from ie_crowd.ranking import rank
 from ie_crowd.store import database, tables
+from ie_crowd.store.proofs import held_back
 from ie_crowd.store.tables import ALL_LABELS
 
 
@@ -69,9 +69,9 @@ def shown_labels(labels: int) -> int | str:
     return "all" if labels == ALL_LABELS else labels
 
 
-def draws(engine: Engine, contest: Contest, metric: str, issued: Issued | None = None) -> list[rank.Draw]:
+def draws(engine: Engine, contest: Contest, metric: str, policy: Policy = DEFAULT) -> list[rank.Draw]:
     """Every run of the published results of a contest whose submitter is named; of a run that the operator's machine
-    has verified, the value that it got itself. ``issued``: what the contest asks of draws, if it does."""
+    has verified, the value that it got itself. ``policy``: what the contest asks of evidence."""
     c, result, run, value = tables.contest.c, tables.result.c, tables.run.c, tables.run_value.c
     verified = tables.verified_value.c
     labels = ALL_LABELS if contest.labels == "all" else int(contest.labels)
@@ -123,26 +123,13 @@ def draws(engine: Engine, contest: Contest, metric: str, issued: Issued | None =
     )
     with database.reading(engine) as connection:
         of = {key: rest for key, *rest in connection.execute(results).all()}
-        chosen = set() if issued is None else _chosen(connection, which, issued)
+        held = held_back.of_contest(connection, which, contest.dataset, contest.division, policy)
         found = []
         for key, seed, label_seed, measured, weights in connection.execute(runs).all():
             name, method, machine, result_id, variant, level = of[key]
             told = name, method, machine, seed, label_seed, measured, weights, result_id, variant, level
-            found.append(rank.Draw(*told, issued=key not in chosen))
+            found.append(rank.Draw(*told, held=held.get(key, "")))
     return found
-
-
-def _chosen(connection: Connection, which: ColumnElement[bool], issued: Issued) -> set[int]:
-    """Those of a contest's results (a condition says which) that chose their draws where they had to be issued."""
-    result = tables.result.c
-    query = select(result.pk, result.received, result.created, result.account_pk)
-    query = query.join_from(tables.result, tables.contest)
-    handed_in = exists().where(tables.commitment.c.result_pk == result.pk)
-    return {
-        row.pk
-        for row in connection.execute(query.where(which, result.received >= issued.since, ~handed_in))
-        if not issued.stands(row.received, row.created, row.account_pk is not None)
-    }
 
 
 def _alike(engine: Engine) -> list[tuple[str, str]]:
@@ -162,5 +149,5 @@ def standings(
     ``policy``: what the challenge's rules ask of evidence.
     """
     margins = policy.margins(contest.dataset, contest.supervision, contest.labels, name)
-    asked, issued = policy.asked(contest.division), policy.issues(contest.dataset, contest.division)
-    return rank.standings(draws(engine, contest, name, issued), metric, margins, asked, _alike(engine))
+    asked = policy.asked(contest.division)
+    return rank.standings(draws(engine, contest, name, policy), metric, margins, asked, _alike(engine))

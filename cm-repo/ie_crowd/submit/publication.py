@@ -114,6 +114,9 @@ def describe(made: Publication, *, full: bool = False) -> str:
         lines += _wrapped(key, told[key])
     for item in made.doubts:
         lines += _wrapped("to be looked at", f"{item.name} ({item.evidence}): {item.detail}")
+    fixed = made.rules.evidence.fixes(result["challenge"]["division"])
+    if fixed is not None and (why := fixed.why(result["config"])):
+        lines += _wrapped("without a rank", f"{why}, from {fixed.since[:10]} on; it is listed")
     if full:
         lines.append(json.dumps(result, indent=1, ensure_ascii=False))
     return "\n".join(lines)

@@ -229,6 +229,7 @@ def schemas() -> dict[str, Any]:
         "Full": exactly(
             {"uploaded_by": uploaded_by},
             reproduced_by=array(TEXT),
+            unranked={**TEXT, "description": "Why it has no rank; empty where it has one, or where nothing is ranked."},
             draws=commitments.DRAWS,
             **{**told, "runs": array(run)},
             reasons=array({"$ref": "#/components/schemas/Reason"}),

@@ -92,7 +92,8 @@ def result(call: Call) -> Response:
     found = found_result(call, call.values["id"])
     if not permissions.may_see_unpublished(call.account, found):
         del found["uploaded_by"]  # somebody may publish under no name
-    found["reproduced_by"] = list(evidence.of(call.request.app.state, found).by)
+    shown = evidence.of(call.request.app.state, found)
+    found["reproduced_by"], found["unranked"] = list(shown.by), shown.unranked
     found["runs"] = query.runs(call.engine, found["id"])
     draws = issued.of(call.request.app.state, found)
     found["draws"] = None if draws is None else draws._asdict()

@@ -19,6 +19,9 @@ from ie_crowd.store.people import accounts, undoable
 
 LONGEST_REASON = 500
 MOST_OPEN = 5  # objections of one account against one result
+_SHARED = (  # what several results have in common
+    (tables.submitter, "submitter_pk"), (tables.machine, "machine_pk"), (tables.config, "config_pk"),
+)  # fmt: skip
 
 
 class WrongState(ValueError):
@@ -257,7 +260,8 @@ def _bury(connection: Connection, row: Mapping[str, Any], what: str, why: str, a
         connection.execute(delete(table).where(table.c.result_pk == key))
     listed = [column for column in tables.LISTED.values() if column.table is tables.result and column.nullable]
     connection.execute(delete(c.look_alike).where((c.look_alike.c.result_pk == key) | (c.look_alike.c.other_pk == key)))
-    gone = {"submitter_pk": None, "machine_pk": None, **{column.name: None for column in listed}, **more}
+    gone: dict[str, Any] = {key: None for _, key in _SHARED}
+    gone |= {**{column.name: None for column in listed}, **more}
     _set(connection, row, state=tables.WITHDRAWN, os="", wall_seconds=0.0, **gone)
     connection.execute(insert(c.reason), {"result_pk": key, "name": what, "evidence": "", "detail": why})
     _forget(connection, row)
@@ -267,8 +271,8 @@ def _bury(connection: Connection, row: Mapping[str, Any], what: str, why: str, a
 
 
 def _forget(connection: Connection, row: Mapping[str, Any]) -> None:
-    """The names of a submitter and a machine that no other result has go too."""
-    for table, column in ((tables.submitter, "submitter_pk"), (tables.machine, "machine_pk")):
+    """The submitter, the machine and the configuration that no other result has go too."""
+    for table, column in _SHARED:
         key = row[column]
         others = select(tables.result.c.pk).where(tables.result.c[column] == key).limit(1)
         if key is not None and connection.execute(others).first() is None:

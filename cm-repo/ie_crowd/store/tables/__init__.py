@@ -73,6 +73,13 @@ machine = Table(
     Column("memory_bytes", BigInteger, nullable=False),
     Column("accelerator", String(200), nullable=False),  # "" for none; "2 × NAME" for several
 )
+config = Table(
+    "config",  # of results, each once
+    metadata,
+    _key(),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("content", Text, nullable=False),  # JSON
+)
 metric = Table("metric", metadata, _key(), Column("name", String(64), nullable=False, unique=True))
 
 result = Table(
@@ -88,6 +95,7 @@ result = Table(
     _to("submitter", nullable=True),  # null: nobody is named
     _to("machine", nullable=True),  # null: withdrawn
     _to("account", nullable=True),  # who uploaded it; null: the operator took it in
+    Column("config_pk", Key),  # null: it came before the store kept configurations, or is withdrawn
     Column("rules_version", Integer, nullable=False),  # that the result was made under
     Column("judged_version", Integer, nullable=False),  # that it was judged by when it came
     Column("variant", String(16), nullable=False),  # "" in the closed division, else what tells configurations apart
