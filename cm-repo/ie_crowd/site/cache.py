@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ie_crowd.store import audit
 
 PATIENCE, SLOW = 20, 0.05  # times as long as it took to make; seconds from which on a value is slow to make
+REST = 3  # times as long as a renewal took, in which no other begins: they take a quarter of a processor at most
 MOST = 1024  # values; the least recently used goes first
 T = TypeVar("T")
 
@@ -37,19 +38,22 @@ class Cached:
         self._values: OrderedDict[Hashable, Kept] = OrderedDict()
         self._locks: dict[Hashable, threading.Lock] = {}
         self._guard = threading.Lock()
+        self._renewing = threading.Lock()  # held while one value is made anew for the patient
+        self._rests = 0.0  # until when no other is
 
     def get(self, name: Hashable, make: Callable[[], T], revision: int | None = None, *, patient: bool = False) -> T:
         """The value of ``name`` for the results as they are now; ``revision`` where the caller has just asked for it.
 
         ``patient``: where a value took long to make and results have changed, the old one is shown for PATIENCE times
-        as long, and then until a thread has made the new one: nobody waits for it.
+        as long, and then until a thread has made the new one: nobody waits for it. One is made at a time, and then
+        there is a rest, so that readers of other pages keep most of the processor while results are taken in.
         """
         now = audit.results_revision(self.engine) if revision is None else revision
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
             kept = self._values.get(name)
         if patient and kept is not None and kept.seconds > SLOW and kept.revision < now:
-            if time.monotonic() > kept.until and lock.acquire(blocking=False):
+            if time.monotonic() > max(kept.until, self._rests) and self._renewing.acquire(blocking=False):
                 threading.Thread(target=self._renew, args=(name, make, now, lock), daemon=True).start()
             return kept.value
         with lock:
@@ -61,8 +65,12 @@ class Cached:
             return self._made(name, make, now)
 
     def _renew(self, name: Hashable, make: Callable[[], Any], now: int, lock: threading.Lock) -> None:
-        with lock_released(lock), contextlib.suppress(SQLAlchemyError):
-            self._made(name, make, now)
+        with lock_released(self._renewing), contextlib.suppress(SQLAlchemyError), lock:
+            began = time.monotonic()
+            try:
+                self._made(name, make, now)
+            finally:
+                self._rests = time.monotonic() + REST * (time.monotonic() - began)
 
     def _made(self, name: Hashable, make: Callable[[], T], now: int) -> T:
         began = time.monotonic()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, Select, insert, select
 
 from ie_crowd.store import database
 from ie_crowd.store.tables import audit
@@ -57,19 +57,22 @@ def read(
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
+# Made once: each request asks one of them, and to make the second takes longer than to answer it.
+_NEWEST = select(audit.c.pk).order_by(audit.c.pk.desc()).limit(1)
+_NEWEST_OF_RESULTS = _NEWEST.where(*(audit.c.action.not_like(f"{beginning}%") for beginning in TALK))
+
+
 def revision(engine: Engine) -> int:
     """A number that grows with everything that changes what the store shows: good as an ETag."""
-    return _newest(engine, ())
+    return _first(engine, _NEWEST)
 
 
 def results_revision(engine: Engine) -> int:
     """A number that grows with everything that changes results or their states: lists, charts and ranks stay good as
     long as it stays the same."""
-    return _newest(engine, TALK)
+    return _first(engine, _NEWEST_OF_RESULTS)
 
 
-def _newest(engine: Engine, without: tuple[str, ...]) -> int:
-    query = select(audit.c.pk).order_by(audit.c.pk.desc()).limit(1)
-    query = query.where(*(audit.c.action.not_like(f"{beginning}%") for beginning in without))
+def _first(engine: Engine, query: Select[Any]) -> int:
     with database.reading(engine) as connection:
         return connection.execute(query).scalar() or 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -32,6 +31,7 @@ from ie_crowd.site.api.operations import (
 )
 from ie_crowd.site.api.results import METRIC, chosen
 from ie_crowd.site.middleware.problem_details import Problem
+from ie_crowd.site.rendering.evidence import ranks
 from ie_crowd.store import chart_data, query, standings
 from ie_crowd.store.standings import Contest
 from ie_crowd.store.tables import STATES
@@ -172,8 +172,7 @@ def ranked(call: Call, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any
         assert task is not None
         name = given or task.metrics[0]
         metric: Metric = rules.metrics[name]
-        make = functools.partial(standings.standings, call.engine, contest, name, metric, rules.evidence)
-        entries = state.cached.get(("ranks", contest, name), make)  # the pages keep them under this name, too
+        entries = ranks(state, contest, name).entries
         yield {
             **contest._asdict(),
             "metric": name,

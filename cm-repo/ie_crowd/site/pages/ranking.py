@@ -13,6 +13,7 @@ from ie_crowd.challenge.model import Challenge
 from ie_crowd.ranking import rank
 from ie_crowd.site.api import exports
 from ie_crowd.site.charts import svg
+from ie_crowd.site.rendering import evidence
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import audit, standings
 from ie_crowd.store.standings import Contest
@@ -35,7 +36,7 @@ def ranking(request: Request) -> Response:
     state = request.app.state
     rules: Challenge = state.content.rules
     revision = audit.results_revision(state.store)
-    rows = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision)
+    rows = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision, patient=True)
     rows = [row for row in rows if rules.task(row["dataset"], row["supervision"]) is not None]
     if not rows:
         return render(request, "ranking.html.j2", contests=[], contest=None)
@@ -52,11 +53,7 @@ def ranking(request: Request) -> Response:
         raise HTTPException(404, f"The task has no metric {name[:64]}.")
     contest = Contest(*(row[field] for field in Contest._fields))
     metric = rules.metrics[name]
-    entries = state.cached.get(
-        ("ranks", contest, name),
-        lambda: standings.standings(state.store, contest, name, metric, rules.evidence),
-        revision,
-    )
+    entries = evidence.ranks(state, contest, name, revision, patient=True).entries
     page = _page(request, len(entries))
     return render(
         request,

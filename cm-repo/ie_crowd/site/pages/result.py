@@ -83,7 +83,7 @@ def result(request: Request) -> Response:
         checklists={one.id for one in checklists.load()},
         evidence=shown,
         figures_elsewhere=_figures_elsewhere(document, shown),
-        level=evidence.of(state, found),
+        level=evidence.of(state, found, patient=True),
         draws=issued.of(state, found),
         verifications=[row for row in queue.history(state.store, result_id) if row["ended"]],
         files_here=here if not state.settings.static else {},
@@ -216,7 +216,7 @@ def badge(request: Request) -> Response:
 
 def evidence_badge(request: Request) -> Response:
     """A published result's evidence level, and how many reproduced it, as a small picture for another page."""
-    shown = evidence.of(request.app.state, _published(request))
+    shown = evidence.of(request.app.state, _published(request), patient=True)
     return badge_of("evidence", shown.words, citations.NEUTRAL if shown.level == STATED else citations.GOOD)
 
 

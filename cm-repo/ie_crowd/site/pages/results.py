@@ -86,7 +86,9 @@ def results(request: Request) -> Response:
     }
     by = only(request, revision) if published else rules.id
     if state.settings.static:
-        values["contests"] = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision)
+        values["contests"] = state.cached.get(
+            "contests", lambda: standings.contests(state.store, rules.id), revision, patient=True
+        )
     else:
         chosen = wanted.filter(by)
         counted = state.cached.get(
@@ -118,7 +120,7 @@ def results(request: Request) -> Response:
         rows=page.rows,
         total=page.total,
         metrics=names,
-        levels={row["id"]: evidence.of(request.app.state, row, patient=True) for row in page.rows},
+        levels={row["id"]: evidence.of(state, row, revision, patient=True) for row in page.rows},
         columns={column.sort: column for column in _columns(wanted, names, rules)},
         first=(wanted.page - 1) * size + 1,
         last=last,
@@ -257,7 +259,7 @@ def _by_labels(request: Request, chosen: Any, metric: str) -> list[dict[str, Any
         except ValueError:
             return []
 
-    found: list[dict[str, Any]] = state.cached.get(("by labels", chosen, metric), ask)
+    found: list[dict[str, Any]] = state.cached.get(("by labels", chosen, metric), ask, patient=True)
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ie_crowd.challenge import evidence
+from ie_crowd.ranking.rank import Entry
 from ie_crowd.store import standings, tables
 from ie_crowd.store.standings import Contest
 
@@ -34,10 +35,33 @@ class Shown(NamedTuple):
         return evidence.WHAT[self.own] + (f"; {evidence.WHAT[evidence.REPRODUCED]}" if self.by else "")
 
 
-def of(state: Any, row: Mapping[str, Any], *, patient: bool = False) -> Shown:
-    """Of a result of a list or alone, by the first metric of its task. ``state``: of the site's application.
+class Ranks(NamedTuple):
+    """A contest's entries in their order, and each by the ids of its results."""
+
+    entries: list[Entry]
+    of_result: dict[str, Entry]
+
+
+def ranks(state: Any, contest: Contest, name: str, revision: int | None = None, *, patient: bool = False) -> Ranks:
+    """The ranks of a contest by the metric ``name``, kept until results change. ``state``: of the site's application.
 
     ``patient``: ranks that took long to find may be of a moment ago.
+    """
+    rules = state.content.rules
+
+    def make() -> Ranks:
+        entries = standings.standings(state.store, contest, name, rules.metrics[name], rules.evidence)
+        return Ranks(entries, {one: entry for entry in entries for one in entry.results})
+
+    found: Ranks = state.cached.get(("ranks", contest, name), make, revision, patient=patient)
+    return found
+
+
+def of(state: Any, row: Mapping[str, Any], revision: int | None = None, *, patient: bool = False) -> Shown:
+    """Of a result of a list or alone, by the first metric of its task. ``state``: of the site's application.
+
+    ``revision``: of the results, where the caller has just asked for it. ``patient``: ranks that took long to find may
+    be of a moment ago.
     """
     own, rules = row["evidence"], state.content.rules
     task = rules.task(row["dataset"], row["supervision"])
@@ -46,11 +70,5 @@ def of(state: Any, row: Mapping[str, Any], *, patient: bool = False) -> Shown:
     if not evidence.at_least(own, rules.evidence.asked(row["division"])):
         return Shown(own, (), f"{own}, asked: {rules.evidence.asked(row['division'])}")
     contest = Contest(*(row[name] for name in Contest._fields))
-    name = task.metrics[0]
-    entries = state.cached.get(
-        ("ranks", contest, name),
-        lambda: standings.standings(state.store, contest, name, rules.metrics[name], rules.evidence),
-        patient=patient,
-    )
-    mine = next((entry for entry in entries if row["id"] in entry.results), None)
+    mine = ranks(state, contest, task.metrics[0], revision, patient=patient).of_result.get(row["id"])
     return Shown(own) if mine is None else Shown(own, tuple(mine.reproduced_by), mine.unranked)

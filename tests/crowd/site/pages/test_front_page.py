@@ -2,6 +2,7 @@
 
 import html
 import re
+import threading
 import time
 
 import pytest
@@ -194,3 +195,38 @@ def test_what_is_made_in_no_time_is_never_old(references):
 
     kept = cache.Cached(references)
     assert [kept.get("quick", lambda: number, number, patient=True) for number in (1, 2, 3)] == [1, 2, 3]  # noqa: B023 at once
+
+
+def test_slow_values_are_made_anew_one_at_a_time_and_with_rests(references, monkeypatch):
+    from ie_crowd.site import cache
+
+    now, revision, made, goes_on = [100.0], [1], [], threading.Event()
+    monkeypatch.setattr(cache.time, "monotonic", lambda: now[0])
+    kept = cache.Cached(references)
+
+    def get(name):
+        def make():
+            if revision[0] > 1:
+                goes_on.wait(10)
+            now[0] += 0.5
+            made.append((name, revision[0]))
+            return revision[0]
+
+        return kept.get(name, make, revision[0], patient=True)
+
+    assert [get("a"), get("b")] == [1, 1]
+    revision[0], now[0] = 2, now[0] + 1000
+    assert [get("a"), get("b")] == [1, 1]
+    goes_on.set()
+    until = time.time() + 10
+    while len(made) < 3 or kept._renewing.locked():
+        assert time.time() < until
+        time.sleep(0.01)
+    assert [get("a"), get("b")] == [2, 1]
+    time.sleep(0.05)
+    assert made[2:] == [("a", 2)]  # and rests
+    now[0] += cache.REST * 0.5 + 0.1
+    while get("b") != 2:
+        assert time.time() < until
+        time.sleep(0.01)
+    assert made[2:] == [("a", 2), ("b", 2)]
