@@ -12,7 +12,7 @@ PACKAGES = {"ie_crowd": ROOT / "cm-repo" / "ie_crowd", "ie_model": ROOT / "ie_mo
 ROOMS = {
     "ie_crowd": "entry run_module formats challenge result check ranking artifact store evidence submit site cli "
     "__main__",
-    "ie_crowd.site": "settings middleware rendering charts api pages content cache app supervisor asgi_client "
+    "ie_crowd.site": "settings middleware rendering charts api pages pictures content cache app supervisor asgi_client "
     "static_export",
     "ie_crowd.store": "user_data tables migrations database audit rate_limit rejected_uploads proofs records insert "
     "ingest standings filters query best chart_data export people",

@@ -18,6 +18,7 @@ rendering      how templates show values
 charts         charts as SVG
 api            the JSON API, and tables as files
 pages          the pages for people
+pictures       charts as files, pictures beside links to pages
 content        the challenge that the site is about
 cache          values computed from the store, kept until it changes
 app            the application: routes, start and end, error pages

@@ -24,6 +24,7 @@ from ie_crowd.ranking.significance import welch
 from ie_crowd.site.api import endpoint
 from ie_crowd.site.api import routes as api_routes
 from ie_crowd.site.cache import Cached
+from ie_crowd.site.charts import png
 from ie_crowd.site.content import load as load_content
 from ie_crowd.site.middleware import counter, guard, problem_details, session, writers
 from ie_crowd.site.pages import (
@@ -42,6 +43,7 @@ from ie_crowd.site.pages import (
     result,
     results,
 )
+from ie_crowd.site.pictures import chart_files
 from ie_crowd.site.rendering import assets, context, links
 from ie_crowd.site.settings import Settings
 from ie_crowd.store import audit, database
@@ -64,6 +66,7 @@ MODULES = (
     comments,
     moderation,
     admin,
+    chart_files,
 )
 PROBE_SECONDS = 5.0  # between two tries of whether the store can be written to
 WARM_SECONDS = 1.0  # after the start: the first page has been asked for by then, and need not share the processor
@@ -92,6 +95,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.state.paths = {route.path for route in routes if isinstance(route, Route)}
     app.state.content = load_content(settings.challenges)
     app.state.assets = assets.load({**assets.own(), **app.state.content.files()})
+    app.state.draws_png = png.available()
     app.state.by_address = {one.name: one for one in app.state.assets.values()}
     app.state.link = links.live(settings.base_path)
     app.state.asked = lambda path, query: None

@@ -12,7 +12,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -257,7 +257,7 @@ def _sent(table: Table, form: str, call: Call, who: str) -> Generator[bytes, Non
     began, size = time.monotonic(), 0
     try:
         rows = iter(table.rows(call))
-        pieces = _pieces(_csv(table.columns, rows) if form == "csv" else _json(table.columns, rows))
+        pieces = _pieces(csv_lines(table.columns, rows) if form == "csv" else _json(table.columns, rows))
         first = next(pieces)
         yield b""
         yield first
@@ -282,7 +282,8 @@ def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
     yield "".join(waiting).encode()
 
 
-def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A table as lines of CSV, its heading first."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     for cells in [[*columns]], ([cell(row.get(name)) for name in columns] for row in rows):

@@ -101,7 +101,7 @@ def _lines(entries: list[rank.Entry], start: int) -> list[Line]:
     from markupsafe import Markup
 
     ends = [end for one in entries for half in (one.ci95 or 0.0,) for end in (one.mean - half, one.mean + half)]
-    ends = _believable(ends)
+    ends = believable(ends)
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     if low == high:
         low, high = low - 1, high + 1
@@ -116,7 +116,7 @@ def _lines(entries: list[rank.Entry], start: int) -> list[Line]:
     return found
 
 
-def _believable(ends: list[float]) -> list[float]:
+def believable(ends: list[float]) -> list[float]:
     """The ends without the few that would press all others together: the drawing's scale, not the numbers."""
     if len(ends) < 20:
         return ends

@@ -58,9 +58,7 @@ def result(request: Request) -> Response:
         return render(request, "result_hidden.html.j2", 404, row=found)
     if not permissions.may_see_unpublished(account, found):
         found["uploaded_by"] = None  # somebody may publish under no name
-    document = result_files.parsed(state.store, result_id)
-    by = state.content.challenges.get(found["challenge"]) or records.known(found["challenge"])
-    judged, shown = state.cached.get(("verdict", result_id), lambda: _judged(found, document, by, state), 0)
+    document, by, judged, shown = read(state, found)
     runs = query.runs(state.store, result_id)
     signatures, here = comments.signatures(state.store, result_id), files.stored(state.store, result_id)
     return render(
@@ -97,6 +95,16 @@ def result(request: Request) -> Response:
         beside=_beside(state, found) if state.settings.static else [],
         total_bytes=sum(file["bytes"] for file in document["files"]),
     )
+
+
+def read(
+    state: Any, row: Mapping[str, Any]
+) -> tuple[dict[str, Any], Challenge | None, Verdict | None, result_files.Evidence]:
+    """A result's document, the rules it is judged by, the verdict, and what its folder shows."""
+    document = result_files.parsed(state.store, row["id"])
+    by = state.content.challenges.get(row["challenge"]) or records.known(row["challenge"])
+    judged, shown = state.cached.get(("verdict", row["id"]), lambda: _judged(row, document, by, state), 0)
+    return document, by, judged, shown
 
 
 def sentence(row: Mapping[str, Any], judged: Verdict | None) -> str:
@@ -193,7 +201,7 @@ def _signed(signatures: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], li
 
 def cite(request: Request) -> Response:
     """A published result's citation, in a form that programs read."""
-    found = _published(request)
+    found = published(request)
     settings = request.app.state.settings
     url = f"{settings.base_url.rstrip('/')}/results/{found['id']}" if settings.base_url else ""
     title = f"{found['dataset']}, {found['supervision']}, {present.labels(found['labels'])}"
@@ -203,7 +211,7 @@ def cite(request: Request) -> Response:
 
 def badge(request: Request) -> Response:
     """A published result's first metric, as a small picture for another page."""
-    found = _published(request)
+    found = published(request)
     rules = request.app.state.content.rules
     task = rules.task(found["dataset"], found["supervision"])
     name = next((one for one in (task.metrics if task else ()) if one in found["metrics"]), "")
@@ -216,11 +224,12 @@ def badge(request: Request) -> Response:
 
 def evidence_badge(request: Request) -> Response:
     """A published result's evidence level, and how many reproduced it, as a small picture for another page."""
-    shown = evidence.of(request.app.state, _published(request), patient=True)
+    shown = evidence.of(request.app.state, published(request), patient=True)
     return badge_of("evidence", shown.words, citations.NEUTRAL if shown.level == STATED else citations.GOOD)
 
 
-def _published(request: Request) -> dict[str, Any]:
+def published(request: Request) -> dict[str, Any]:
+    """The published result that an address names. 404 if there is none."""
     found = query.one(request.app.state.store, identify(request))
     if found is None or found["state"] != tables.PUBLISHED:
         raise HTTPException(404, "There is no published result of that name.")

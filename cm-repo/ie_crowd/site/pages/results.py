@@ -184,30 +184,22 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
 
     state = request.app.state
     rules: Challenge = state.content.rules
-    chosen = wanted.filter(rules.id)
     choices = {
         "x": [(axis, chart_points.says(axis, rules)) for axis in (*chart_data.AXES, *rules.metrics)],
         "y": [(name, chart_points.says(name, rules)) for name in rules.metrics],
     }
-    values = {**values, "shape": svg.legend_marker, "over_time": wanted.query(x=OVER_TIME[0])}
+    files = wanted.query(view=None, sort=None, columns=None)
+    if state.settings.static and set(wanted.chosen) - {"dataset"}:
+        files = {}  # a copy of files has those of the whole charts
+    values = {**values, "files": files, "shape": svg.legend_marker, "over_time": wanted.query(x=OVER_TIME[0])}
     if wanted.x == "labels" and wanted.y in rules.metrics:
-        rows = _by_labels(request, chosen, wanted.y)
-        beside = state.content.published if state.content.words.published_metric == wanted.y else ()
-        found = by_labels.charts(rows, wanted.y, rules.metrics[wanted.y], _fitting(beside, wanted.chosen, rows))
-        found.sort(key=lambda one: -len(one.rows) - len(one.published))  # first what shows most
-        drawn = [one._replace(svg=Markup(one.svg)) for one in found]  # noqa: S704 svg escapes
+        drawn = [one._replace(svg=Markup(one.svg)) for one in labels_charts(request, wanted)]  # noqa: S704 svg escapes
         unit = rules.metrics[wanted.y].unit
         offers = exports.offers(request, "labels", metric=wanted.y, **wanted.filters())
         return render(
             request, "chart_labels.html.j2", **values, charts=drawn, unit=unit, choices=choices, offers=offers
         )
-    try:
-        found_points = chart_data.points(state.store, chosen, wanted.x, wanted.y, most=state.settings.most_points)
-    except ValueError:  # a metric that no result has yet
-        found_points = {"points": [], "total": 0, "thinned": False}
-    by = "dataset" if "dataset" not in wanted.chosen else "labels" if "labels" not in wanted.chosen else "division"
-    best = _best(request, wanted, chosen, by)
-    points = chart_points.draw(found_points["points"], wanted.x, wanted.y, by, rules, best)
+    found_points, by, best, points = points_chart(request, wanted)
     return render(
         request,
         "chart_points.html.j2",
@@ -225,6 +217,32 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         sample=SAMPLE,
         offers=exports.offers(request, "points", x=wanted.x, y=wanted.y, **wanted.filters()),
     )
+
+
+def labels_charts(request: Request, wanted: Asked) -> list[by_labels.Chart]:
+    """A metric by number of labels, one chart for each data set, first what shows most."""
+    content = request.app.state.content
+    rows = _by_labels(request, wanted.filter(content.rules.id), wanted.y)
+    beside = content.published if content.words.published_metric == wanted.y else ()
+    metric = content.rules.metrics[wanted.y]
+    found = by_labels.charts(rows, wanted.y, metric, _fitting(beside, wanted.chosen, rows))
+    return sorted(found, key=lambda one: -len(one.rows) - len(one.published))
+
+
+def points_chart(
+    request: Request, wanted: Asked
+) -> tuple[dict[str, Any], str, dict[str, list[tuple[str, float]]], chart_points.Points | None]:
+    """Two axes: what ``chart_data.points`` gives, the column that tells series apart, the best so far of each, and the
+    chart; None for that where no result has both."""
+    state = request.app.state
+    chosen = wanted.filter(state.content.rules.id)
+    try:
+        found = chart_data.points(state.store, chosen, wanted.x, wanted.y, most=state.settings.most_points)
+    except ValueError:  # a metric that no result has yet
+        found = {"points": [], "total": 0, "thinned": False}
+    by = "dataset" if "dataset" not in wanted.chosen else "labels" if "labels" not in wanted.chosen else "division"
+    best = _best(request, wanted, chosen, by)
+    return found, by, best, chart_points.draw(found["points"], wanted.x, wanted.y, by, state.content.rules, best)
 
 
 def _best(request: Request, wanted: Asked, chosen: Any, by: str) -> dict[str, list[tuple[str, float]]]:

@@ -60,7 +60,8 @@ def base(request: Request) -> dict[str, Any]:
     """What every template gets.
 
     settings, rules, words; link(path, **query) and asset(name); navigation: (text, address, whether one is there);
-    more: (text, path) for the foot; feeds: the paths that there are; account {name, role} or None;
+    more: (text, path) for the foot; feeds: the paths that there are;
+    chart_forms: those that charts are to be had in; account {name, role} or None;
     csrf: the token of the session's forms, "" without a session; flash: what the last form did, "";
     undo: the line of the log that can be undone, 0;
     may(name): whether this account may do that (see ``rights``); path.
@@ -80,6 +81,7 @@ def base(request: Request) -> dict[str, Any]:
         "navigation": [(text, link(to), _within(path, to)) for text, to in NAVIGATION],
         "more": [(text, to) for text, to in MORE if to in state.paths],
         "feeds": state.paths,
+        "chart_forms": ["svg", "png", "csv"] if state.draws_png else ["svg", "csv"],
         "account": account,
         "csrf": getattr(request.state, "csrf", ""),
         "flash": getattr(request.state, "flash", ""),

@@ -30,6 +30,9 @@ def file_of(path: str, query: Mapping[str, Any] | None = None) -> str:
     last = plain.rpartition("/")[2]
     if "." in last and not kept:
         return plain  # a file already: /feed.atom, /results/ID/result.json, /assets/…
+    if "." in last:
+        stem, _, form = plain.rpartition(".")
+        return ".".join([stem, *(f"{key}-{_word(value)}" for key, value in kept.items()), form])
     name = ".".join(f"{key}-{_word(value)}" for key, value in kept.items()) or "index"
     return posixpath.join(plain, f"{name}.html")
 
@@ -54,7 +57,12 @@ def made(path: str, query: Mapping[str, str]) -> dict[str, str] | None:
 
 # The paths with a query, and what of it the static copy has pages for.
 TASK = ("dataset", "supervision", "labels", "division")
-QUERIES = {"/results": (*TASK, "page", "view", "x", "y"), "/ranking": (*TASK, "page", "metric"), "/compare": ("a", "b")}
+QUERIES = {
+    "/results": (*TASK, "page", "view", "x", "y"),
+    "/ranking": (*TASK, "page", "metric"),
+    "/compare": ("a", "b"),
+    **dict.fromkeys((f"/charts/labels.{form}" for form in ("svg", "png", "csv")), ("dataset", "y")),
+}
 SERVER = "server.html"  # the page that says what needs a server
 
 

@@ -7,6 +7,7 @@ import zlib
 import pytest
 
 pytest.importorskip("starlette")
+from ie_crowd.site.charts import png
 from ie_crowd.site.rendering import result_files
 from ie_crowd.store import database, ingest, query
 from sites import client
@@ -50,6 +51,20 @@ def test_curves_and_pictures_of_the_folder(taken):
         assert "the results folder" in page
         for name in ("other.png", "..%2Fresult.json", "%2e%2e/result.json"):
             assert site.get(f"/results/{result_id}/figures/{name}").status_code == 404
+
+
+def test_a_curve_is_to_be_had_as_a_file(taken):
+    engine, root, _, result_id = taken
+    with client(engine, folders=(root,)) as site:
+        found = re.findall(r'href="(/results/[^"]+/curves/[^"]+)" download', site.get(f"/results/{result_id}").text)
+        forms = [one.rpartition(".")[2] for one in found]
+        assert [form for form in forms if form != "png"] == ["svg", "csv"]
+        drawn = site.get(found[0])
+        assert ".line.run0 { color: #" in drawn.text
+        png.check(drawn.text)
+        assert site.get(found[-1]).text.split() == ["run,epoch,value", "0,1.0,3.5", "0,2.0,2.5"]
+        for name in ("nothing.svg", "loss.gif", "loss"):
+            assert site.get(f"/results/{result_id}/curves/{name}").status_code == 404
 
 
 def test_without_the_folder_the_document_is_enough(taken):
