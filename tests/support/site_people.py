@@ -72,7 +72,7 @@ class Site:
 
         self.engine, self.found = engine, found
         self.ids, self.tokens, self.accounts = found["ids"], found["tokens"], found["accounts"]
-        self.app = create_app(Settings(challenges=(RULES.folder,), **settings), engine)
+        self.app = create_app(Settings(**{"challenges": (RULES.folder,), **settings}), engine)
 
     def browser(self, name=None, base_url="http://localhost"):
         one = Browser(self.app, base_url)

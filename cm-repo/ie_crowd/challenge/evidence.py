@@ -3,7 +3,8 @@
 **Levels**, each more than the one before: *stated* (a valid document, nothing more), *recomputed* (the operator's
 machine has the weights and got the metrics itself), *rerun* (the operator's machine trained again from configuration
 and seeds, and the numbers agree), *reproduced* (somebody else's result of at least the level that the contest ranks,
-with weights and predictions of its own, agrees). The first three are kept with a result; the fourth lies between
+with weights and predictions of its own, agrees, and where the policy asks for it a reviewer said that the two are
+independent). The first three are kept with a result; the fourth lies between
 results, so it is found where they are ranked.
 
 The key ``evidence`` of rules.yaml is the operator's policy about a store: it does not change how a result is checked,
@@ -66,6 +67,7 @@ class Policy:
     level of the interval in which one more run of the reference would lie; a better one of the closed division is not
     believed. 0: not asked. ``issued``: whether and how label draws are issued by the server; None: they are chosen.
     ``fixed``: settings that a rank of the closed division asks for, though the division leaves them free.
+    ``reviewed``: two results reproduce each other only once a reviewer said that their submitters are independent.
     """
 
     ranked: Mapping[str, str]
@@ -78,6 +80,7 @@ class Policy:
     references: Mapping[tuple[str, str, int | str, str, str], Reference] | None = None
     issued: Issued | None = None
     fixed: Fixed | None = None
+    reviewed: bool = False
 
     def asked(self, division: str) -> str:
         """The level that a contest of the division ranks."""
@@ -121,7 +124,10 @@ def parse(
     if raw is None:
         return DEFAULT
     value = reader.mapping(
-        raw, "evidence", "ranked", "rerun_share margin spread validation_gap prediction since reference issued fixed"
+        raw,
+        "evidence",
+        "ranked",
+        "rerun_share margin spread validation_gap prediction since reference issued fixed reviewed",
     )
     ranked = reader.mapping(value["ranked"], "evidence.ranked", " ".join(DIVISIONS))
     references: dict[tuple[str, str, int | str, str, str], Reference] = {}
@@ -148,12 +154,15 @@ def parse(
         raise reader.fail("evidence", sorted(value), "prediction, where a reference has a mean")
     if references and not (numbers["margin"] > 0 and numbers["spread"] >= 1):
         raise reader.fail("evidence", sorted(value), "margin above 0 and spread from 1 where there are references")
-    gap = value.get("validation_gap")
+    gap, reviewed = value.get("validation_gap"), value.get("reviewed", False)
+    if not isinstance(reviewed, bool):
+        raise reader.fail("evidence.reviewed", reviewed, "true or false")
     return Policy(
         ranked={name: reader.one_of(ranked[name], f"evidence.ranked.{name}", LEVELS) for name in DIVISIONS},
         validation_gap=None if gap is None else float(reader.number(gap, "evidence.validation_gap")),
         references=references,
         issued=issued_draws.parse(value.get("issued"), reader, datasets, config),
+        reviewed=reviewed,
         fixed=fixed_settings.parse(value.get("fixed"), reader, config),
         since=int(reader.number(value.get("since", 10**9), "evidence.since")),
         **{name: float(number) for name, number in numbers.items()},

@@ -200,6 +200,8 @@ def _rank(arguments: argparse.Namespace) -> int:
             interval = "" if entry.ci95 is None else f" ± {entry.ci95:.3f}"
             place = f"{entry.rank}." if entry.rank else "–"
             marks = f"  {entry.level}" + (f", reproduced by {len(entry.reproduced_by)}" if entry.reproduced_by else "")
+            if entry.awaiting_word:
+                marks += f", agrees with {_names(entry.awaiting_word)}: waits for a reviewer's word"
             marks += f"; no rank: {entry.unranked}" if entry.unranked else ""
             failed = f", {entry.failed} failed" if entry.failed else ""
             who = f"{entry.submitter:<24.24} {entry.method:<16.16}"
@@ -211,6 +213,11 @@ def _rank(arguments: argparse.Namespace) -> int:
     if not tables:
         print("no published results of such contests; take some in with: ie-crowd ingest DIR")
     return 0
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _as_json(contest: Any, name: str, metric: Any, entries: list[Any], nameless: int) -> dict[str, Any]:
@@ -226,6 +233,7 @@ def _as_json(contest: Any, name: str, metric: Any, entries: list[Any], nameless:
         "failed",
         "results",
         "reproduced_by",
+        "awaiting_word",
         "evidence",
         "unranked",
     )

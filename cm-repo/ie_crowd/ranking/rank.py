@@ -24,6 +24,7 @@ differs would be of no use: entries that lie close, each to the next, make one g
 predictions of their own, has a mean of the same contest, method and variant that is equivalent to it: two one-sided
 tests at 5 % reject that they differ by the margin or more. Both are ranked, so of three draws at least, with evidence,
 and of a spread that the rules allow. Where the rules state no margin, nothing is reproduced: it is not evidenced.
+Where the policy asks for a reviewer's word that two submitters are independent, such an agreement waits for it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,7 +76,7 @@ class Entry:
     """A submitter's line with one method; ``mean``, ``sd``, ``ci95`` are in the metric's unit.
 
     ``level``: the lowest of its results. ``lost``: the first seed and label draw that failed and was never made again.
-     ``rank`` is None where ``unranked`` says why.
+    ``rank`` is None where ``unranked`` says why. ``awaiting_word``: who agrees, too, but for a reviewer's word.
     """
 
     submitter: str
@@ -91,6 +92,7 @@ class Entry:
     values: list[float] = field(repr=False)
     rank: int | None = None
     reproduced_by: list[str] = field(default_factory=list)
+    awaiting_word: list[str] = field(default_factory=list)
     level: str = evidence.STATED
     lost: tuple[int, int] | None = None
     unranked: str = ""
@@ -108,11 +110,13 @@ def standings(
     margins: Mapping[str, Margin] | None = None,
     asked: str = evidence.STATED,
     alike: Iterable[tuple[str, str]] = (),
+    words: Collection[tuple[str, str]] | None = None,
 ) -> list[Entry]:
     """The entries of one contest: ranked ones by rank and mean, then the others by mean.
 
     ``margins``: of each method whose spread the rules state. ``asked``: the level that is ranked. ``alike``: pairs of
-    results whose predictions are not of weights of their own.
+    results whose predictions are not of weights of their own. ``words``: pairs of submitters, in both orders, whom a
+    reviewer called independent; None: nobody asks for it.
     """
     draws, margins = list(draws), margins or {}
     entries = best_of_each(pooled(draws, asked), metric, asked)
@@ -122,7 +126,7 @@ def standings(
     ranked = [entry for entry in entries if not entry.unranked]
     for entry, place in zip(ranked, ranks([scored(entry.values, metric) for entry in ranked]), strict=True):
         entry.rank = place
-    mark_reproduced(ranked, draws, margins, alike)
+    mark_reproduced(ranked, draws, margins, alike, words)
     rest = [entry for entry in entries if entry.unranked]
     return [*ranked, *sorted(rest, key=lambda entry: not evidence.at_least(entry.level, asked))]
 
@@ -250,8 +254,10 @@ def mark_reproduced(
     draws: Iterable[Draw],
     margins: Mapping[str, Margin],
     alike: Iterable[tuple[str, str]] = (),
+    words: Collection[tuple[str, str]] | None = None,
 ) -> None:
-    """Fill ``reproduced_by`` of each ranked entry with the submitters who agree with it independently.
+    """Fill ``reproduced_by`` of each ranked entry with the submitters who agree with it independently, and
+    ``awaiting_word`` with those of them about whom a reviewer has to say so, and has not.
 
     Two are independent if they come from different people, on different machines, with weights and predictions of
     their own, by the same method and variant.
@@ -269,6 +275,11 @@ def mark_reproduced(
             barred[left.method, left.variant].update((names, names[::-1]))
     for key, group in groups.items():
         _mark(sorted(group, key=lambda entry: entry.submitter), barred.get(key, set()), margins[key[0]])
+    if words is not None:
+        for entry in entries:
+            agree = entry.reproduced_by
+            entry.reproduced_by = [name for name in agree if (entry.submitter, name) in words]
+            entry.awaiting_word = [name for name in agree if (entry.submitter, name) not in words]
 
 
 def _mark(group: Sequence[Entry], barred: set[tuple[str, str]], margin: Margin) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ie_crowd.store import user_data
 
-VERSION = "0012"  # the newest migration in migrations/versions
+VERSION = "0013"  # the newest migration in migrations/versions
 BUSY_SECONDS = 60  # that a writer waits for the lock, but where the engine's option ie_busy_seconds says otherwise
 LOCK = 0x1EC0  # PostgreSQL's advisory lock of a writer
 CACHE_KIB = 32 * 1024

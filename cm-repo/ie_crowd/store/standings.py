@@ -141,6 +141,16 @@ def _alike(engine: Engine) -> list[tuple[str, str]]:
         return [tuple(row) for row in connection.execute(query.join(other, other.c.pk == pair.other_pk))]
 
 
+def _independent(engine: Engine) -> set[tuple[str, str]]:
+    """The names of all submitters whom a reviewer called independent of each other, in both orders."""
+    one, two, said = tables.submitter.alias(), tables.submitter.alias(), tables.independence.c
+    query = select(one.c.name, two.c.name).select_from(tables.independence)
+    query = query.join(one, one.c.pk == said.one_pk).join(two, two.c.pk == said.other_pk)
+    with database.reading(engine) as connection:
+        found = [(left, right) for left, right in connection.execute(query)]
+    return {*found, *((right, left) for left, right in found)}
+
+
 def standings(
     engine: Engine, contest: Contest, name: str, metric: Metric, policy: Policy = DEFAULT
 ) -> list[rank.Entry]:
@@ -150,4 +160,5 @@ def standings(
     """
     margins = policy.margins(contest.dataset, contest.supervision, contest.labels, name)
     asked = policy.asked(contest.division)
-    return rank.standings(draws(engine, contest, name, policy), metric, margins, asked, _alike(engine))
+    words = _independent(engine) if policy.reviewed else None
+    return rank.standings(draws(engine, contest, name, policy), metric, margins, asked, _alike(engine), words)

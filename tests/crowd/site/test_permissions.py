@@ -38,6 +38,11 @@ CELLS = {
         {"item": "acm-badges/archive", "state": "pass", "sign": "seen"},
         REVIEWERS,
     ),
+    "say independent": (
+        "/moderation/results/{published}/independence",
+        {"other": "Bob", "do": "give", "note": "two laboratories"},
+        REVIEWERS,
+    ),
     "judge comment": ("/moderation/comments/{comment}", {"do": "show"}, REVIEWERS),
     "decide objection": ("/moderation/objections/{objection}", {"decision": "no", "do": "dismiss"}, REVIEWERS),
     "undo": ("/moderation/undo", {"line": "{undo}"}, (401, 403, 403, 303, 404)),

@@ -32,6 +32,10 @@ CHANGES = {
     "quarantine what is published": (RESULT + "{published}/quarantine", {"why": "a look"}),
     "quarantine what waits": (RESULT + "{valid}/quarantine", {"why": "a look"}),
     "sign": (RESULT + "{published}/sign", SIGN),
+    "say that two are independent": (
+        RESULT + "{published}/independence",
+        {"other": "Bob", "do": "give", "note": "two laboratories"},
+    ),
     "show a comment": ("/moderation/comments/{comment}", {"do": "show"}),
     "hide a comment": ("/moderation/comments/{comment}", {"do": "hide"}),
     "uphold": ("/moderation/objections/{objection}", {"decision": "so it is", "do": "uphold"}),

@@ -50,6 +50,7 @@ ENTRY = (
     "failed",
     "results",
     "reproduced_by",
+    "awaiting_word",
     "evidence",
     "unranked",
 )
@@ -204,7 +205,7 @@ _MEASURED = {"type": "number"}
 _ENTRY = exactly(
     rank={"type": ["integer", "null"]}, submitter=TEXT, method=TEXT, variant=TEXT, mean=_MEASURED,
     sd=NUMBER, ci95=NUMBER, n=COUNT, failed=COUNT, results=array(TEXT), reproduced_by=array(TEXT),
-    evidence={"enum": [*evidence.LEVELS, evidence.REPRODUCED]}, unranked=TEXT,
+    awaiting_word=array(TEXT), evidence={"enum": [*evidence.LEVELS, evidence.REPRODUCED]}, unranked=TEXT,
 )  # fmt: skip
 _METRIC = exactly(
     name=TEXT, what=TEXT, unit=TEXT, direction=TEXT, low=NUMBER, high=NUMBER, chance=NUMBER, recompute=NUMBER,

@@ -229,6 +229,14 @@ def schemas() -> dict[str, Any]:
         "Full": exactly(
             {"uploaded_by": uploaded_by},
             reproduced_by=array(TEXT),
+            awaiting_word={
+                **array(TEXT),
+                "description": "Who agrees, and waits for a reviewer's word that the two are independent.",
+            },
+            independent_of={
+                **array(exactly(name=TEXT, by=TEXT, note=TEXT, created=MOMENT)),
+                "description": "From whom its submitter is independent, and which reviewer said so.",
+            },
             unranked={**TEXT, "description": "Why it has no rank; empty where it has one, or where nothing is ranked."},
             draws=commitments.DRAWS,
             **{**told, "runs": array(run)},

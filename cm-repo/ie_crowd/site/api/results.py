@@ -33,7 +33,7 @@ from ie_crowd.site.rendering import evidence, issued, result_files, side_by_side
 from ie_crowd.store import query, tables
 from ie_crowd.store.filters import MOST_ROWS, Filter
 from ie_crowd.store.people import comments as store_comments
-from ie_crowd.store.people import moderation
+from ie_crowd.store.people import independence, moderation
 
 METRIC = {**NAME, "description": "the name of a metric"}
 METRICS = {
@@ -93,7 +93,9 @@ def result(call: Call) -> Response:
     if not permissions.may_see_unpublished(call.account, found):
         del found["uploaded_by"]  # somebody may publish under no name
     shown = evidence.of(call.request.app.state, found)
-    found["reproduced_by"], found["unranked"] = list(shown.by), shown.unranked
+    found |= {"reproduced_by": shown.by, "awaiting_word": shown.awaiting, "unranked": shown.unranked}
+    words = independence.of(call.engine, found["submitter"])
+    found["independent_of"] = [{"name": name, **said} for name, said in words.items()]
     found["runs"] = query.runs(call.engine, found["id"])
     draws = issued.of(call.request.app.state, found)
     found["draws"] = None if draws is None else draws._asdict()

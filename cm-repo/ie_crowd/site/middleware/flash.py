@@ -14,6 +14,8 @@ MESSAGES = {
     "quarantined": "The result is quarantined.",
     "refused": "The result is refused. Its id and your reason stay.",
     "signed": "Your signature is kept.",
+    "independent": "The two are said to be independent.",
+    "not-independent": "The word is taken back.",
     "comment-visible": "The comment is shown.",
     "comment-hidden": "The comment is hidden.",
     "objection-upheld": "The objection is upheld; the result is quarantined.",

@@ -38,6 +38,7 @@ RIGHTS: Mapping[str, Right] = {
     "quarantine": Right("reviewer"),
     "refuse": Right("reviewer", "what was never published"),
     "sign": Right("reviewer", "not a result of one's own"),
+    "say independent": Right("reviewer", "not about results of one's own"),
     "judge comment": Right("reviewer"),
     "decide objection": Right("reviewer", "not one of one's own"),
     "undo": Right("reviewer", "what one did oneself"),

@@ -14,11 +14,12 @@ from ie_crowd.check import checklists
 from ie_crowd.evidence import files, queue
 from ie_crowd.site.middleware import form_routes, session
 from ie_crowd.site.middleware.form_routes import Typed
+from ie_crowd.site.pages import result
 from ie_crowd.site.pages.comments import NUMBER, TYPED, number, result_id
 from ie_crowd.site.rendering import evidence
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, rejected_uploads, tables
-from ie_crowd.store.people import comments, reports, review_queue, undoable
+from ie_crowd.store.people import comments, independence, reports, review_queue, undoable
 from ie_crowd.store.people import moderation as store_moderation
 from ie_crowd.store.people import undo as store_undo
 
@@ -161,6 +162,20 @@ def sign(request: Request, typed: Typed) -> Response:
     return _done(request, f"/moderation/results/{about}", "signed")
 
 
+def speak(request: Request, typed: Typed) -> Response:
+    """Say that two submitters are independent, or take it back, on the page of a result."""
+    if typed["do"] not in ("give", "take"):
+        raise HTTPException(400, "do is give or take.")
+    about, given = result_id(request), typed["do"] == "give"
+    change = independence.give if given else independence.take_back
+    error = form_routes.refused(
+        change, request.app.state.store, about, request.state.account, typed["other"], typed["note"]
+    )
+    if error:
+        return result.page(request, typed, error)
+    return _done(request, f"/results/{about}", "independent" if given else "not-independent")
+
+
 def judge(request: Request, typed: Typed) -> Response:
     """Show or hide a comment."""
     if typed["do"] not in ("show", "hide"):
@@ -229,6 +244,7 @@ routes = [
     form_routes.posted(f"{_RESULT}/quarantine", "quarantine", quarantine, why=TYPED),
     form_routes.posted(f"{_RESULT}/refuse", "refuse", refuse, refuse=TYPED),
     form_routes.posted(f"{_RESULT}/sign", "sign", sign, item=140, state=20, sign=TYPED),
+    form_routes.posted(f"{_RESULT}/independence", "say independent", speak, other=80, do=10, note=TYPED),
     form_routes.posted("/moderation/reports/{number}", "settle report", settle, decision=TYPED),
     form_routes.posted("/moderation/comments/{number}", "judge comment", judge, do=10, back=200),
     form_routes.posted("/moderation/undo", "undo", undo, line=15, back=200),

@@ -24,7 +24,7 @@ from ie_crowd.site.rendering import citations, evidence, issued, present, result
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import Filter
-from ie_crowd.store.people import comments, moderation
+from ie_crowd.store.people import comments, independence, moderation
 
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
 MOST_BESIDE = 12  # results of a contest whose comparisons the static copy holds
@@ -46,6 +46,11 @@ def identify(request: Request) -> str:
 
 def result(request: Request) -> Response:
     """The page of one result, in whatever state it is."""
+    return page(request)
+
+
+def page(request: Request, typed: Mapping[str, str] | None = None, error: str = "") -> Response:
+    """The same, with what somebody typed into a form on it and what is wrong with that."""
     state = request.app.state
     result_id = identify(request)
     found = query.one(state.store, result_id)
@@ -64,6 +69,7 @@ def result(request: Request) -> Response:
     return render(
         request,
         "result.html.j2",
+        422 if error else 200,
         headline=state.content.captions.headline if document["challenge"]["id"] == state.content.rules.id else "",
         row=found,
         document=document,
@@ -89,8 +95,9 @@ def result(request: Request) -> Response:
         note=moderation.note_of(state.store, result_id) if found["state"] == tables.PUBLISHED else None,
         objections=moderation.objections(state.store, result_id),
         comments=comments.threads(comments.comments(state.store, result_id, viewer=account, judged=True)),
-        typed={"text": "", "reply_to": ""},
-        errors={"text": ""},
+        independent=independence.of(state.store, found["submitter"]),
+        typed={"text": "", "reply_to": "", "other": "", "note": "", **(typed or {})},
+        errors={"text": "", "note": error},
         about=result_id,
         beside=_beside(state, found) if state.settings.static else [],
         total_bytes=sum(file["bytes"] for file in document["files"]),

@@ -13,11 +13,13 @@ from ie_crowd.store.standings import Contest
 
 class Shown(NamedTuple):
     """``own``: the level that the result has by itself. ``by``: who has reproduced it. ``unranked``: why its entry has
-    no rank, "" where it has one or where nothing is known of it."""
+    no rank, "" where it has one or where nothing is known of it. ``awaiting``: who agrees, but for a reviewer's word.
+    """
 
     own: str
     by: tuple[str, ...] = ()
     unranked: str = ""
+    awaiting: tuple[str, ...] = ()
 
     @property
     def level(self) -> str:
@@ -26,13 +28,17 @@ class Shown(NamedTuple):
 
     @property
     def words(self) -> str:
-        """As a badge says it: "recomputed · reproduced by 2"."""
-        return f"{self.own} · reproduced by {len(self.by)}" if self.by else self.own
+        """As a badge says it: "recomputed · reproduced by 2 · 1 agreement waits"."""
+        waiting = len(self.awaiting)
+        by = f" · reproduced by {len(self.by)}" if self.by else ""
+        return self.own + by + (f" · {waiting} agreement{'s wait' if waiting > 1 else ' waits'}" if waiting else "")
 
     @property
     def what(self) -> str:
         """What the level means."""
-        return evidence.WHAT[self.own] + (f"; {evidence.WHAT[evidence.REPRODUCED]}" if self.by else "")
+        by = f"; {evidence.WHAT[evidence.REPRODUCED]}" if self.by else ""
+        waiting = "; what agrees and waits does so for a reviewer's word that the two are independent"
+        return evidence.WHAT[self.own] + by + (waiting if self.awaiting else "")
 
 
 class Ranks(NamedTuple):
@@ -71,4 +77,6 @@ def of(state: Any, row: Mapping[str, Any], revision: int | None = None, *, patie
         return Shown(own, (), f"{own}, asked: {rules.evidence.asked(row['division'])}")
     contest = Contest(*(row[name] for name in Contest._fields))
     mine = ranks(state, contest, task.metrics[0], revision, patient=patient).of_result.get(row["id"])
-    return Shown(own) if mine is None else Shown(own, tuple(mine.reproduced_by), mine.unranked)
+    if mine is None:
+        return Shown(own)
+    return Shown(own, tuple(mine.reproduced_by), mine.unranked, tuple(mine.awaiting_word))

@@ -256,6 +256,7 @@ def _bury(connection: Connection, row: Mapping[str, Any], what: str, why: str, a
         c.reason,
         c.comment,
         c.signature,
+        c.upload_signature,
     ):
         connection.execute(delete(table).where(table.c.result_pk == key))
     listed = [column for column in tables.LISTED.values() if column.table is tables.result and column.nullable]
@@ -276,6 +277,9 @@ def _forget(connection: Connection, row: Mapping[str, Any]) -> None:
         key = row[column]
         others = select(tables.result.c.pk).where(tables.result.c[column] == key).limit(1)
         if key is not None and connection.execute(others).first() is None:
+            if table is tables.submitter:
+                said = tables.independence.c
+                connection.execute(delete(tables.independence).where((said.one_pk == key) | (said.other_pk == key)))
             connection.execute(delete(table).where(table.c.pk == key))
 
 

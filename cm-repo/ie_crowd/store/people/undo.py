@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, select
 
 from ie_crowd.store import audit, database, tables
-from ie_crowd.store.people import accounts, comments, moderation, reports
+from ie_crowd.store.people import accounts, comments, independence, moderation, reports
 
 # By what ``undoable.keep`` calls a change: puts back how the thing was, or raises WrongState.
 INVERSES: Mapping[str, Callable[[Connection, Mapping[str, Any]], None]] = {
@@ -22,6 +22,8 @@ INVERSES: Mapping[str, Callable[[Connection, Mapping[str, Any]], None]] = {
     "comment": comments.unjudge,
     "signed": comments.unsign,
     "report": reports.reopen,
+    "independent": independence.undo_giving,
+    "taken back": independence.undo_taking_back,
 }
 
 

@@ -34,7 +34,10 @@ from ie_crowd.store.tables.base import metadata as metadata
 from ie_crowd.store.tables.base import to as _to
 from ie_crowd.store.tables.evidence import commitment as commitment
 from ie_crowd.store.tables.evidence import evidence_file as evidence_file
+from ie_crowd.store.tables.evidence import independence as independence
 from ie_crowd.store.tables.evidence import look_alike as look_alike
+from ie_crowd.store.tables.evidence import public_key as public_key
+from ie_crowd.store.tables.evidence import upload_signature as upload_signature
 from ie_crowd.store.tables.evidence import verification as verification
 from ie_crowd.store.tables.evidence import verified_value as verified_value
 

@@ -68,3 +68,37 @@ commitment = Table(
     Index("ix_commitment_account", "account_pk", "contest"),
     UniqueConstraint("result_pk"),
 )
+independence = Table(
+    "independence",  # a reviewer's word about two submitters: see people/independence.py
+    metadata,
+    _key(),
+    _to("submitter", "one_pk"),  # the lower key of the two
+    _to("submitter", "other_pk"),
+    _to("account"),  # whose word it is
+    Column("note", String(500), nullable=False),
+    Column("created", Moment, nullable=False),
+    Index("ix_independence_other", "other_pk"),
+    UniqueConstraint("one_pk", "other_pk"),
+)
+public_key = Table(
+    "public_key",  # SSH keys that accounts sign uploads with: see proofs/keys.py
+    metadata,
+    _key(),
+    _to("account"),
+    Column("fingerprint", String(64), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("blob", Text, nullable=False),  # base64
+    Column("created", Moment, nullable=False),
+    Column("revoked", Moment),
+    UniqueConstraint("account_pk", "fingerprint"),
+)
+upload_signature = Table(
+    "upload_signature",  # that was checked: see proofs/signatures.py
+    metadata,
+    _to("result", primary=True),
+    _to("public_key", "key_pk"),
+    Column("content", Text, nullable=False),
+    Column("received", Moment, nullable=False),
+    Index("ix_upload_signature_key", "key_pk"),
+    sqlite_with_rowid=False,
+)
