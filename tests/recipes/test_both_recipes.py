@@ -49,7 +49,10 @@ def test_a_folder_each_one_table_and_a_page(place):
         "invariant.knn_error", "50 %: not evidenced",
     ):  # fmt: skip
         assert said in table
-    page = Page((place.out / "index.html").read_text(encoding="utf-8"))
+    written = (place.out / "index.html").read_text(encoding="utf-8")
+    assert max(row.count("</td>") for row in written.split("<tr>")) <= 3, "no wider than a phone"
+    assert written.index("Claims of the paper") < written.index("What was measured") < written.index("others published")
+    page = Page(written)
     assert set(page.hrefs) == {f"{recipe}/report.html" for recipe in RECIPES}
     assert all((place.out / href).is_file() for href in page.hrefs)
     assert "script" not in page.tags

@@ -37,8 +37,11 @@ CLAIMS = "What the paper claims is judged on its own recipe; of the improved one
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
     "table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #ccc}"
-    "th:first-child,td:first-child{text-align:left}small{color:#555;font-weight:400}td{white-space:nowrap}"
+    "th:first-child,td:first-child{text-align:left}small{color:#555;font-weight:400;overflow-wrap:anywhere}"
+    ".numbers td{white-space:nowrap}"
     "figure{display:inline-block;margin:0 1rem 1rem 0;max-width:33rem}img{max-width:100%}"
+    "@media(max-width:40rem){body{font-size:14px;margin:1rem auto;padding:0 .5rem}"
+    "th,td{padding:.3rem}h1{font-size:1.4rem}}"
 )
 
 
@@ -50,6 +53,7 @@ class Row:
     values: Mapping[str, str]
     source: str
     folder: str = ""
+    here: bool = False  # measured by these runs, not published by others
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,13 @@ class Comparison:
 def of(dataset: str, labels: Any, documents: Mapping[str, Mapping[str, Any]]) -> Comparison:
     """From the result.json of each recipe by the name of its folder."""
     rows = [
-        Row(label_curve.method(read), _values(read), f"{_runs(read)}, test images", folder=name)
+        Row(label_curve.method(read), _values(read), f"{_runs(read)}, test images", name, here=True)
         for name, read in documents.items()
     ]
     control = next((read for read in documents.values() if label_curve.CONTROL in read["metrics"]), None)
     if control:
         value = {label_curve.METRIC: _value(control["metrics"][label_curve.CONTROL])}
-        rows.append(Row(label_curve.ALONE, value, f"{_runs(control)}, test images"))
+        rows.append(Row(label_curve.ALONE, value, f"{_runs(control)}, test images", here=True))
     rows += _published(dataset, labels)
     beside = captions.load(load.find(flags.CHALLENGE)).headline
     return Comparison(f"{dataset}, {labels} labels", tuple(rows), _claimed(documents), beside)
@@ -179,10 +183,10 @@ def show(seen: Comparison) -> None:
 
 
 def page(folder: Path, seen: Comparison, failed: Mapping[str, str]) -> str:
-    """The same as a page of ``folder``, with a picture from each recipe's. All text is escaped."""
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in METRICS.values())
-    body = "".join(_line(row) for row in seen.rows)
-    claimed = _claims(seen) if seen.claims else ""
+    """The same as a page of ``folder``, with a picture from each recipe's. All text is escaped.
+
+    No table is wider than a phone: what was measured here has a column for each recipe, and others' errors are apart.
+    """
     listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in failed.items())
     failures = f"<h2>Failed</h2><ul>{listed}</ul>" if listed else ""
     links = ", ".join(
@@ -190,11 +194,42 @@ def page(folder: Path, seen: Comparison, failed: Mapping[str, str]) -> str:
     )
     title = escape(f"The paper's method and this project's: {seen.title}")
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width, initial-scale=1"><title>{title}</title><style>{STYLE}</style>'
         f"<h1>{title}</h1><p>Reports: {links}. Each folder is a result of its own, to be checked and submitted by "
-        f'itself.</p><table><thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"<p><small>{escape(NOTES)} Mean ± half-width of the 95 % interval over runs; of published numbers, the ± that "
-        f"they give. {escape(seen.beside)}</small></p>{claimed}{_pictures(folder, seen)}{failures}</html>\n"
+        f"itself.</p>{_claims(seen) if seen.claims else ''}{_measured(seen)}{_pictures(folder, seen)}{_errors(seen)}"
+        f"{failures}</html>\n"
+    )
+
+
+def _measured(seen: Comparison) -> str:
+    """What was measured here: a column for each recipe, and one for the labels alone."""
+    ours = [row for row in seen.rows if row.here]
+    head = "".join(f'<th scope="col">{_name(row)}<br><small>{escape(row.source)}</small></th>' for row in ours)
+    lines = "".join(
+        f'<tr><th scope="row">{escape(text)}</th>'
+        + "".join(f"<td>{escape(row.values.get(metric, ''))}</td>" for row in ours)
+        + "</tr>"
+        for metric, text in METRICS.items()
+    )
+    return (
+        f'<h2>What was measured</h2><table class="numbers"><thead><tr><th scope="col">metric</th>{head}</tr></thead>'
+        f"<tbody>{lines}</tbody></table><p><small>{escape(NOTES)} Mean ± half-width of the 95 % interval over runs. "
+        f"{escape(seen.beside)}</small></p>"
+    )
+
+
+def _errors(seen: Comparison) -> str:
+    """The errors of all, those that others published among them."""
+    lines = "".join(
+        f'<tr><th scope="row">{_name(row)}<br><small>{escape(row.source)}</small></th>'
+        f"<td>{escape(row.values.get(label_curve.METRIC, ''))}</td></tr>"
+        for row in seen.rows
+    )
+    return (
+        '<h2>The error beside what others published</h2><table class="numbers"><thead><tr><th scope="col">method</th>'
+        f'<th scope="col">{escape(METRICS[label_curve.METRIC])}</th></tr></thead><tbody>{lines}</tbody></table>'
+        "<p><small>Of published numbers, the ± that they give.</small></p>"
     )
 
 
@@ -208,16 +243,14 @@ def _pictures(folder: Path, seen: Comparison) -> str:
     return f"<h2>One style under every class</h2>{figures}" if figures else ""
 
 
-def _line(row: Row) -> str:
-    name = f'<a href="{escape(row.folder)}/report.html">{escape(row.name)}</a>' if row.folder else escape(row.name)
-    cells = "".join(f"<td>{escape(row.values.get(metric, ''))}</td>" for metric in METRICS)
-    return f'<tr><th scope="row">{name}<br><small>{escape(row.source)}</small></th>{cells}</tr>'
+def _name(row: Row) -> str:
+    return f'<a href="{escape(row.folder)}/report.html">{escape(row.name)}</a>' if row.folder else escape(row.name)
 
 
 def _claims(seen: Comparison) -> str:
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in seen.recipes)
     lines = "".join(
-        f'<tr><th scope="row">{escape(claim.id)}<br><small>{escape(claim.asked)}</small></th>'
+        f'<tr><th scope="row">{escape(claim.id.replace("-", " "))}<br><small>{escape(claim.asked)}</small></th>'
         + "".join(f"<td>{escape(text)}</td>" for text in claim.stands)
         + "</tr>"
         for claim in seen.claims
