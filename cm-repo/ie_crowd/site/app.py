@@ -43,7 +43,7 @@ from ie_crowd.site.pages import (
     result,
     results,
 )
-from ie_crowd.site.pictures import chart_files
+from ie_crowd.site.pictures import chart_files, open_graph
 from ie_crowd.site.rendering import assets, context, links
 from ie_crowd.site.settings import Settings
 from ie_crowd.store import audit, database
@@ -67,6 +67,7 @@ MODULES = (
     moderation,
     admin,
     chart_files,
+    open_graph,
 )
 PROBE_SECONDS = 5.0  # between two tries of whether the store can be written to
 WARM_SECONDS = 1.0  # after the start: the first page has been asked for by then, and need not share the processor
@@ -83,7 +84,11 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     routes: list[BaseRoute] = [Route("/healthz", healthz)]
     for module in MODULES:
         routes += module.routes
-    within = [Mount(settings.base_path, routes=routes), Route("/healthz", healthz)] if settings.base_path else routes
+    within = (
+        [Mount(settings.base_path, routes=routes), Route("/healthz", healthz)]
+        if settings.base_path and not settings.static
+        else routes
+    )
     app = Starlette(
         routes=within,
         middleware=[Middleware(one, settings=settings) for one in (() if settings.static else MIDDLEWARE)],

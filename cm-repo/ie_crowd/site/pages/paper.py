@@ -24,7 +24,7 @@ def paper(request: Request) -> Response:
     """The front page: the paper in own words, and what is known here about it."""
     state = request.app.state
     content = state.content
-    found = _findings(state)
+    found = findings(state)
     lines = state.cached.get(
         "best",
         lambda: holds.leaderboard(state.store, content.rules, content.published, content.words.published_metric),
@@ -52,7 +52,8 @@ def _newest(request: Request) -> list[dict[str, object]]:
     return query.results(state.store, Filter(challenge=rules.id), size=5, metrics=list(rules.metrics)).rows
 
 
-def _findings(state: Any) -> list[holds.Finding]:
+def findings(state: Any) -> list[holds.Finding]:
+    """Every claim that a number can decide, with how it stands."""
     content = state.content
 
     def once(result_id: str, judge: Any) -> Any:
@@ -91,7 +92,7 @@ def cited(work: citations.Work, form: str) -> Response:
 
 def badge(request: Request) -> Response:
     """Whether the paper holds, as a small picture for another page."""
-    found = _findings(request.app.state)
+    found = findings(request.app.state)
     counts = [(sum(one.state == state for one in found), state) for state in holds.SIGNS]
     text = ", ".join(f"{count} {state}" for count, state in counts if count) or "no claims"
     good = all(one.state == holds.HOLDS for one in found) and bool(found)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ie_crowd.challenge.model import Challenge
+from ie_crowd.challenge.model import Challenge, Metric, Task
 from ie_crowd.ranking import rank
 from ie_crowd.site.api import exports
 from ie_crowd.site.charts import svg
@@ -31,18 +31,29 @@ class Line(NamedTuple):
     drawn: Any
 
 
-def ranking(request: Request) -> Response:
-    """One contest: that of the query, else the first with results."""
+class Asked(NamedTuple):
+    """The contests that there are, which one is shown (``row``), by which metric, and its entries."""
+
+    contests: list[dict[str, Any]]
+    row: dict[str, Any]
+    task: Task
+    name: str
+    metric: Metric
+    entries: list[rank.Entry]
+
+
+def asked(request: Request) -> Asked | None:
+    """The contest of the query, else the first with results; None without any. 404 for one that there is not."""
     state = request.app.state
     rules: Challenge = state.content.rules
     revision = audit.results_revision(state.store)
     rows = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision, patient=True)
     rows = [row for row in rows if rules.task(row["dataset"], row["supervision"]) is not None]
     if not rows:
-        return render(request, "ranking.html.j2", contests=[], contest=None)
-    asked = {key: request.query_params.get(key, "") for key in KEYS}
-    given = any(asked.values())
-    fitting = [row for row in rows if all(want in ("", str(row[key])) for key, want in asked.items())]
+        return None
+    wanted = {key: request.query_params.get(key, "") for key in KEYS}
+    given = any(wanted.values())
+    fitting = [row for row in rows if all(want in ("", str(row[key])) for key, want in wanted.items())]
     if given and not fitting:
         raise HTTPException(404, "No published result is of that task and division.")
     row = (fitting or rows)[0] if given else _first(rows, rules)
@@ -54,6 +65,17 @@ def ranking(request: Request) -> Response:
     contest = Contest(*(row[field] for field in Contest._fields))
     metric = rules.metrics[name]
     entries = evidence.ranks(state, contest, name, revision, patient=True).entries
+    return Asked(rows, row, task, name, metric, entries)
+
+
+def ranking(request: Request) -> Response:
+    """One contest: that of the query, else the first with results."""
+    shown = asked(request)
+    if shown is None:
+        return render(request, "ranking.html.j2", contests=[], contest=None)
+    rules: Challenge = request.app.state.content.rules
+    rows, row, task, name, metric, entries = shown
+    contest = Contest(*(row[field] for field in Contest._fields))
     page = _page(request, len(entries))
     return render(
         request,
@@ -63,7 +85,7 @@ def ranking(request: Request) -> Response:
         task=task,
         name=name,
         metric=metric,
-        lines=_lines(entries, (page - 1) * PAGE),
+        lines=lines(entries, (page - 1) * PAGE),
         total=len(entries),
         ranked=sum(entry.rank is not None for entry in entries),
         page=page,
@@ -97,7 +119,8 @@ def _page(request: Request, total: int) -> int:
     return number
 
 
-def _lines(entries: list[rank.Entry], start: int) -> list[Line]:
+def lines(entries: list[rank.Entry], start: int) -> list[Line]:
+    """The entries of a page from that one on, as they are shown."""
     from markupsafe import Markup
 
     ends = [end for one in entries for half in (one.ci95 or 0.0,) for end in (one.mean - half, one.mean + half)]

@@ -74,7 +74,7 @@ def page(request: Request, typed: Mapping[str, str] | None = None, error: str = 
         row=found,
         document=document,
         by=by,
-        metrics=_metrics(found, document, by),
+        metrics=metrics(found, document, by),
         over_images=state.cached.get(
             ("images", result_id, len(here)), lambda: image_intervals.of(state.store, document), 0
         ),
@@ -174,7 +174,7 @@ def _ordered(found: Verdict) -> Verdict:
     return replace(found, groups=tuple(sort(group) for group in found.groups))
 
 
-def _metrics(
+def metrics(
     found: Mapping[str, Any], document: Mapping[str, Any], by: Challenge | None
 ) -> list[tuple[str, dict[str, Any], str, str, str]]:
     """(name, {mean, sd, n, ci95}, unit, direction, meaning) in the order of the task."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ie_crowd.artifact import learning_curves
+from ie_crowd.challenge.model import Challenge
 from ie_crowd.formats import metrics_jsonl
 from ie_crowd.site.api import exports
 from ie_crowd.site.charts import by_labels, standalone
@@ -43,12 +44,21 @@ def labels(request: Request) -> Response:
             for one in found.published
         ]  # fmt: skip
         return _csv(LABELS, [*({"kind": "measured", **row} for row in found.rows), *others], name)
-    title = f"{found.dataset}: {wanted.y} by number of labels{_further(wanted)}"
-    legend = [
+    title, size = title_by_labels(wanted, found), (by_labels.WIDTH, by_labels.HEIGHT)
+    return _drawn(request, found.svg, size, title, legend_by_labels(found), name)
+
+
+def title_by_labels(wanted: list_query.Asked, found: by_labels.Chart) -> str:
+    """What the chart shows, with its filters."""
+    return f"{found.dataset}: {wanted.y} by number of labels{_further(wanted)}"
+
+
+def legend_by_labels(found: by_labels.Chart) -> list[standalone.Entry]:
+    """Its legend for a picture."""
+    return [
         (standalone.published() if number < 0 else standalone.series(number, dashes), said)
         for number, dashes, said in found.legend
     ]
-    return _drawn(request, found.svg, (by_labels.WIDTH, by_labels.HEIGHT), title, legend, name)
 
 
 def points(request: Request) -> Response:
@@ -60,12 +70,21 @@ def points(request: Request) -> Response:
     name = f"{wanted.y}-against-{wanted.x}"
     if request.path_params["form"] == "csv":
         return _csv(exports.TABLES["points"].columns, found["points"], name)
-    rules = request.app.state.content.rules
-    title = f"{chart_points.says(wanted.y, rules)} against {chart_points.says(wanted.x, rules)}{_further(wanted)}"
-    legend = [
+    title = title_of_points(wanted, request.app.state.content.rules)
+    size = chart_points.WIDTH, chart_points.HEIGHT
+    return _drawn(request, drawn.svg, size, title, legend_of_points(drawn, by), name)
+
+
+def title_of_points(wanted: list_query.Asked, rules: Challenge) -> str:
+    """What the chart shows, with its filters."""
+    return f"{chart_points.says(wanted.y, rules)} against {chart_points.says(wanted.x, rules)}{_further(wanted)}"
+
+
+def legend_of_points(drawn: chart_points.Points, by: str) -> list[standalone.Entry]:
+    """Its legend for a picture."""
+    return [
         (standalone.series(number), present.labels(said) if by == "labels" else said) for number, said in drawn.legend
     ]
-    return _drawn(request, drawn.svg, (chart_points.WIDTH, chart_points.HEIGHT), title, legend, name)
 
 
 def curve(request: Request) -> Response:

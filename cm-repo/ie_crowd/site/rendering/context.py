@@ -59,7 +59,8 @@ def render(
 def base(request: Request) -> dict[str, Any]:
     """What every template gets.
 
-    settings, rules, words; link(path, **query) and asset(name); navigation: (text, address, whether one is there);
+    settings, rules, words; link(path, **query), absolute(path, **query) with the host, asset(name);
+    navigation: (text, address, whether one is there);
     more: (text, path) for the foot; feeds: the paths that there are;
     chart_forms: those that charts are to be had in; account {name, role} or None;
     csrf: the token of the session's forms, "" without a session; flash: what the last form did, "";
@@ -80,6 +81,11 @@ def base(request: Request) -> dict[str, Any]:
         "asset": lambda name: link(f"/assets/{state.assets[name].name}"),
         "navigation": [(text, link(to), _within(path, to)) for text, to in NAVIGATION],
         "more": [(text, to) for text, to in MORE if to in state.paths],
+        "absolute": links.absolute(
+            state.settings.base_url or ("" if state.settings.static else str(request.base_url)),
+            link,
+            files=state.settings.static,
+        ),
         "feeds": state.paths,
         "chart_forms": ["svg", "png", "csv"] if state.draws_png else ["svg", "csv"],
         "account": account,

@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 SAFE = re.compile(r"[A-Za-z0-9_-]{1,48}")
 Link = Callable[..., str]
@@ -61,9 +61,26 @@ QUERIES = {
     "/results": (*TASK, "page", "view", "x", "y"),
     "/ranking": (*TASK, "page", "metric"),
     "/compare": ("a", "b"),
+    "/ranking/og.png": TASK,
+    "/charts/og.png": ("y",),
     **dict.fromkeys((f"/charts/labels.{form}" for form in ("svg", "png", "csv")), ("dataset", "y")),
 }
 SERVER = "server.html"  # the page that says what needs a server
+
+
+def absolute(base_url: str, link: Link, *, files: bool) -> Link:
+    """Links as others need them, with the site's host in front. ``base_url``: of the site, "" where nobody said: then
+    those of the copy of ``files`` stay relative."""
+    parts = urlsplit(base_url)
+
+    def whole(path: str, /, **query: Any) -> str:
+        here = link(path, **query)
+        if not files:
+            return f"{parts.scheme}://{parts.netloc}{here}"
+        kept = made(path, {key: str(value) for key, value in query.items() if value not in (None, "")})
+        return f"{base_url.rstrip('/')}/{file_of(path, kept)}" if base_url else here
+
+    return whole
 
 
 def static(here: str, asked: Callable[[str, dict[str, str]], None] = lambda path, query: None) -> Link:
