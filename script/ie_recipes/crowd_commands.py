@@ -57,7 +57,7 @@ EVALUATE = Command(
 SUBMIT = Command(
     prefix="CM_IE_SUBMIT_",
     example="--result=FOLDER",
-    folders=("result", "to", "resume", "token_file"),
+    folders=("result", "to", "resume", "token_file", "sign"),
     values=("server", "submitter", "weights_of"),
     switches=("commit", "weights", "show", "dry_run", "yes", "json"),
     ends={

@@ -7,8 +7,6 @@ checked by ``ssh-keygen``, with keys that people have anyway. It says who vouche
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,13 @@ from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import sentences
 from ie_crowd.check.verdict import Verdict
 from ie_crowd.formats import checksums, strict
+from ie_crowd.formats.ssh import program
 from ie_crowd.formats.upgrade import RESULT
 from ie_crowd.result import system_info
 
 TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 NAMESPACE = "ie-crowd"  # what a signature is for
-SIGN_SECONDS = 120
 
 
 def statement(verdict: Verdict, folder: Path, rules: Challenge) -> dict[str, Any]:
@@ -70,24 +68,5 @@ def write(path: Path, made: dict[str, Any]) -> None:
 
 
 def sign(path: Path, key: Path) -> Path:
-    """Sign a file with an SSH key (a private one, or a public one whose private key an agent holds).
-
-    Returns the file of the signature, PATH.sig. Raises ValueError, one line, where that cannot be done.
-    """
-    program = shutil.which("ssh-keygen")
-    if program is None:
-        raise ValueError("ssh-keygen is not installed here, and signs the statement: install OpenSSH")
-    if not key.is_file():
-        raise ValueError(f"--sign={key}: no such key, expected a file like ~/.ssh/id_ed25519")
-    signature = path.with_name(f"{path.name}.sig")
-    signature.unlink(missing_ok=True)  # ssh-keygen would ask
-    argv = [program, "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(path)]
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=SIGN_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"--sign={key}: ssh-keygen waits; use a key without a passphrase, or an agent") from None
-    if done.returncode or not signature.is_file():
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = "".join(one for one in (said[-1] if said else "no reason given") if one.isprintable())[:200]
-        raise ValueError(f"--sign={key}: the statement could not be signed ({why})")
-    return signature
+    """Sign a statement with an SSH key; returns PATH.sig. Raises ValueError as ``program.sign_file`` does."""
+    return program.sign_file(path, key, NAMESPACE, "the statement")

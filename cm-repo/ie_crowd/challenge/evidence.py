@@ -19,6 +19,7 @@ from typing import Any
 
 from ie_crowd.challenge import fixed as fixed_settings
 from ie_crowd.challenge import issued as issued_draws
+from ie_crowd.challenge import moments
 from ie_crowd.challenge.fields import Reader
 from ie_crowd.challenge.fixed import Fixed
 from ie_crowd.challenge.issued import Issued
@@ -68,6 +69,7 @@ class Policy:
     believed. 0: not asked. ``issued``: whether and how label draws are issued by the server; None: they are chosen.
     ``fixed``: settings that a rank of the closed division asks for, though the division leaves them free.
     ``reviewed``: two results reproduce each other only once a reviewer said that their submitters are independent.
+    ``signed``: the moment from which a rank asks for the signature of whoever uploaded a result; "": it does not.
     """
 
     ranked: Mapping[str, str]
@@ -81,6 +83,7 @@ class Policy:
     issued: Issued | None = None
     fixed: Fixed | None = None
     reviewed: bool = False
+    signed: str = ""
 
     def asked(self, division: str) -> str:
         """The level that a contest of the division ranks."""
@@ -127,7 +130,7 @@ def parse(
         raw,
         "evidence",
         "ranked",
-        "rerun_share margin spread validation_gap prediction since reference issued fixed reviewed",
+        "rerun_share margin spread validation_gap prediction since reference issued fixed reviewed signed",
     )
     ranked = reader.mapping(value["ranked"], "evidence.ranked", " ".join(DIVISIONS))
     references: dict[tuple[str, str, int | str, str, str], Reference] = {}
@@ -163,7 +166,14 @@ def parse(
         references=references,
         issued=issued_draws.parse(value.get("issued"), reader, datasets, config),
         reviewed=reviewed,
+        signed=_signed(value.get("signed"), reader),
         fixed=fixed_settings.parse(value.get("fixed"), reader, config),
         since=int(reader.number(value.get("since", 10**9), "evidence.since")),
         **{name: float(number) for name, number in numbers.items()},
     )
+
+
+def _signed(raw: Any, reader: Reader) -> str:
+    if raw is None:
+        return ""
+    return moments.parse(reader.mapping(raw, "evidence.signed", "since")["since"], "evidence.signed.since", reader)

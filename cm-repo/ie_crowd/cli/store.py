@@ -29,14 +29,21 @@ RANK = """examples:
   ie-crowd rank --dataset=digits --labels=100        the contests of one data set and 100 labels
   ie-crowd rank --metric=control.error --json        by another metric, for a program"""
 
+USER_ACTIONS = ("add", "list", "token", "role", "revoke", "disable", "enable", "keys", "add-key", "remove-key")
 USER = """examples:
   ie-crowd user add "Ada L." --role=reviewer         prints the account's token, once
   ie-crowd user list --json
   ie-crowd user token "Ada L." --days=30             another token
   ie-crowd user revoke "Ada L."                      end all tokens and sessions
   ie-crowd user disable "Ada L."
+  ie-crowd user keys "Ada L."                        the SSH keys that sign what the account sends
+  ie-crowd user add-key "Ada L." --key=ada.pub
+  ie-crowd user remove-key "Ada L." --key=SHA256:…   what it has signed stays signed
 
 roles: contributor (submits, comments, objects), reviewer (also moderates and signs), operator (all of it)"""
+
+
+KEY_FIELDS = ("fingerprint", "kind", "created", "revoked", "signed")
 
 
 def add(commands: Any) -> None:
@@ -56,9 +63,12 @@ def add(commands: Any) -> None:
     rank.add_argument("--metric", help="the metric to rank by (default: the first that the task's rules name)")
     rank.add_argument("--challenge", type=Path, metavar="FOLDER", help="folder of a rules.yaml")
     user = _command(commands, "user", "make and end accounts and tokens", USER, _user)
-    user.add_argument("action", choices=("add", "list", "token", "role", "revoke", "disable", "enable"))
+    user.add_argument("action", choices=USER_ACTIONS)
     user.add_argument("name", nargs="?", help="the account's name")
     user.add_argument("--role", choices=("contributor", "reviewer", "operator"))
+    user.add_argument(
+        "--key", metavar="FILE|SHA256:…", help="a .pub file to add, or the fingerprint of a key to remove"
+    )
     user.add_argument("--days", type=_positive, help="for how long a new token works (default: 365)")
 
 
@@ -269,6 +279,8 @@ def _user(arguments: argparse.Namespace) -> int:
         else:
             accounts.new_token(engine, name, days=arguments.days or accounts.TOKEN_DAYS, show=show)
         return 0
+    if arguments.action in ("keys", "add-key", "remove-key"):
+        return _keys(engine, arguments)
     if arguments.action == "role":
         if arguments.role is None:
             raise ValueError("user role needs --role=contributor, reviewer or operator")
@@ -278,6 +290,34 @@ def _user(arguments: argparse.Namespace) -> int:
             engine, name
         )
     print(f"ie_crowd: {arguments.action} {name!r}: done", file=sys.stderr)
+    return 0
+
+
+def _keys(engine: Engine, arguments: argparse.Namespace) -> int:
+    from ie_crowd.formats import strict
+    from ie_crowd.formats.ssh import keys as formats
+    from ie_crowd.store.people.accounts import PROGRAM
+    from ie_crowd.store.proofs import keys
+
+    account, action = keys.named(engine, arguments.name), arguments.action
+    if action == "keys":
+        rows = [{name: row[name] for name in KEY_FIELDS} for row in keys.of(engine, account)]
+        if arguments.json:
+            print(json.dumps(rows, indent=1))
+        for row in [] if arguments.json else rows:
+            state = f"removed {row['revoked'][:10]}" if row["revoked"] else f"since {row['created'][:10]}"
+            _say(f"{row['fingerprint']}  {row['kind']:<20} {state}, signed {row['signed']}")
+        return 0
+    if arguments.key is None:
+        wanted = "a .pub file" if action == "add-key" else "its fingerprint, which user keys prints"
+        raise ValueError(f"user {action} needs --key: {wanted}")
+    if action == "add-key":
+        content = strict.read_bytes(Path(arguments.key), formats.LONGEST)
+        key = keys.add(engine, account, PROGRAM, content.decode("utf-8", "replace"), operator=True)
+        print(f"ie_crowd: {arguments.name!r} signs with {key.fingerprint}", file=sys.stderr)
+    else:
+        keys.remove(engine, account, PROGRAM, arguments.key)
+        print(f"ie_crowd: {arguments.key} of {arguments.name!r} is removed", file=sys.stderr)
     return 0
 
 

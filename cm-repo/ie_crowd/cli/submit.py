@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 from ie_crowd.challenge import load
 from ie_crowd.cli import commit
 from ie_crowd.formats import humanize, strict
+from ie_crowd.formats.ssh import program, signatures
 from ie_crowd.formats.upgrade import RESULT
+from ie_crowd.result import signature
 from ie_crowd.submit import client, cm_experiment, evidence, outbox, publication
 from ie_crowd.submit.client import Server, UnreachableError
 from ie_crowd.submit.publication import KEEP, Publication
@@ -24,6 +26,7 @@ EXAMPLES = f"""examples:
   ie-crowd submit RUN --to=CHECKOUT            a CM experiment artifact, for a pull request
   ie-crowd submit RUN --server=https://crowd.example.org --token-file=token.txt
   ie-crowd submit RUN --server=URL --submitter="Ada L." --dry-run --show
+  ie-crowd submit RUN --server=URL --sign=~/.ssh/id_ed25519
   ie-crowd submit --resume=FILE                what could not be sent before
   ie-crowd submit TRIAL --commit --server=URL  before the runs that count, where a contest ranks by issued label draws
 
@@ -72,6 +75,9 @@ def add(commands: Any) -> None:
         action="store_true",
         help="with --server: commit to the code and settings of this trial run, and get the label draws that count",
     )
+    parser.add_argument(
+        "--sign", type=Path, metavar="KEY", help="with --server: sign the result's id with this SSH key of the account"
+    )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"file that holds the token (or {TOKEN})")
     parser.add_argument("--token", nargs="?", action=_NoToken, help=argparse.SUPPRESS)
     parser.add_argument("--challenge", type=Path, metavar="FOLDER", help="judge by this rules.yaml")
@@ -97,6 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.commit:
         commit.check(arguments)
+    if arguments.sign is not None and (arguments.commit or arguments.to is not None):
+        raise ValueError("--sign=KEY goes with --server=URL and a result: the server keeps the signature with it")
     if arguments.resume is not None:
         wrong = [name for name in ("folder", "to", "submitter") if getattr(arguments, name) is not None]
         if wrong or arguments.weights or arguments.weights_of:
@@ -177,6 +185,11 @@ def _to_server(arguments: argparse.Namespace) -> int:
     say(f"\nGoes to {url}:\n    {RESULT:<44} {humanize.size(len(content))}")
     for path, size in held.items():
         say(f"    {path:<44} {humanize.size(size)}")
+    signed = ""
+    if arguments.sign is not None:  # a key that does not work is said before anything is sent
+        signed = program.sign(signature.message(result["id"]), arguments.sign, signature.NAMESPACE, "the result")
+        by = signatures.parse(signed).key
+        say(f"    {'its signature':<44} by {by.fingerprint}")
     if arguments.dry_run:
         say("A dry run: nothing was sent.")
         return 0
@@ -202,13 +215,30 @@ def _to_server(arguments: argparse.Namespace) -> int:
         if arguments.resume is not None:
             outbox.forget(arguments.resume)
         status = _received(arguments, say, url, answer)
-        return evidence.send(server, arguments.folder, result["id"], held, say) if held else status
+        if signed:
+            status = _sign(server, result["id"], signed, say) or status
+        return (evidence.send(server, arguments.folder, result["id"], held, say) or status) if held else status
     if 400 <= answer.status < 500 and answer.body:
         outbox.forget(kept_in)
         print(f"ie_crowd: {url} refuses the result: {answer.problem()}", file=sys.stderr)
         _done(arguments, {"id": result["id"], "outcome": "refused", "status": answer.status, "why": answer.problem()})
         return 1
     return _unsent(arguments, f"{url}: is no site that takes results (status {answer.status})", kept_in)
+
+
+def _sign(server: Server, result_id: str, signed: str, say: Any) -> int:
+    """Send the signature; the exit status. The result is there in any case."""
+    try:
+        answer = client.persist(lambda: client.sign(server, result_id, signed), say)
+    except UnreachableError as error:
+        print(f"ie_crowd: the signature was not sent: {error}; the same command goes on", file=sys.stderr)
+        return 1
+    if answer.status not in (200, 201):
+        why = answer.problem() if answer.body else f"this server takes none (status {answer.status})"
+        print(f"ie_crowd: the result is there, and not signed: {why}", file=sys.stderr)
+        return 1
+    say(f"Signed: {client.shown(str(answer.body.get('fingerprint')), 80)}")
+    return 0
 
 
 def _owner(server: Server, say: Any) -> str | None:

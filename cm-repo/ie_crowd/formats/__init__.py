@@ -13,6 +13,7 @@ safetensors_header  the header of a weights file, before any program loads it
 metrics_jsonl       learning history of a run
 humanize            numbers as people read them
 moments             times that others state: of the calendar, and possible
+ssh                 SSH keys and signatures
 usernames           names that are refused, and confusables (look-alike names)
 gc_pause            run the garbage collector rarely during bulk loads
 """

@@ -249,6 +249,11 @@ def commit(server: Server, content: bytes) -> Answer:
     return ask(server, "/api/v1/commitments", content)
 
 
+def sign(server: Server, result_id: str, signature: str) -> Answer:
+    """Send the signature of a result."""
+    return ask(server, f"/api/v1/results/{result_id}/signature", signature.encode("ascii"), "text/plain")
+
+
 def evidence(server: Server, result_id: str) -> Answer:
     """Which files the server asks for of a result, and which are there."""
     return ask(server, f"/api/v1/results/{result_id}/evidence")

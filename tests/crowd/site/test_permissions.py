@@ -18,11 +18,14 @@ ALL, ONES_OWN, REVIEWERS, OPERATORS = (
     (401, 403, 403, 303, 303),
     (401, 403, 403, 403, 303),
 )
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 # name: (path, fields, the status for each of WHO)
 CELLS = {
     "log in": ("/login", {"name": "Bob", "token": "{Bob}"}, (303, 303, 303, 303, 303)),
     "log out": ("/logout", {}, ALL),
     "renew token": ("/account/token", {}, (401, 200, 200, 200, 200)),
+    "add key": ("/account/keys", {"key": KEY, "proof": ""}, ALL),
+    "remove key": ("/account/keys/remove", {"fingerprint": "SHA256:none"}, (401, 422, 422, 422, 422)),
     "withdraw": ("/results/{published}/withdraw", {"why": "a mistake"}, (401, 303, 403, 403, 303)),
     "report": ("/report", {"about": "comment:{comment}", "reason": "rude"}, (303, 303, 303, 303, 303)),
     "settle report": ("/moderation/reports/{report}", {"decision": "it is not"}, REVIEWERS),

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 
-import policies
 import pytest
 
 pytest.importorskip("sqlalchemy")
@@ -14,6 +13,7 @@ from ie_crowd.store.people import accounts, moderation
 from ie_crowd.store.standings import Contest
 from paths import ROOT
 from sqlalchemy import text as sql
+from toy_challenge import policies
 from toy_challenge.documents import text, toy
 from toy_challenge.make import CONFIG, RULES
 

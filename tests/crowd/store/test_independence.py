@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 
-import policies
 import pytest
 
 pytest.importorskip("starlette")
@@ -16,6 +15,7 @@ from ie_crowd.store import audit, database, insert
 from ie_crowd.store.people import accounts, independence, moderation, undo, undoable
 from ie_crowd.store.people.moderation import WrongState
 from site_people import Site
+from toy_challenge import policies
 from toy_challenge.documents import text, toy
 from toy_challenge.make import RULES
 

@@ -9,6 +9,7 @@ challenge   rules, claims, ranks, chart data
 people      comments, objections, accounts
 upload      POST of a result
 commitments POST of a hash of code and settings, which label draws are issued for
+signatures  POST of the signature of a result
 evidence    files that a result rests on, and its verifications
 exports     tables as files
 """

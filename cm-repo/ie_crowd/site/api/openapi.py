@@ -12,7 +12,7 @@ from sqlalchemy import Column
 
 from ie_crowd.challenge import evidence
 from ie_crowd.formats import schema
-from ie_crowd.site.api import commitments
+from ie_crowd.site.api import commitments, signatures
 from ie_crowd.site.api.operations import (
     COUNT,
     EXAMPLE_ID,
@@ -239,6 +239,7 @@ def schemas() -> dict[str, Any]:
             },
             unranked={**TEXT, "description": "Why it has no rank; empty where it has one, or where nothing is ranked."},
             draws=commitments.DRAWS,
+            signed=signatures.SIGNED,
             **{**told, "runs": array(run)},
             reasons=array({"$ref": "#/components/schemas/Reason"}),
             rules_version=INTEGER,

@@ -34,6 +34,7 @@ from ie_crowd.store import query, tables
 from ie_crowd.store.filters import MOST_ROWS, Filter
 from ie_crowd.store.people import comments as store_comments
 from ie_crowd.store.people import independence, moderation
+from ie_crowd.store.proofs import signatures as store_signatures
 
 METRIC = {**NAME, "description": "the name of a metric"}
 METRICS = {
@@ -96,6 +97,7 @@ def result(call: Call) -> Response:
     found |= {"reproduced_by": shown.by, "awaiting_word": shown.awaiting, "unranked": shown.unranked}
     words = independence.of(call.engine, found["submitter"])
     found["independent_of"] = [{"name": name, **said} for name, said in words.items()]
+    found["signed"] = store_signatures.of_result(call.engine, found["id"])
     found["runs"] = query.runs(call.engine, found["id"])
     draws = issued.of(call.request.app.state, found)
     found["draws"] = None if draws is None else draws._asdict()

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from ie_crowd.site.api import challenge, commitments, evidence, exports, openapi, people, results, upload
+from ie_crowd.site.api import challenge, commitments, evidence, exports, openapi, people, results, signatures, upload
 from ie_crowd.site.api.endpoint import routes_of
 from ie_crowd.site.api.operations import TEXT, Answer, Call, Operation, array, by_name, exactly
 
@@ -34,6 +34,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *results.OPERATIONS,
     upload.OPERATION,
     commitments.OPERATION,
+    signatures.OPERATION,
     *evidence.OPERATIONS,
     *challenge.OPERATIONS,
     *exports.OPERATIONS,

@@ -9,6 +9,8 @@ MESSAGES = {
     "comment-shown": "Your comment is shown.",
     "comment-deleted": "Your comment is deleted.",
     "objection-open": "Your objection is open. A reviewer decides on it.",
+    "key-added": "The key is added. What you sign with it is shown as signed.",
+    "key-removed": "The key is removed. What it has signed stays signed.",
     "withdrawn": "The result is withdrawn. Its id and your reason stay.",
     "published": "The result is published.",
     "quarantined": "The result is quarantined.",

@@ -26,6 +26,8 @@ RIGHTS: Mapping[str, Right] = {
     "log in": Right(ANYBODY),
     "log out": Right("contributor"),
     "renew token": Right("contributor", "one's own"),
+    "add key": Right("contributor", "one's own; a second with a signature by the first"),
+    "remove key": Right("contributor", "one's own"),
     "upload": Right("contributor", "by a token, not by a session"),
     "withdraw": Right("contributor", "an upload of one's own; operators any"),
     "report": Right(ANYBODY),

@@ -25,6 +25,7 @@ from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query, records, tables
 from ie_crowd.store.filters import Filter
 from ie_crowd.store.people import comments, independence, moderation
+from ie_crowd.store.proofs import signatures as store_signatures
 
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
 MOST_BESIDE = 12  # results of a contest whose comparisons the static copy holds
@@ -95,6 +96,7 @@ def page(request: Request, typed: Mapping[str, str] | None = None, error: str = 
         note=moderation.note_of(state.store, result_id) if found["state"] == tables.PUBLISHED else None,
         objections=moderation.objections(state.store, result_id),
         comments=comments.threads(comments.comments(state.store, result_id, viewer=account, judged=True)),
+        seal=store_signatures.of_result(state.store, result_id),
         independent=independence.of(state.store, found["submitter"]),
         typed={"text": "", "reply_to": "", "other": "", "note": "", **(typed or {})},
         errors={"text": "", "note": error},

@@ -16,6 +16,7 @@ from ie_crowd.challenge.fixed import Fixed
 from ie_crowd.challenge.issued import Issued
 from ie_crowd.ranking.rank import CHOSEN
 from ie_crowd.store import tables
+from ie_crowd.store.proofs.signatures import UNSIGNED
 
 
 def of_contest(
@@ -25,6 +26,8 @@ def of_contest(
     are left out."""
     found: dict[int, str] = {}
     issued, fixed = policy.issues(dataset, division), policy.fixes(division)
+    if policy.signed:
+        found |= dict.fromkeys(_unsigned(connection, which, policy.signed), UNSIGNED)
     if issued is not None:
         found |= dict.fromkeys(_chosen(connection, which, issued), CHOSEN)
     if fixed is not None:
@@ -50,6 +53,12 @@ def _chosen(connection: Connection, which: ColumnElement[bool], issued: Issued) 
     """Those that chose their draws where they had to be issued."""
     handed_in = exists().where(tables.commitment.c.result_pk == tables.result.c.pk)
     return [key for key, _ in _since(connection, which, issued.since, ~handed_in)]
+
+
+def _unsigned(connection: Connection, which: ColumnElement[bool], since: str) -> list[int]:
+    """Those that whoever uploaded them has not signed."""
+    signed = exists().where(tables.upload_signature.c.result_pk == tables.result.c.pk)
+    return [key for key, _ in _since(connection, which, since, ~signed)]
 
 
 def _unfixed(connection: Connection, which: ColumnElement[bool], fixed: Fixed) -> dict[int, str]:
