@@ -69,6 +69,7 @@ MODULES = (
     chart_files,
     open_graph,
 )
+CHARTS = 24  # of two axes that are kept, with their points: a few hundred kilobytes each
 PROBE_SECONDS = 5.0  # between two tries of whether the store can be written to
 WARM_SECONDS = 1.0  # after the start: the first page has been asked for by then, and need not share the processor
 # From the outermost to the innermost; pages that become files have none.
@@ -115,6 +116,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
 def _open(app: Starlette, engine: Engine) -> None:
     app.state.store = engine.execution_options(ie_busy_seconds=writers.BUSY_SECONDS)
     app.state.cached = Cached(app.state.store)
+    app.state.charts = Cached(app.state.store, CHARTS)
 
 
 def _lifespan(owns: bool) -> Any:

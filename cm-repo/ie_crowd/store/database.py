@@ -218,9 +218,15 @@ def _engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        seconds = options.get("ie_busy_seconds", BUSY_SECONDS)
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("ie_writes") else "BEGIN")
+        driver: Any = connection.connection.driver_connection
+        milliseconds = int(options.get("ie_busy_seconds", BUSY_SECONDS) * 1000)
+        if connection.info.get("busy_milliseconds") != milliseconds:
+            driver.execute(f"PRAGMA busy_timeout={milliseconds}")
+            connection.info["busy_milliseconds"] = milliseconds
+        if options.get("ie_writes"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # may find the store busy, which becomes a DBAPIError here
+        else:
+            driver.execute("BEGIN")  # touches no file; a page has a dozen of these
 
     return engine
 

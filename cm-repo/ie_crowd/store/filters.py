@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -165,18 +166,9 @@ def labels_order(labels: int | str) -> int:
 
 def rows_of(connection: Connection, keys: Sequence[int], metrics: Sequence[str] | None) -> list[dict[str, Any]]:
     """What a list shows of the results with these keys, in their order; ``metrics=None`` is all."""
-    result, c, machine, summary = tables.result.c, tables.contest.c, tables.machine.c, tables.summary.c
+    result, summary = tables.result.c, tables.summary.c
     found: dict[int, dict[str, Any]] = {}
-    query = (
-        select(
-            result.pk,
-            *(column.label(name) for name, column in tables.LISTED.items()),
-        )
-        .select_from(tables.result)
-        .join(tables.contest, c.pk == result.contest_pk)
-        .outerjoin(tables.submitter, tables.submitter.c.pk == result.submitter_pk)
-        .outerjoin(tables.machine, machine.pk == result.machine_pk)
-    )
+    query = _listed()
     for start in range(0, len(keys), MOST_ROWS):
         part = list(keys[start : start + MOST_ROWS])
         for row in connection.execute(query.where(result.pk.in_(part))).mappings():
@@ -189,6 +181,19 @@ def rows_of(connection: Connection, keys: Sequence[int], metrics: Sequence[str] 
         for key, metric, mean, sd, n, ci95 in connection.execute(numbers):
             found[key]["metrics"][wanted[metric]] = {"mean": mean, "sd": sd, "n": n, "ci95": ci95}
     return [{name: value for name, value in found[key].items() if name != "pk"} for key in keys if key in found]
+
+
+@functools.cache
+def _listed() -> Select[Any]:
+    """The columns of a list of all results. Made once: to make it takes longer than to answer it for one result."""
+    result = tables.result.c
+    return (
+        select(result.pk, *(column.label(name) for name, column in tables.LISTED.items()))
+        .select_from(tables.result)
+        .join(tables.contest, tables.contest.c.pk == result.contest_pk)
+        .outerjoin(tables.submitter, tables.submitter.c.pk == result.submitter_pk)
+        .outerjoin(tables.machine, tables.machine.c.pk == result.machine_pk)
+    )
 
 
 def _wanted(connection: Connection, metrics: Sequence[str] | None) -> Mapping[int, str]:

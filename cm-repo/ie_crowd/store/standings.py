@@ -138,6 +138,8 @@ def _alike(engine: Engine) -> list[tuple[str, str]]:
     pair = tables.look_alike.c
     query = select(one.c.id, other.c.id).join_from(tables.look_alike, one, one.c.pk == pair.result_pk)
     with database.reading(engine) as connection:
+        if connection.execute(select(pair.result_pk).limit(1)).first() is None:
+            return []  # where there are none, SQLite would begin the join with all results
         return [tuple(row) for row in connection.execute(query.join(other, other.c.pk == pair.other_pk))]
 
 

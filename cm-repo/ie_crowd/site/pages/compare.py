@@ -132,7 +132,9 @@ def _mean(lines: Sequence[learning_curves.Points]) -> list[tuple[float, float]]:
 def _find(request: Request, given: str) -> dict[str, Any]:
     """The published result of that id or beginning of one. 404 if there is none."""
     state = request.app.state
-    ids = query.by_prefix(state.store, given) if PREFIX.fullmatch(given) else []
+    ids = []
+    if PREFIX.fullmatch(given):
+        ids = [given] if len(given) == 64 else query.by_prefix(state.store, given)
     row = query.one(state.store, ids[0]) if len(ids) == 1 else None
     if row is None or "challenge" not in row or not may_see(getattr(request.state, "account", None), row):
         raise HTTPException(404, f"There is no published result {given[:64]}, or more than one begins so.")

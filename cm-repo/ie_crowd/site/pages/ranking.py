@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -129,9 +130,10 @@ def lines(entries: list[rank.Entry], start: int) -> list[Line]:
     if low == high:
         low, high = low - 1, high + 1
     ranks = [entry.rank for entry in entries]
+    shares = Counter(ranks)
     found = []
     for number, entry in enumerate(entries[start : start + PAGE], start):
-        shared = entry.rank is not None and ranks.count(entry.rank) > 1
+        shared = entry.rank is not None and shares[entry.rank] > 1
         place = "–" if entry.rank is None else f"{entry.rank}{'=' if shared else ''}"
         begins = number > 0 and ranks[number - 1] != entry.rank
         drawn = Markup(svg.forest(low, high, entry.mean, entry.ci95))  # noqa: S704 numbers only

@@ -20,6 +20,7 @@ from ie_crowd.site.pages.list_query import Asked
 from ie_crowd.site.rendering import evidence
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import audit, chart_data, export, query, standings
+from ie_crowd.store.filters import Filter
 from ie_crowd.store.tables import PUBLISHED
 
 MOST_SUGGESTED = 200  # submitters in the list of suggestions of the filter
@@ -229,20 +230,38 @@ def labels_charts(request: Request, wanted: Asked) -> list[by_labels.Chart]:
     return sorted(found, key=lambda one: -len(one.rows) - len(one.published))
 
 
-def points_chart(
-    request: Request, wanted: Asked
-) -> tuple[dict[str, Any], str, dict[str, list[tuple[str, float]]], chart_points.Points | None]:
-    """Two axes: what ``chart_data.points`` gives, the column that tells series apart, the best so far of each, and the
-    chart; None for that where no result has both."""
+class Drawn(NamedTuple):
+    """A chart of two axes: what ``chart_data.points`` gives, the column that tells series apart, the best so far of
+    each, and the chart; None for that where no result has both."""
+
+    found: dict[str, Any]
+    by: str
+    best: dict[str, list[tuple[str, float]]]
+    chart: chart_points.Points | None
+
+
+def points_chart(request: Request, wanted: Asked) -> Drawn:
+    """The chart of two axes, kept until results change."""
     state = request.app.state
     chosen = wanted.filter(state.content.rules.id)
+
+    def make() -> Drawn:
+        return _points_chart(request, wanted, chosen)
+
+    drawn: Drawn = state.charts.get((chosen, wanted.x, wanted.y, tuple(wanted.chosen)), make, patient=True)
+    return drawn
+
+
+def _points_chart(request: Request, wanted: Asked, chosen: Filter) -> Drawn:
+    state = request.app.state
     try:
         found = chart_data.points(state.store, chosen, wanted.x, wanted.y, most=state.settings.most_points)
     except ValueError:  # a metric that no result has yet
         found = {"points": [], "total": 0, "thinned": False}
     by = "dataset" if "dataset" not in wanted.chosen else "labels" if "labels" not in wanted.chosen else "division"
     best = _best(request, wanted, chosen, by)
-    return found, by, best, chart_points.draw(found["points"], wanted.x, wanted.y, by, state.content.rules, best)
+    drawn = chart_points.draw(found["points"], wanted.x, wanted.y, by, state.content.rules, best)
+    return Drawn(found, by, best, drawn)
 
 
 def _best(request: Request, wanted: Asked, chosen: Any, by: str) -> dict[str, list[tuple[str, float]]]:
