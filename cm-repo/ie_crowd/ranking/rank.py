@@ -276,10 +276,19 @@ def mark_reproduced(
     for key, group in groups.items():
         _mark(sorted(group, key=lambda entry: entry.submitter), barred.get(key, set()), margins[key[0]])
     if words is not None:
-        for entry in entries:
-            agree = entry.reproduced_by
-            entry.reproduced_by = [name for name in agree if (entry.submitter, name) in words]
-            entry.awaiting_word = [name for name in agree if (entry.submitter, name) not in words]
+        _mark_words(entries, words)
+
+
+def _mark_words(entries: Iterable[Entry], words: Iterable[tuple[str, str]]) -> None:
+    """Let agreement wait that no word of a reviewer is about. Few have one, many agree: no pair is looked up twice."""
+    independent: dict[str, set[str]] = defaultdict(set)
+    for one, other in words:
+        independent[one].add(other)
+    for entry in entries:
+        known: set[str] = independent.get(entry.submitter, set())
+        agree = entry.reproduced_by
+        entry.reproduced_by = [name for name in agree if name in known] if known else []
+        entry.awaiting_word = [name for name in agree if name not in known] if known else agree
 
 
 def _mark(group: Sequence[Entry], barred: set[tuple[str, str]], margin: Margin) -> None:
