@@ -14,7 +14,7 @@ import pytest
 from flow_place import alive
 from ie_crowd.check import same_platform
 from ie_crowd.formats import schema
-from ie_crowd.result import system_info
+from ie_crowd.result import runs, system_info
 from ie_recipes import own_code, program
 from ie_recipes.sweep import cluster, command, connection, engine, from_cm, grid, journal, worker, works
 from ie_recipes.sweep import plan as plans
@@ -329,6 +329,18 @@ def test_a_result_of_several_processors_names_them_all_and_is_judged_by_none(tmp
     assert system["cpu_model"] == "one and another"
     result = {"system": system, "software": [], "config": {"device": "cpu"}}
     assert same_platform.difference(result, None).startswith("cpu_model one and another, here ")
+
+    for number in range(3):
+        place = cell.folder / "runs" / str(number)
+        place.mkdir(parents=True)
+        (place / "run.json").write_text(json.dumps({"status": "failed", "seed": number}))
+    cell.name_machines()
+    cell.name_machines()  # again, after a kill
+    machines = [runs.entry(json.loads((cell.folder / f"runs/{n}/run.json").read_text()))["machine"] for n in range(3)]
+    assert [machine.partition(",")[0] for machine in machines] == ["one", "another", "one"]
+    result["runs"] = [{"machine": machine} for machine in machines]
+    assert same_platform.difference(result, None).startswith("runs of 2 kinds of machine: another, ")
+    assert "machine" not in runs.entry({"status": "failed"})
 
 
 def test_two_sweeps_take_turns(place, tmp_path):

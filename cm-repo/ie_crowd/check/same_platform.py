@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ie_crowd.result import system_info
+from ie_crowd.result.runs import MACHINE
 
 
 def difference(result: Mapping[str, Any], device: str | None) -> str:
@@ -15,6 +16,8 @@ def difference(result: Mapping[str, Any], device: str | None) -> str:
     device. Accelerators cannot be compared from here, and do not always give the same sums: they count as different.
     ``device``: what the check was told to compute on, None for the device of the result's configuration.
     """
+    if machines := {run[MACHINE] for run in result.get("runs", []) if MACHINE in run}:
+        return f"runs of {len(machines)} kinds of machine: {'; '.join(sorted(machines))}"
     theirs, here = result["system"], system_info.describe()
     if theirs["accelerators"]:
         return "an accelerator"

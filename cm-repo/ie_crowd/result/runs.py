@@ -13,6 +13,7 @@ from ie_crowd.result import provenance
 RUN = "run.json"
 RUN_FORMAT = 1
 PER_RUN = ("seed", "label_seed")  # keys of a run's configuration that belong to the run, not to the result
+MACHINE = "machine"  # of a run whose result has runs of other machines, too
 _RUN_KEYS = ("epochs", "wall_seconds", "cpu_seconds", "images_per_second", "model_sha256", "split_sha256")
 
 
@@ -82,6 +83,7 @@ def entry(run: Mapping[str, Any]) -> dict[str, Any]:
         "error": error,
         "metrics": {} if failed else dict(run["metrics"]),
         **values,
+        **({MACHINE: run[MACHINE]} if MACHINE in run else {}),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ie_crowd.artifact import assemble
 from ie_crowd.formats import strict
+from ie_crowd.result import runs as run_documents
 from ie_crowd.result import system_info
 
 from ie_recipes import workflow
@@ -57,9 +58,24 @@ class Cell(workflow.Flow):
             self.marker["spent"].setdefault("figures", cost.unknown(joules=None))
             self._mark(done="figures")
         shutil.rmtree(works.unfinished(self.folder / "figures"), ignore_errors=True)
+        self.name_machines()
         self.run()
         for path in self.folder.glob(parcel.SYSTEMS):
             path.unlink()
+
+    def name_machines(self) -> None:
+        """Say in each run.json which kind of machine did the run, where workers of several kinds have done them."""
+        found = {}
+        for path in sorted(self.folder.glob(parcel.SYSTEMS)):
+            told = json.loads(path.read_bytes())
+            words = ", ".join(str(told[key]) for key in ("cpu_model", "architecture", "python") if key in told)
+            found[path.name.removeprefix(".system-").removesuffix(".json")] = system_info.words(words, 230)
+        if len(set(found.values())) < 2:
+            return
+        for number, machine in found.items():
+            path = self.folder / "runs" / number / "run.json"
+            run = strict.read_json(path, strict.RUN)
+            strict.write_json(path, {**run, run_documents.MACHINE: machine})
 
     def system(self, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The machines that the runs were done on: what workers have said of theirs, else this one. Where processors

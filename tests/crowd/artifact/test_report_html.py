@@ -121,6 +121,15 @@ def test_one_run_has_no_interval_and_a_failed_run_says_why(tmp_path):
     assert "failed : the flood never came" in text
 
 
+def test_runs_of_several_machines_are_told_apart(tmp_path, folder):
+    assert "machine" not in page(folder).text.partition("Runs run seed")[2].partition("Configuration")[0]
+    on = ("Xeon, x86_64, CPython 3.11.7", "Neoverse, aarch64, CPython 3.11.7")
+    runs = [run_document(number, 4.0 + number, 90.0) | {"machine": machine} for number, machine in enumerate(on)]
+    write_folder(tmp_path / "a", runs)
+    text = page(tmp_path / "a").text
+    assert all(machine in text for machine in on)
+
+
 def test_the_summary_says_what_failed(folder):
     assert "No check of this folder failed." in page(folder).text
     (folder / "runs" / "0" / "model.safetensors").write_bytes(b"other weights")
