@@ -53,12 +53,12 @@ def uploader(engine, name="Ada"):
     return accounts.by_token(engine, accounts.add(engine, name))
 
 
-def test_another_value_has_no_rank_and_says_why(place):
-    send(place, "Ada", account=uploader(place), maes=(4.0, 5.0, 6.0))
-    send(place, "Bob", "autumn", account=uploader(place, "Bob"), maes=(1.0, 2.0, 3.0))
-    assert ranked(place, policy()) == {"Ada": "", "Bob": "season is autumn, asked: spring with detrend true"}
-    assert ranked(place, policy(where={})) == {"Ada": "", "Bob": "season is autumn, asked: spring"}
-    assert ranked(place, RULES.evidence) == {"Ada": "", "Bob": ""}
+def test_another_value_has_no_rank_and_says_why(engine):
+    send(engine, "Ada", account=uploader(engine), maes=(4.0, 5.0, 6.0))
+    send(engine, "Bob", "autumn", account=uploader(engine, "Bob"), maes=(1.0, 2.0, 3.0))
+    assert ranked(engine, policy()) == {"Ada": "", "Bob": "season is autumn, asked: spring with detrend true"}
+    assert ranked(engine, policy(where={})) == {"Ada": "", "Bob": "season is autumn, asked: spring"}
+    assert ranked(engine, RULES.evidence) == {"Ada": "", "Bob": ""}
 
 
 def test_a_better_one_of_another_value_does_not_better_the_rank(place):

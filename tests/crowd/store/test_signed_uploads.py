@@ -245,3 +245,33 @@ def test_operators_keep_keys_at_the_command_line(site, tmp_path, capsys):
         error = capsys.readouterr().err
         assert why in error
         assert (error.count("\n"), inside in error) == (1, False)
+
+
+def test_on_either_database(engine, made_once):
+    """Keys, signatures, a reviewer's word, and ranks that ask for them."""
+    from dataclasses import replace
+
+    from ie_crowd.store.people import independence
+
+    people, private = {}, made_once[3]
+    for number, (name, role) in enumerate((("Ada", "contributor"), ("Bob", "contributor"), ("Rev", "reviewer"))):
+        people[name] = accounts.by_token(engine, accounts.add(engine, name, role))
+        if name != "Rev":
+            document = toy((4.0 + number / 10, 5.0, 6.0), submitter=name, machine=number)
+            outcome = insert.submit(engine, text(document), account=people[name], publish=True, rules={RULES.id: RULES})
+            keys.add(engine, people[name]["pk"], name, public(private[name.lower()]))
+            made = sign(private[name.lower()], signature.message(outcome.id), signature.NAMESPACE)
+            assert signatures.add(engine, outcome.id, people[name], made)
+    assert signatures.of_result(engine, outcome.id)["by"] == "Bob"
+    policy = replace(RULES.evidence, signed="2026-03-01T00:00:00Z", reviewed=True)
+    contest = Contest(RULES.id, "gauges", "supervised", "all", "closed")
+
+    def table():
+        entries = standings.standings(engine, contest, "forecast.mae", RULES.metrics["forecast.mae"], policy)
+        return [(entry.submitter, entry.rank, entry.reproduced_by, entry.awaiting_word) for entry in entries]
+
+    assert table() == [("Ada", 1, [], ["Bob"]), ("Bob", 1, [], ["Ada"])]
+    independence.give(engine, outcome.id, people["Rev"], "Ada", "two laboratories")
+    assert table() == [("Ada", 1, ["Bob"], []), ("Bob", 1, ["Ada"], [])]
+    moderation.withdraw(engine, outcome.id, people["Bob"], "a mistake")
+    assert table() == [("Ada", 1, [], [])]
