@@ -20,7 +20,7 @@ OF_ROLES = {
     "Ada": ("/account", "/results/{bobs}/comments", "/results/{published}/withdraw", "/results/{quarantined}"),
     "Rev": (
         "/moderation", "/moderation?show=quarantined", "/moderation?show=comments", "/moderation?show=objections",
-        "/moderation?show=reports", "/moderation/refused", "/moderation/results/{valid}",
+        "/moderation?show=reports", "/moderation?show=agreements", "/moderation/refused", "/moderation/results/{valid}",
         "/moderation/results/{published}", "/results/{published}",
         "/moderation/results/{quarantined}?item=acm-badges/archive",
     ),

@@ -115,6 +115,20 @@ def test_a_word_is_given_and_taken_back_on_the_page_and_counts_for_both(asking):
     ]
 
 
+def test_reviewers_find_what_waits_in_one_queue(asking):
+    def queue(name):
+        return asking.browser(name).get("/moderation?show=agreements")
+
+    assert asking.browser("Ada").get("/moderation?show=agreements").status_code == 403
+    listed = queue("Eve").text
+    pairs = re.findall(r"<bdi>(\w+)</bdi> and <bdi>(\w+)</bdi></th>", listed)
+    assert pairs == [("Ada", "Bob"), ("Ada", "Rev"), ("Bob", "Rev")]
+    assert f"/results/{asking.ids['Ada']}#evidence" in listed
+    assert queue("Rev").text.count("Your own: somebody else decides.") == 2
+    independence.give(asking.engine, asking.ids["Ada"], asking.accounts["Eve"], "Bob", NOTE)
+    assert "<bdi>Ada</bdi> and <bdi>Bob</bdi></th>" not in queue("Eve").text
+
+
 def test_both_are_undone_to_the_row(asking):
     engine, eve, ada = asking.engine, asking.accounts["Eve"], asking.ids["Ada"]
 

@@ -25,7 +25,7 @@ from ie_crowd.store.people import undo as store_undo
 
 SIZE = 20
 LINES = 50
-SHOWN = ("valid", "quarantined", "comments", "objections", "reports")
+SHOWN = ("valid", "quarantined", "comments", "objections", "reports", "agreements")
 SIGNS = ("pass", "fail", "not applicable")
 NO_ERRORS: Mapping[Any, str] = {}
 
@@ -59,6 +59,9 @@ def _waiting(request: Request, show: str, page: int) -> query.Page:
         return review_queue.objections(store, who, page=page, size=SIZE)
     if show == "reports":
         return reports.waiting(store, who, page=page, size=SIZE)
+    if show == "agreements":
+        found = evidence.awaiting(request.app.state)
+        return query.Page([one._asdict() for one in found[(page - 1) * SIZE : page * SIZE]], len(found))
     return review_queue.waiting(store, who, show, page=page, size=SIZE)
 
 

@@ -63,6 +63,40 @@ def ranks(state: Any, contest: Contest, name: str, revision: int | None = None, 
     return found
 
 
+class Agreement(NamedTuple):
+    """Two submitters whose results agree, and of whom no reviewer has said that they are independent.
+
+    ``result``: one of the first's that agrees; ``contests``: in how many rankings they do.
+    """
+
+    one: str
+    other: str
+    result: str
+    contests: int
+
+
+def awaiting(state: Any) -> list[Agreement]:
+    """Every agreement that waits for a reviewer's word, by names. Slow ranks may be of a moment ago.
+
+    ``state``: of the site's application.
+    """
+    rules = state.content.rules
+    rows = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), patient=True)
+    found: dict[tuple[str, str], dict[Contest, str]] = {}
+    for row in rows:
+        task = rules.task(row["dataset"], row["supervision"])
+        if task is None:
+            continue
+        contest = Contest(*(row[name] for name in Contest._fields))
+        for entry in ranks(state, contest, task.metrics[0], patient=True).entries:
+            for other in entry.awaiting_word:
+                if entry.submitter < other:  # each pair is there from both sides
+                    found.setdefault((entry.submitter, other), {}).setdefault(contest, entry.results[0])
+    return [
+        Agreement(one, other, next(iter(where.values())), len(where)) for (one, other), where in sorted(found.items())
+    ]
+
+
 def of(state: Any, row: Mapping[str, Any], revision: int | None = None, *, patient: bool = False) -> Shown:
     """Of a result of a list or alone, by the first metric of its task. ``state``: of the site's application.
 
