@@ -21,6 +21,7 @@ import tarfile
 import textwrap
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -155,10 +156,10 @@ def trickle(handler, name) -> None:
 def bomb(handler, name) -> None:
     handler.send_response(200)
     handler.end_headers()
-    packer = gzip.GzipFile(fileobj=handler.wfile, mode="wb")
+    packer = zlib.compressobj(wbits=31)
     for _ in range(64):
-        packer.write(bytes(1 << 20))
-    packer.close()
+        handler.wfile.write(packer.compress(bytes(1 << 20)))
+    handler.wfile.write(packer.flush())
 
 
 # The cache
