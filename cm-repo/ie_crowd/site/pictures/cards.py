@@ -18,7 +18,7 @@ ICON = (
     '<circle cx="11" cy="16" r="5" fill="#fff"/><path d="M20 9v14M25 12v8" stroke="#ffd166" stroke-width="3"/></g>'
 )
 MARKS = {"pass": "pass", "fail": "fail", "needs-a-person": "person", "not-evidenced": "open"}  # classes, colours
-MOST_FINDINGS, MOST_ENTRIES, MOST_PUBLISHED = 4, 6, 8
+MOST_FINDINGS, MOST_ENTRIES, MOST_PUBLISHED = 6, 6, 8
 
 
 class Site(NamedTuple):
@@ -49,19 +49,22 @@ def _block(lines: Sequence[str], x: float, y: float, size: float, colour: str, *
 
 
 def front(site: Site, verdict: str, findings: Sequence[Any]) -> str:
-    """Does the paper hold? ``findings``: of ``rendering.holds``."""
+    """Does the paper hold? ``findings``: of ``rendering.holds``; by their ids, since texts that are clipped may be the
+    same for two of them."""
     parts = [text(LEFT, 176, "Does the paper hold?", 60, "ink", bold=True)]
     said = words.lines(verdict, 30, RIGHT - LEFT, 2)
     parts += _block(said, LEFT, 236, 30, "ink")
     down = 262 + 37.5 * len(said)
+    step = min(56.0, (HEIGHT - 76 - down) / max(1, len(findings[:MOST_FINDINGS])))
     for one in findings[:MOST_FINDINGS]:
         sign, kind = one.sign
+        claim = one.claim.id.replace("-", " ").capitalize()
         parts.append(text(LEFT + 18, down + 12, sign, 34, MARKS[kind], bold=True, end="middle"))
-        parts.append(text(LEFT + 52, down + 10, words.clipped(one.claim.text, 26, 800), 26, "ink"))
+        parts.append(text(LEFT + 52, down + 10, words.clipped(claim, 26, 800), 26, "ink"))
         parts.append(
             text(RIGHT, down + 10, words.clipped(one.state, 24, 240, bold=True), 24, MARKS[kind], bold=True, end="end")
         )
-        down += 56
+        down += step
     return _card(site, "", "Does the paper hold?", parts)
 
 

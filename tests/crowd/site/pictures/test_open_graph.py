@@ -76,7 +76,13 @@ def test_without_the_renderer_no_page_names_one(engine, monkeypatch):
 
 
 def every_card():
-    finding = SimpleNamespace(sign=("✓", "pass"), claim=SimpleNamespace(text=HOSTILE), state="holds in part")
+    finding = SimpleNamespace(
+        sign=("✓", "pass"),
+        claim=SimpleNamespace(
+            id="a-claim-of-the-paper-that-is-as-long-as-an-id-may-be-and-longer-than-a-line-of-a-picture", text=HOSTILE
+        ),
+        state="holds in part",
+    )
     entry = SimpleNamespace(submitter=HOSTILE, method=HOSTILE, mean=1e9, ci95=1e8)
     line = SimpleNamespace(entry=entry, place="12=", drawn='<svg class="forest" viewBox="0 0 160 18"></svg>')
     others = [Published("d", HOSTILE, "s", 1, 1.0 + number / 90, None) for number in range(30)]
