@@ -150,9 +150,10 @@ def main() -> int:
     parser.add_argument("--pairs", default="0,1,2,3,4", help="which pairs of digits, 0 to 4 (default: all)")
     parser.add_argument("--smoke", action="store_true", help="two short epochs: whether it runs")
     options = parser.parse_args()
-    pairs = sorted({int(pair) for pair in options.pairs.split(",") if pair in ("0", "1", "2", "3", "4")})
-    if not pairs:
+    asked_pairs = {pair.strip() for pair in options.pairs.split(",")}
+    if not asked_pairs <= set("01234"):
         parser.error(f"--pairs={options.pairs}: expected numbers from 0 to 4 with commas between")
+    pairs = sorted(map(int, asked_pairs))
 
     DATASETS[NAME] = DatasetFacts(8, 8 * EACH, 0, 0, EACH, (8 * EACH,), unseen=2, each=EACH, ways=(2,), shots=SHOTS)
     short = {"epochs": 2, "epoch_images": 1920} if options.smoke else {}
@@ -189,7 +190,12 @@ def main() -> int:
             judged, images = drawn(config, networks, order, parts[0], judged_by)
             checkpoint.write(place / DRAWN, {"images": images})
             run_folder.write_json(place / VALUES, {"config": dataclasses.asdict(config), "values": values | judged})
-        measured.append(json.loads((place / VALUES).read_text(encoding="utf-8"))["values"])
+        kept = json.loads((place / VALUES).read_text(encoding="utf-8"))
+        if kept["config"] != dataclasses.asdict(config):
+            parser.error(
+                f"--outdir={options.outdir}: {place.name} was trained with other settings; name another folder"
+            )
+        measured.append(kept["values"])
         rows.append(checkpoint.read(place / DRAWN)[0]["images"])
 
     for title, key in (
