@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, String, cast, func, insert, select
 
 from ie_crowd.evidence.files import Files
 from ie_crowd.result import predictions
@@ -35,48 +35,78 @@ def share(left: NDArray[Any], right: NDArray[Any], wrong: float) -> float:
 
 
 def note(connection: Connection, files: Files, result_pk: int, metric: str) -> list[str]:
-    """Find results of others of the same task that a result looks like, and keep the pairs; returns what was said."""
-    result, file, value = tables.result.c, tables.evidence_file.c, tables.verified_value.c
-    contest = tables.contest.c
-    own = connection.execute(
-        select(contest.dataset, contest.supervision, contest.labels, contest.challenge, result.submitter_pk, result.id)
-        .join(tables.contest, contest.pk == result.contest_pk)
-        .where(result.pk == result_pk)
-    ).one()
-    error = select(value.value).join(tables.metric, tables.metric.c.pk == value.metric_pk)
-    same = (contest.dataset == own.dataset, contest.supervision == own.supervision, contest.labels == own.labels)
-    runs = (
-        select(result.pk, result.id, result.submitter_pk, file.path, file.sha256)
-        .join(tables.result, result.pk == file.result_pk)
-        .join(tables.contest, contest.pk == result.contest_pk)
-        .where(*same, contest.challenge == own.challenge, file.path.like("recomputed/%"))
-        .order_by(result.pk.desc())
-        .limit(MOST_COMPARED)
-    )
+    """Find runs that a result's runs look like, and keep the pairs of results; returns what was said.
+
+    Looked at are runs of others, of every task with the same test images (weights from more labels are a copy, too),
+    and the submitter's own, this result's among them, unless they are of the same draw of the same task: that is one
+    draw seen twice. One training shown under several seeds would have next to no spread, and the mean of its best.
+    """
+    own, rows = _runs(connection, result_pk)
     mine, others = [], []
-    for row in connection.execute(runs).all():
+    for row in rows:
         found = predictions.classes(files.path(row.sha256), [metric]).get(metric)
-        number = int(row.path.split("/")[1])
-        wrong = connection.execute(
-            error.where(value.result_pk == row.pk, value.number == number, tables.metric.c.name == metric)
-        ).scalar()
+        wrong = None if found is None else _error(connection, row.pk, row.number, metric)
         if found is None or wrong is None:
             continue
+        others.append((row, found, wrong))
         if row.pk == result_pk:
-            mine.append((number, found, wrong))
-        elif row.submitter_pk != own.submitter_pk or own.submitter_pk is None:
-            others.append((row.pk, row.id, number, found, wrong))
+            mine.append((row, found, wrong))
     said: dict[int, str] = {}
-    for other_pk, other_id, other_number, theirs, their_error in others:
-        for number, ours, our_error in mine:
-            if other_pk in said or len(ours) != len(theirs):
+    for other, theirs, their_error in others:
+        for run, ours, our_error in mine:
+            if other.pk in said or len(ours) != len(theirs) or _one_draw(run, other, own.submitter_pk):
                 continue
             if share(ours, theirs, our_error + their_error) < LEAST_SHARE:
                 differ = int((ours != theirs).sum())
-                said[other_pk] = f"run {number} and run {other_number} of {other_id[:12]}… differ on {differ} images"
+                whose = "the same result" if other.pk == result_pk else f"{other.id[:12]}…"
+                images = f"{differ} image{'' if differ == 1 else 's'}"
+                said[other.pk] = f"run {run.number} and run {other.number} of {whose} differ on {images}"
     known = select(tables.look_alike.c.other_pk).where(tables.look_alike.c.result_pk == result_pk)
-    there = {row[0] for row in connection.execute(known)}
-    rows = [{"result_pk": result_pk, "other_pk": key, "detail": line} for key, line in said.items() if key not in there]
-    if rows:
-        connection.execute(insert(tables.look_alike), rows)
+    there = {row[0] for row in connection.execute(known)} | {result_pk}
+    new = [{"result_pk": result_pk, "other_pk": key, "detail": line} for key, line in said.items() if key not in there]
+    if new:
+        connection.execute(insert(tables.look_alike), new)
     return list(said.values())
+
+
+def _runs(connection: Connection, result_pk: int) -> tuple[Any, list[Any]]:
+    """The result's own row, and those of the predictions that came out here for runs on the same data, newest first."""
+    result, file, run, contest = tables.result.c, tables.evidence_file.c, tables.run.c, tables.contest.c
+    own = connection.execute(
+        select(contest.dataset, contest.challenge, result.submitter_pk)
+        .join(tables.contest, contest.pk == result.contest_pk)
+        .where(result.pk == result_pk)
+    ).one()
+    kept = func.replace(RECOMPUTED, "{}", cast(run.number, String))
+    wanted = (
+        select(
+            *(result.pk, result.id, result.submitter_pk, file.sha256, run.number, run.seed, run.label_seed),
+            *(contest.supervision, contest.labels, contest.method),
+        )
+        .join(tables.result, result.pk == file.result_pk)
+        .join(tables.contest, contest.pk == result.contest_pk)
+        .join(tables.run, (run.result_pk == result.pk) & (file.path == kept))
+        .where(contest.dataset == own.dataset, contest.challenge == own.challenge, file.path.like("recomputed/%"))
+        .order_by(result.pk.desc(), run.number)
+        .limit(MOST_COMPARED)
+    )
+    return own, list(connection.execute(wanted).all())
+
+
+def _error(connection: Connection, result_pk: int, number: int, metric: str) -> float | None:
+    """What came out of a run's weights here, in %."""
+    value = tables.verified_value.c
+    wanted = select(value.value).join(tables.metric, tables.metric.c.pk == value.metric_pk)
+    wanted = wanted.where(value.result_pk == result_pk, value.number == number, tables.metric.c.name == metric)
+    found = connection.execute(wanted).scalar()
+    return None if found is None else float(found)
+
+
+def _one_draw(run: Any, other: Any, submitter: int | None) -> bool:
+    """Whether two runs are one run, or the submitter's own of the same draw of the same task, by the same method."""
+    if run.pk == other.pk:
+        return bool(run.number <= other.number)  # itself, and each pair once
+    if submitter is None or other.submitter_pk != submitter:
+        return False
+    names = ("seed", "label_seed", "supervision", "labels", "method")
+    return all(getattr(run, name) == getattr(other, name) for name in names)
