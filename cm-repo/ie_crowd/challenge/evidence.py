@@ -19,10 +19,12 @@ from typing import Any
 
 from ie_crowd.challenge import fixed as fixed_settings
 from ie_crowd.challenge import issued as issued_draws
+from ie_crowd.challenge import measured as measure
 from ie_crowd.challenge import moments
 from ie_crowd.challenge.fields import Reader
 from ie_crowd.challenge.fixed import Fixed
 from ie_crowd.challenge.issued import Issued
+from ie_crowd.challenge.measured import Made, Measured
 
 STATED, RECOMPUTED, RERUN, REPRODUCED = "stated", "recomputed", "rerun", "reproduced"
 LEVELS = (STATED, RECOMPUTED, RERUN)  # that a result has by itself
@@ -70,6 +72,8 @@ class Policy:
     ``fixed``: settings that a rank of the closed division asks for, though the division leaves them free.
     ``reviewed``: two results reproduce each other only once a reviewer said that their submitters are independent.
     ``signed``: the moment from which a rank asks for the signature of whoever uploaded a result; "": it does not.
+    ``measured``: settings that measure, of which a rank of the open division asks what the closed one pins.
+    ``made_under``: the oldest rules whose results a rank is given to.
     """
 
     ranked: Mapping[str, str]
@@ -84,6 +88,8 @@ class Policy:
     fixed: Fixed | None = None
     reviewed: bool = False
     signed: str = ""
+    measured: Measured | None = None
+    made_under: Made | None = None
 
     def asked(self, division: str) -> str:
         """The level that a contest of the division ranks."""
@@ -94,8 +100,10 @@ class Policy:
         asked = self.issued is not None and self.issued.asked(dataset, division)
         return self.issued if asked else None
 
-    def fixes(self, division: str) -> Fixed | None:
-        """Which settings a contest of that division asks for; None where it leaves them free."""
+    def fixes(self, division: str, dataset: str, supervision: str) -> Fixed | None:
+        """Which settings a contest of that division and task asks for; None where it leaves them free."""
+        if self.measured is not None and division == measure.DIVISION:
+            return self.measured.fixed(dataset, supervision)
         return self.fixed if self.fixed is not None and self.fixed.asked(division) else None
 
     def margins(self, dataset: str, supervision: str, labels: int | str, metric: str) -> dict[str, Margin]:
@@ -122,15 +130,17 @@ def parse(
     metrics: Mapping[str, Any],
     datasets: Mapping[str, Any],
     config: Mapping[str, str],
+    newest: int,
 ) -> Policy:
-    """The key ``evidence`` of rules.yaml. Raises ValueError naming the place."""
+    """The key ``evidence`` of rules.yaml, ``newest`` their version. Raises ValueError naming the place."""
     if raw is None:
         return DEFAULT
     value = reader.mapping(
         raw,
         "evidence",
         "ranked",
-        "rerun_share margin spread validation_gap prediction since reference issued fixed reviewed signed",
+        "rerun_share margin spread validation_gap prediction since reference issued fixed reviewed signed measured "
+        "made_under",
     )
     ranked = reader.mapping(value["ranked"], "evidence.ranked", " ".join(DIVISIONS))
     references: dict[tuple[str, str, int | str, str, str], Reference] = {}
@@ -168,6 +178,8 @@ def parse(
         reviewed=reviewed,
         signed=_signed(value.get("signed"), reader),
         fixed=fixed_settings.parse(value.get("fixed"), reader, config),
+        measured=measure.parse(value.get("measured"), reader, config),
+        made_under=measure.parse_made(value.get("made_under"), reader, newest),
         since=int(reader.number(value.get("since", 10**9), "evidence.since")),
         **{name: float(number) for name, number in numbers.items()},
     )

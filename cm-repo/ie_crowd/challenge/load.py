@@ -66,7 +66,7 @@ def challenge(folder: Path) -> Challenge:
 def _read(path: Path, folder: Path) -> Challenge:
     reader = Reader(strict.name_of(path))
     try:
-        return _challenge(strict.read_yaml(path), reader, folder)
+        return _measured(_challenge(strict.read_yaml(path), reader, folder), reader)
     except (KeyError, TypeError, AttributeError) as error:  # a shape that no check below foresees is still one line
         raise ValueError(f"{reader.name}: does not have the form of rules ({type(error).__name__}: {error})") from None
 
@@ -142,8 +142,26 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
         ),
         verification=verification.parse(top.get("verification", {}), reader, config),
         folder=folder,
-        evidence=evidence.parse(top.get("evidence"), reader, metrics, datasets, config),
+        evidence=evidence.parse(top.get("evidence"), reader, metrics, datasets, config, top["rules_version"]),
     )
+
+
+def _measured(rules: Challenge, reader: Reader) -> Challenge:
+    """The rules with what ``evidence.measured`` asks for in each task: the one value that the closed division pins."""
+    asked = rules.evidence.measured
+    if asked is None:
+        return rules
+    of = {}
+    for task in rules.tasks:
+        pins = rules.pins(task, None)
+        loose = [key for key in asked.settings if len(pins[key].values if key in pins else ()) != 1]
+        if loose:
+            raise reader.fail(
+                "evidence.measured.settings", loose[0], "settings of which the closed division pins one value"
+            )
+        of[task.dataset, task.supervision] = {key: pins[key].values[0] for key in asked.settings}
+    policy = dataclasses.replace(rules.evidence, measured=dataclasses.replace(asked, of=of))
+    return dataclasses.replace(rules, evidence=policy)
 
 
 def _metric(raw: Any, where: str, reader: Reader, newest: int) -> Metric:

@@ -123,7 +123,7 @@ def draws(engine: Engine, contest: Contest, metric: str, policy: Policy = DEFAUL
     )
     with database.reading(engine) as connection:
         of = {key: rest for key, *rest in connection.execute(results).all()}
-        held = held_back.of_contest(connection, which, contest.dataset, contest.division, policy)
+        held = held_back.of_contest(connection, which, (contest.dataset, contest.supervision), contest.division, policy)
         found = []
         for key, seed, label_seed, measured, weights in connection.execute(runs).all():
             name, method, machine, result_id, variant, level = of[key]

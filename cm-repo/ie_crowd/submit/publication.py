@@ -114,9 +114,13 @@ def describe(made: Publication, *, full: bool = False) -> str:
         lines += _wrapped(key, told[key])
     for item in made.doubts:
         lines += _wrapped("to be looked at", f"{item.name} ({item.evidence}): {item.detail}")
-    fixed = made.rules.evidence.fixes(result["challenge"]["division"])
+    policy, task = made.rules.evidence, result["task"]
+    fixed = policy.fixes(result["challenge"]["division"], task["dataset"], task["supervision"])
     if fixed is not None and (why := fixed.why(result["config"])):
         lines += _wrapped("without a rank", f"{why}, from {fixed.since[:10]} on; it is listed")
+    old = policy.made_under
+    if old is not None and (why := old.why(result["challenge"]["rules_version"])):
+        lines += _wrapped("without a rank", f"{why}, from {old.since[:10]} on; it is listed")
     if full:
         lines.append(json.dumps(result, indent=1, ensure_ascii=False))
     return "\n".join(lines)

@@ -56,7 +56,11 @@ def of_fifty(home, name, maes, cores):
         run = run_document(number, mae, 90.0, task=task, epochs=9)
         runs.append({**run, "config": {**run["config"], "epochs": 9}})
     write_folder(home / name, runs)
-    facts = {**FACTS, "submitter": name, "system": {**FACTS["system"], "cores": {"physical": 1, "logical": cores, "usable": 1}}}
+    facts = {
+        **FACTS,
+        "submitter": name,
+        "system": {**FACTS["system"], "cores": {"physical": 1, "logical": cores, "usable": 1}},
+    }
     document = assemble.assemble(home / name, challenge=RULES, **facts)
     checksums.write_sha256sums(home / name)
     return document["id"]

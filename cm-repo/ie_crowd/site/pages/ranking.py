@@ -96,7 +96,7 @@ def ranking(request: Request) -> Response:
         margins=rules.evidence.margins(contest.dataset, contest.supervision, contest.labels, name),
         fewest=rank.FEWEST,
         issued=rules.evidence.issues(contest.dataset, contest.division),
-        fixed=rules.evidence.fixes(contest.division),
+        fixed=rules.evidence.fixes(contest.division, contest.dataset, contest.supervision),
         offers=exports.offers(request, "ranking", metric=name, **{key: row[key] for key in KEYS}),
     )
 

@@ -14,24 +14,27 @@ from ie_crowd.challenge import moments
 from ie_crowd.challenge.evidence import Policy
 from ie_crowd.challenge.fixed import Fixed
 from ie_crowd.challenge.issued import Issued
+from ie_crowd.challenge.measured import Made
 from ie_crowd.ranking.rank import CHOSEN
 from ie_crowd.store import tables
 from ie_crowd.store.proofs.signatures import UNSIGNED
 
 
 def of_contest(
-    connection: Connection, which: ColumnElement[bool], dataset: str, division: str, policy: Policy
+    connection: Connection, which: ColumnElement[bool], task: tuple[str, str], division: str, policy: Policy
 ) -> dict[int, str]:
-    """Of the results of a contest (a condition says which): why the policy holds them back; those that it does not
-    are left out."""
+    """Of the results of a contest (a condition says which, ``task`` of which data set and supervision): why the policy
+    holds them back; those that it does not are left out."""
     found: dict[int, str] = {}
-    issued, fixed = policy.issues(dataset, division), policy.fixes(division)
+    issued, fixed = policy.issues(task[0], division), policy.fixes(division, *task)
     if policy.signed:
         found |= dict.fromkeys(_unsigned(connection, which, policy.signed), UNSIGNED)
     if issued is not None:
         found |= dict.fromkeys(_chosen(connection, which, issued), CHOSEN)
     if fixed is not None:
         found |= _unfixed(connection, which, fixed)
+    if policy.made_under is not None:
+        found |= _of_old_rules(connection, which, policy.made_under)
     return found
 
 
@@ -59,6 +62,19 @@ def _unsigned(connection: Connection, which: ColumnElement[bool], since: str) ->
     """Those that whoever uploaded them has not signed."""
     signed = exists().where(tables.upload_signature.c.result_pk == tables.result.c.pk)
     return [key for key, _ in _since(connection, which, since, ~signed)]
+
+
+def _of_old_rules(connection: Connection, which: ColumnElement[bool], made: Made) -> dict[int, str]:
+    """Those that name older rules than a rank asks for."""
+    result = tables.result.c
+    keys = [key for key, _ in _since(connection, which, made.since, result.rules_version < made.least)]
+    if not keys:
+        return {}
+    rows = connection.execute(
+        select(result.pk, result.rules_version).join_from(tables.result, tables.contest).where(which)
+    )
+    versions = {row.pk: row.rules_version for row in rows}
+    return {key: made.why(versions[key]) for key in keys}
 
 
 def _unfixed(connection: Connection, which: ColumnElement[bool], fixed: Fixed) -> dict[int, str]:
