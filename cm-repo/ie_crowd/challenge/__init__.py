@@ -8,6 +8,7 @@ claims        claims.yaml
 evidence      evidence levels, and what the rules ask of them
 issued        label draws that a server issues
 fixed         settings that a rank asks for though a division leaves them free
+measured      what a rank asks of how a result is measured, and of the rules it names
 moments       from when on a key of the policy stands
 captions      captions.yaml: what curves and figures show
 verification  the commands that recompute or rerun a result

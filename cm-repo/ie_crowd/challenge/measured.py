@@ -21,7 +21,7 @@ DIVISION = "open"  # the closed one pins them already
 
 @dataclass(frozen=True)
 class Measured:
-    """``settings``: what measures. ``since``: UTC. ``of``: by data set and supervision, what the closed division pins."""
+    """``settings``: what measures. ``since``: UTC. ``of``: by data set and supervision, what the closed one pins."""
 
     settings: tuple[str, ...]
     since: str
