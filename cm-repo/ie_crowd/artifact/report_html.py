@@ -7,7 +7,8 @@ and curves are checked on their own, and the page's own policy lets a browser lo
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,11 +61,28 @@ class Shown(NamedTuple):
     picture_problems: list[str]
 
 
-def shown(folder: Path, result: Mapping[str, Any], words: captions.Captions) -> Shown:
-    """The curves and pictures of a results folder, in the order of the captions; one line for each that is wrong."""
+def reader(folder: Path) -> Callable[[str, int], bytes]:
+    """Reads the files of a results folder by their paths there, and nothing outside of it; of at most so many bytes.
+
+    What is not there, is too large, or is reached by a link raises ValueError.
+    """
+
+    def read(path: str, most: int) -> bytes:
+        if not os.path.lexists(folder / path):
+            raise ValueError(f"{path} is not here")
+        return strict.read_bytes(folder / path, most, within=folder)
+
+    return read
+
+
+def shown(source: Callable[[str, int], bytes], result: Mapping[str, Any], words: captions.Captions) -> Shown:
+    """The curves and pictures of a result, in the order of the captions; one line for each that is wrong.
+
+    ``source``: the content of a file by its path in the results folder, of at most so many bytes.
+    """
     completed = [index for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
-    found = metrics_jsonl.read(folder, completed)
-    seen = png.read(folder, result["files"])
+    found = metrics_jsonl.read(source, completed)
+    seen = png.read(source, result["files"])
     named = [
         (picture, words.figures.get(_stem(picture.path)) or picture.title) for picture in _ordered(seen.shown, words)
     ]
@@ -124,7 +142,7 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
     groups = judged.groups if judged else ()
     checks = [item for group in groups if group.id in CHECKS for item in group.items]
     completed = [index for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
-    seen = shown(folder, result, words)
+    seen = shown(reader(folder), result, words)
     context = {
         "result": result,
         "title": _title(result, rules),
@@ -210,10 +228,14 @@ def _curves(found: metrics_jsonl.History, words: captions.Captions) -> Iterable[
     names = [name for name in words.curves if name in found.series]
     for index, name in enumerate([*names, *(name for name in found.series if name not in words.curves)]):
         known = words.curves.get(name)
-        unit = known.unit if known else "unit not stated"
-        shown = f"{name} ({unit})" if unit != "1" else f"{name} (a plain number)"
+        shown = axis(name, known.unit if known else None)
         drawn = learning_curves.svg(shown, found.series[name], runs, f"curve{index}")
         yield Curve(name, known.what if known else "", Markup(drawn))  # noqa: S704 (curves.svg escapes what it is given)
+
+
+def axis(name: str, unit: str | None) -> str:
+    """What the y axis of a curve says. ``unit``: None where the captions say nothing of it."""
+    return f"{name} ({'unit not stated' if unit is None else 'a plain number' if unit == '1' else unit})"
 
 
 def _legend(found: metrics_jsonl.History) -> list[tuple[int, str, str]]:

@@ -68,7 +68,9 @@ def add(commands: Any) -> None:
         "--weights-of", type=_runs, metavar="N", help="with --to: also runs/ of the first N runs, and not of the others"
     )
     parser.add_argument(
-        "--no-weights", action="store_true", help="with --server: leave weights and predictions out: without a rank"
+        "--no-weights",
+        action="store_true",
+        help="with --server: the result alone, without weights, predictions, curves and pictures: without a rank",
     )
     parser.add_argument(
         "--commit",

@@ -194,14 +194,18 @@ def _unpack(archive: zipfile.ZipFile, name: str, to: Path, most: int) -> None:
 def _restore_evidence(archive: zipfile.ZipFile, source: Engine, store: evidence_files.Files) -> int:
     column = tables.evidence_file.c
     with database.reading(source) as connection:
-        sizes = {row.sha256: row.bytes for row in connection.execute(select(column.sha256, column.bytes).distinct())}
+        rows = connection.execute(select(column.sha256, column.bytes, column.path)).all()
+    known = {
+        row.sha256: evidence_files.Asked(row.sha256, row.bytes, False, evidence_files.check_of(row.path))
+        for row in rows
+    }
     count = 0
     for one in archive.infolist():
         if not (match := _EVIDENCE.fullmatch(one.filename)):
             continue
-        if match[1] not in sizes:
+        if match[1] not in known:
             raise ValueError(f"{one.filename[:40]}…: no result of the backup rests on it")
         with archive.open(one) as packed:
             pieces = iter(partial(packed.read, evidence_files.PIECE), b"")
-            count += store.put(pieces, evidence_files.Asked(match[1], sizes[match[1]], needed=False))
+            count += store.put(pieces, known[match[1]])
     return count

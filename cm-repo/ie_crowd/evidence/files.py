@@ -1,4 +1,7 @@
-"""Weights and predictions under their hash: stored once, whoever sends them, and never changed.
+"""The files that a result rests on, stored by their SHA-256: weights, predictions, learning histories, pictures.
+
+Each is stored once, whoever sends it, and never changed. Metrics are computed from weights; histories and pictures are
+for the page of a result whose folder is elsewhere.
 
 The folder lies beside the store: FILE.evidence of an SQLite file, else in the user's data folder; IE_CROWD_EVIDENCE
 names another. A file appears by rename when its hash is the one that the result lists; what is cut off leaves nothing.
@@ -12,7 +15,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +23,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 
 from ie_crowd.check import integrity
 from ie_crowd.evidence import queue
-from ie_crowd.formats import safetensors_header, strict
+from ie_crowd.formats import metrics_jsonl, png, safetensors_header, strict
 from ie_crowd.store import audit, database, tables, user_data
 
 VARIABLE = "IE_CROWD_EVIDENCE"
@@ -28,16 +31,20 @@ MOST_BYTES = 64 * 2**20  # of one file
 MOST_OF_RESULT = 2 * 2**30
 MOST_WAITING = 8 * 2**30  # of one account, under results that are not published
 PREDICTIONS = "predictions.safetensors"
+HISTORY = re.compile(r"runs/[0-9]{1,4}/metrics\.jsonl")
+PICTURE = re.compile(r"figures/[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.png")
 PIECE = 2**20
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Asked(NamedTuple):
-    """A file that a result lists and that is evidence: its hash and size. ``needed``: metrics are computed from it."""
+    """A file that a result lists and that is taken: its hash and size. ``needed``: metrics are computed from it.
+    ``check``: raises ValueError for a file that is not of its kind."""
 
     sha256: str
     bytes: int
     needed: bool
+    check: Callable[[Path], object] = safetensors_header.read_header
 
 
 class Files:
@@ -59,7 +66,7 @@ class Files:
     def put(self, pieces: Iterable[bytes], asked: Asked) -> bool:
         """Store what ``pieces`` hold, if it is what is asked for; returns whether it is new.
 
-        Raises ValueError, one line, for another size or hash, or what is no safetensors file; nothing is left of it.
+        Raises ValueError, one line, for another size or hash, or what is not of its kind; nothing is left of it.
         """
         final = self.path(asked.sha256)
         if final.is_file():
@@ -82,7 +89,7 @@ class Files:
             if digest.hexdigest() != asked.sha256:
                 raise ValueError(f"its SHA-256 is {digest.hexdigest()[:12]}…, the result lists {asked.sha256[:12]}…")
             try:
-                safetensors_header.read_header(part)
+                asked.check(part)
             except ValueError as error:
                 raise ValueError(str(error).replace(part.name, "the file")) from None
             part.replace(final)
@@ -104,9 +111,10 @@ def of(engine: Engine) -> Files:
 
 
 def asked(document: Mapping[str, Any]) -> dict[str, Asked]:
-    """The evidence that a result lists, by path: weights and predictions of completed runs.
+    """The files that are taken of those that a result lists, by path: weights and predictions of completed runs, then
+    their histories, then pictures; of the last two only those that a page would show.
 
-    Raises ValueError where it is larger than what is taken.
+    Raises ValueError where weights or predictions are larger than what is taken.
     """
     listed = {file["path"]: file for file in document["files"]}
     found: dict[str, Asked] = {}
@@ -122,7 +130,50 @@ def asked(document: Mapping[str, Any]) -> dict[str, Asked]:
             raise ValueError(f"{path}: {one.bytes:,} bytes; at most {MOST_BYTES:,} of one file are taken")
     if (total := sum(one.bytes for one in found.values())) > MOST_OF_RESULT:
         raise ValueError(f"the evidence has {total:,} bytes; at most {MOST_OF_RESULT:,} of one result are taken")
-    return found
+    return found | _to_show(
+        listed, [index for index, run in enumerate(document["runs"]) if run["status"] == "completed"]
+    )
+
+
+def _to_show(listed: Mapping[str, Mapping[str, Any]], completed: Iterable[int]) -> dict[str, Asked]:
+    """The histories of runs and the first pictures, without those that are too large for a page."""
+    histories = [f"runs/{index}/{metrics_jsonl.METRICS}" for index in completed]
+    pictures = [path for path in listed if PICTURE.fullmatch(path)][: png.MOST_PICTURES]
+    return {
+        path: Asked(listed[path]["sha256"], listed[path]["bytes"], False, check_of(path))
+        for path in [*histories, *pictures]
+        if path in listed
+        and listed[path]["bytes"] <= (png.MOST_BYTES if path in pictures else metrics_jsonl.MOST_BYTES)
+    }
+
+
+def to_show(path: str) -> bool:
+    """Whether a file at that path of a result is for its page only: a history or a picture."""
+    return HISTORY.fullmatch(path) is not None or PICTURE.fullmatch(path) is not None
+
+
+def check_of(path: str) -> Callable[[Path], object]:
+    """What a file at that path of a result has to be: the ``check`` of Asked."""
+    if HISTORY.fullmatch(path):
+        return lambda file: metrics_jsonl.parse(strict.read_bytes(file, metrics_jsonl.MOST_BYTES), path)
+    if PICTURE.fullmatch(path):
+        return lambda file: png.clean(strict.read_bytes(file, png.MOST_BYTES), path)
+    return safetensors_header.read_header
+
+
+def reader(engine: Engine, here: Mapping[str, str]) -> Callable[[str, int], bytes] | None:
+    """Reads the histories and pictures among the files ``here`` of a result (see ``stored``); None: there are none."""
+    shown = {path: sha256 for path, sha256 in here.items() if to_show(path)}
+    if not shown:
+        return None
+    store = of(engine)
+
+    def read(path: str, most: int) -> bytes:
+        if path not in shown:
+            raise ValueError(f"{path} is not here")
+        return strict.read_bytes(store.path(shown[path]), most)
+
+    return read
 
 
 def stored(engine: Engine, result_id: str) -> dict[str, str]:
@@ -143,7 +194,7 @@ def add(engine: Engine, files: Files, result_id: str, path: str, pieces: Iterabl
     wanted = asked(document)
     if path not in wanted:
         raise ValueError(
-            f"{path[:80]!r} is no weights or predictions of that result; it lists {', '.join(wanted)[:300]}"
+            f"{path[:80]!r} is none of that result's files that are taken; these are: {', '.join(wanted)[:300]}"
         )
     if not files.has(wanted[path].sha256):
         _refuse_hoard(engine, result_id, wanted[path].bytes)
@@ -155,7 +206,7 @@ def add(engine: Engine, files: Files, result_id: str, path: str, pieces: Iterabl
             row = {"result_pk": key, "path": path, "sha256": wanted[path].sha256, "bytes": wanted[path].bytes}
             connection.execute(insert(tables.evidence_file), row)
             audit.record(connection, audit.now(), actor, [("evidence", result_id, path)])
-        if all(name in there or name == path for name, one in wanted.items() if one.needed):
+        if wanted[path].needed and all(name in there or name == path for name, one in wanted.items() if one.needed):
             queue.ask(connection, key, result_id, "metrics")
     return new
 

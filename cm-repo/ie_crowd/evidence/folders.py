@@ -18,7 +18,9 @@ from ie_crowd.evidence.files import Files
 from ie_crowd.formats import strict
 from ie_crowd.store import database, ingest, tables
 
-FILE = re.compile(r"runs/[0-9]{1,6}/(model|predictions)\.safetensors")
+FILE = re.compile(
+    r"runs/[0-9]{1,6}/((model|predictions)\.safetensors|metrics\.jsonl)|" + evidence_files.PICTURE.pattern
+)
 TOGETHER = 500
 
 
@@ -44,7 +46,7 @@ def take(engine: Engine, files: Files, root: Path, say: Callable[[str], None] = 
 
 
 def _listed(home: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, str, str]]:
-    """(folder, path, hash) of the weights and predictions that folders of results list and hold."""
+    """(folder, path, hash) of the files that are evidence or for a page, and that folders of results list and hold."""
     for found in ingest.scan(home, ingest.Report()):
         folder = (home / found.path).parent
         if not (folder / "runs").is_dir():

@@ -6,9 +6,8 @@ The files may come from anyone: bounded, read strictly, and a file that is wrong
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ie_crowd.formats import strict
@@ -34,17 +33,16 @@ class History:
         return sorted({run for lines in self.series.values() for run, _ in lines})
 
 
-def read(folder: Path, runs: Iterable[int]) -> History:
-    """The history of those runs of a results folder; what is missing or wrong is a line in ``problems``."""
+def read(source: Callable[[str, int], bytes], runs: Iterable[int]) -> History:
+    """The history of those runs from the files of a result; what is missing or wrong is a line in ``problems``.
+
+    ``source``: the content of a file by its path there, of at most so many bytes; raises ValueError.
+    """
     history = History()
     for run in runs:
-        path = folder / "runs" / str(run) / METRICS
         place = f"runs/{run}/{METRICS}"
-        if not path.exists():
-            history.problems.append(f"{place} is not here")
-            continue
         try:
-            found = parse(strict.read_bytes(path, MOST_BYTES, within=folder), place)
+            found = parse(source(place, MOST_BYTES), place)
         except ValueError as error:
             history.problems.append(str(error))
             continue

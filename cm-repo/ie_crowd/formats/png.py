@@ -10,12 +10,9 @@ import base64
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-from ie_crowd.formats import strict
 
 MOST_PICTURES = 16
 MOST_BYTES = 2 * 2**20  # of one picture
@@ -44,15 +41,15 @@ class Pictures:
     problems: list[str] = field(default_factory=list)
 
 
-def read(folder: Path, files: Iterable[Mapping[str, Any]]) -> Pictures:
-    """The pictures below figures/ among the ``files`` of a result."""
+def read(source: Callable[[str, int], bytes], files: Iterable[Mapping[str, Any]]) -> Pictures:
+    """The pictures below figures/ among the ``files`` of a result. ``source``: as for ``metrics_jsonl.read``."""
     found, total = Pictures(), 0
     paths = [file["path"] for file in files if file["path"].startswith("figures/")]
     for path in paths:
         if not path.endswith(".png"):
             continue
         try:
-            content = strict.read_bytes(folder / path, MOST_BYTES, within=folder)
+            content = source(path, MOST_BYTES)
             width, height, content = clean(content, path)
         except ValueError as error:
             found.problems.append(str(error))

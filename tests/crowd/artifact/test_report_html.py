@@ -306,7 +306,7 @@ def test_a_result_that_the_schema_refuses_has_no_page(folder):
 
 def history_of(folder, text, run=0):
     (folder / "runs" / str(run) / "metrics.jsonl").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return metrics_jsonl.read(folder, [run])
+    return metrics_jsonl.read(report_html.reader(folder), [run])
 
 
 @pytest.mark.parametrize(
@@ -343,9 +343,9 @@ def test_a_history_behind_a_link_or_missing_is_not_followed(folder, tmp_path):
     path = folder / "runs" / "0" / "metrics.jsonl"
     path.unlink()
     path.symlink_to(secret)
-    assert "symbolic link" in metrics_jsonl.read(folder, [0]).problems[0]
+    assert "symbolic link" in metrics_jsonl.read(report_html.reader(folder), [0]).problems[0]
     path.unlink()
-    assert metrics_jsonl.read(folder, [0]).problems == ["runs/0/metrics.jsonl is not here"]
+    assert metrics_jsonl.read(report_html.reader(folder), [0]).problems == ["runs/0/metrics.jsonl is not here"]
 
 
 def test_texts_and_nulls_are_passed_over(folder):
@@ -441,14 +441,14 @@ def test_pictures_are_limited_in_number_and_size(tmp_path):
     for number in range(20):
         (tmp_path / "figures" / f"{number:02}.png").write_bytes(png())
         files.append({"path": f"figures/{number:02}.png"})
-    found = png_files.read(tmp_path, files)
+    found = png_files.read(report_html.reader(tmp_path), files)
     assert len(found.shown) == png_files.MOST_PICTURES
     assert "too many or too large" in found.problems[0]
     (tmp_path / "figures" / "00.png").write_bytes(b"x" * (png_files.MOST_BYTES + 1))
-    assert "at most" in png_files.read(tmp_path, files[:1]).problems[0]
+    assert "at most" in png_files.read(report_html.reader(tmp_path), files[:1]).problems[0]
     (tmp_path / "figures" / "00.png").unlink()
     (tmp_path / "figures" / "00.png").symlink_to(tmp_path / "figures" / "01.png")
-    assert "symbolic link" in png_files.read(tmp_path, files[:1]).problems[0]
+    assert "symbolic link" in png_files.read(report_html.reader(tmp_path), files[:1]).problems[0]
 
 
 def test_a_caption_of_null_leaves_a_picture_out(folder, monkeypatch):

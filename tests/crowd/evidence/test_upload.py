@@ -53,8 +53,21 @@ def test_whoever_uploaded_it_sends_the_files_and_then_it_waits(site):
     assert [(row["path"], row["needed"], row["here"]) for row in told["files"]] == [
         (PATH, True, True),
         ("runs/1/model.safetensors", True, True),
+        ("runs/0/metrics.jsonl", False, False),
+        ("runs/1/metrics.jsonl", False, False),
+        ("figures/levels.png", False, False),
     ]
     assert (told["level"], [row["state"] for row in told["verifications"]]) == ("stated", ["waiting"])
+
+
+def test_a_history_alone_asks_for_no_verification(site):
+    assert send(site, b'{"epoch": 1}\n', "runs/0/metrics.jsonl").status_code == 201
+    assert queue.counts(site.engine)["waiting"] == 0
+
+
+def test_what_is_to_be_shown_is_of_its_kind(site):
+    answer = send(site, b"\x89PNG and so on", "figures/levels.png")
+    assert (answer.status_code, "is not a PNG picture" in answer.json()["detail"]) == (422, True), answer.json()
 
 
 @pytest.mark.parametrize(
@@ -66,9 +79,9 @@ def test_whoever_uploaded_it_sends_the_files_and_then_it_waits(site):
         (b"x" * 10_000, PATH, "The Rivers Group", 422, "more than the"),
         (b"PK", PATH, "The Rivers Group", 422, "send it again"),
         (None, "runs/1/model.safetensors", "The Rivers Group", 422, "SHA-256"),
-        (None, "runs/0/run.json", "The Rivers Group", 422, "is no weights or predictions"),
-        (None, "../../etc/passwd", "The Rivers Group", 400, "expected a path below runs/"),
-        (None, "runs/0/../../x", "The Rivers Group", 400, "expected a path below runs/"),
+        (None, "runs/0/run.json", "The Rivers Group", 422, "none of that result's files that are taken"),
+        (None, "../../etc/passwd", "The Rivers Group", 400, "expected a path below runs/ or figures/"),
+        (None, "runs/0/../../x", "The Rivers Group", 400, "expected a path below runs/ or figures/"),
     ],
 )
 def test_what_is_refused_says_why_and_leaves_nothing(site, content, path, who, status, says):

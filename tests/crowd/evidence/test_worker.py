@@ -170,9 +170,9 @@ def test_an_upload_cut_off_at_any_byte_leaves_nothing(sent):
     [
         ("runs/0/model.safetensors", lambda content: content + b"\0", "more than the"),
         ("runs/0/model.safetensors", lambda content: content[:-1] + b"\1", "SHA-256"),
-        ("runs/0/run.json", lambda content: content, "is no weights or predictions"),
-        ("../../../etc/passwd", lambda content: content, "is no weights or predictions"),
-        ("runs/7/model.safetensors", lambda content: content, "is no weights or predictions"),
+        ("runs/0/run.json", lambda content: content, "none of that result's files that are taken"),
+        ("../../../etc/passwd", lambda content: content, "none of that result's files that are taken"),
+        ("runs/7/model.safetensors", lambda content: content, "none of that result's files that are taken"),
     ],
 )
 def test_other_evidence_than_is_listed_is_refused_in_one_line(sent, path, change, says):

@@ -122,10 +122,24 @@ def test_the_evidence_follows_and_what_is_there_is_not_sent_again(site, monkeypa
     assert list(files.stored(engine, result_id)) == ["runs/0/model.safetensors"]
     assert queue.counts(engine)["waiting"] == 0
     assert submit(url) == 0
-    assert sent == ["runs/0/model.safetensors", "runs/1/model.safetensors", "runs/1/model.safetensors"]
+    weights = ["runs/0/model.safetensors", "runs/1/model.safetensors", "runs/1/model.safetensors"]
+    assert sent == [*weights, "runs/0/metrics.jsonl", "runs/1/metrics.jsonl", "figures/levels.png"]
+    assert "figures/levels.png will not be shown: " in capsys.readouterr().out, "it is no picture"
+    assert "runs/1/metrics.jsonl" in files.stored(engine, result_id)
     assert queue.counts(engine)["waiting"] == 1
     assert submit(url, "--no-weights") == 0
-    assert len(sent) == 3
+    assert len(sent) == 6
+
+
+def test_a_history_that_names_a_place_of_this_machine_is_not_sent():
+    from ie_crowd.submit import evidence
+
+    folder = Path("run").absolute()
+    result = json.loads((folder / "result.json").read_text())
+    assert "runs/0/metrics.jsonl" in evidence.held(folder, result)
+    (folder / "runs/0/metrics.jsonl").write_text('{"epoch": 1, "note": "/home/ada/secret"}')
+    assert "runs/0/metrics.jsonl" not in evidence.held(folder, result)
+    assert "runs/1/metrics.jsonl" in evidence.held(folder, result)
 
 
 def test_a_name_is_that_of_the_token_or_none(site, monkeypatch, capsys):

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from ie_crowd.evidence import files, queue
-from ie_crowd.formats import strict
+from ie_crowd.formats import png, strict
 from ie_crowd.site.api.operations import (
     COUNT,
     MOMENT,
@@ -34,8 +34,8 @@ PATH = Parameter(
     {
         "type": "string",
         "maxLength": 200,
-        "pattern": "^runs/[0-9]{1,4}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}$",
-        "description": "a path below runs/, as the result lists it",
+        "pattern": "^(runs/[0-9]{1,4}|figures)/[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}$",
+        "description": "a path below runs/ or figures/, as the result lists it",
     },
     "Which of the result's files it is.",
     "runs/0/model.safetensors",
@@ -81,6 +81,9 @@ def give(call: Call) -> Response:
     path = files.of(call.engine).path(sha256) if sha256 is not None else None
     if path is None or not path.is_file():
         raise Problem(404, f"{call.values['path']} of result {found['id'][:12]}… is not here")
+    if files.PICTURE.fullmatch(call.values["path"]):  # without its texts, which may name people and places
+        content = png.clean(strict.read_bytes(path, png.MOST_BYTES), call.values["path"])[2]
+        return Response(content, media_type=OCTETS, headers={"Content-Disposition": "attachment"})
     return FileResponse(path, media_type=OCTETS, headers={"Content-Disposition": "attachment"})
 
 
@@ -100,7 +103,8 @@ OPERATIONS = (
         (RESULT_ID,), viewer=True,
     ),
     Operation(
-        "addEvidence", "POST", "/results/{id}/evidence", "Evidence", "Add weights or predictions", take,
+        "addEvidence", "POST", "/results/{id}/evidence", "Evidence",
+        "Add weights, predictions, learning histories or pictures", take,
         {
             200: Answer("It was here already.", exactly(path=TEXT, new={"type": "boolean"})),
             201: Answer("Taken in; with the last that is needed, the result waits to be verified.", exactly(
@@ -112,7 +116,8 @@ OPERATIONS = (
         body=Body({"type": "string", "format": "binary"}, strict.Limits(size=LARGEST), "The file as it is.", raw=True,
                   media=OCTETS, seconds=300),
         role="contributor",
-        about="Only a file that the result lists, by hash and size. From whoever uploaded it, or a reviewer.",
+        about="Only a file that the result lists, by hash and size. From whoever uploaded it, or a reviewer. Histories "
+        "and pictures are shown on its page; pictures are handed out without their texts.",
         kept=True,
     ),
     Operation(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from ie_crowd.artifact import learning_curves
 from ie_crowd.evidence import image_intervals
-from ie_crowd.formats import metrics_jsonl
 from ie_crowd.ranking import compare
 from ie_crowd.ranking.compare import Row
 from ie_crowd.site.api import exports
@@ -22,9 +21,6 @@ from ie_crowd.site.pages.result import PREFIX
 from ie_crowd.site.rendering import result_files, side_by_side
 from ie_crowd.site.rendering.context import render
 from ie_crowd.store import query
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 TITLES = {
     "challenge": "Rules",
@@ -49,11 +45,9 @@ class Section(NamedTuple):
 
 def comparison(request: Request) -> Response:
     """``?a=…&b=…``, or ``?id=…&id=…`` as the ticks of a list send it. With one or none the page helps to choose."""
-    asked = request.query_params
-    given = [one.strip() for one in [asked.get("a", ""), asked.get("b", ""), *asked.getlist("id")[:50]] if one.strip()]
-    found = list({row["id"]: row for row in (_find(request, one) for one in given[: side_by_side.MOST])}.values())
-    if len(given) > side_by_side.MOST or len(found) < 2:
-        return _choose(request, found[:1], len(given))
+    found, given = asked_for(request)
+    if given > side_by_side.MOST or len(found) < 2:
+        return _choose(request, found[:1], given)
     if len(found) > 2:
         return _several(request, found)
     state = request.app.state
@@ -73,7 +67,7 @@ def comparison(request: Request) -> Response:
     offers = exports.offers(request, "comparison", a=left["id"], b=right["id"])
     over_images = image_intervals.between(state.store, left, right)
     shown: dict[str, Any] = {"pair": found, "sections": sections, "metrics": metrics, "over_images": over_images}
-    return render(request, "compare.html.j2", offers=offers, **shown)
+    return render(request, "compare.html.j2", offers=offers, **shown, **_curves(state, found, [left, right]))
 
 
 def _several(request: Request, found: list[dict[str, Any]]) -> Response:
@@ -87,46 +81,31 @@ def _several(request: Request, found: list[dict[str, Any]]) -> Response:
     return render(
         request,
         "compare_several.html.j2",
-        found=found,
         several_tasks=not shown.same_task,
         metrics=shown.metrics,
         over_images=shown.over_images,
         units=units,
         sections=[one for one in sections if one[2]],
-        curves=_curves(request, found, documents),
-        looks=[learning_curves.line_style(index, len(found)) for index in range(len(found))],
+        **_curves(state, found, documents),
     )
 
 
-def _curves(request: Request, found: list[dict[str, Any]], documents: list[dict[str, Any]]) -> list[tuple[str, Markup]]:
-    """Of each curve that more than one of the results has on this machine: its name and drawing, a line for the mean of
-    a result's runs."""
+def _curves(state: Any, found: list[dict[str, Any]], documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the template of learning curves over one another gets."""
     from markupsafe import Markup
 
-    state = request.app.state
-    series: dict[str, list[tuple[int, learning_curves.Points]]] = {}
-    for index, (row, document) in enumerate(zip(found, documents, strict=True)):
-        folder = result_files.folder_of(state.store, row, state.settings.folders)
-        completed = [n for n, run in enumerate(document["runs"]) if run["status"] == "completed"]
-        history = metrics_jsonl.read(folder, completed).series if folder else {}
-        for name, lines in history.items():
-            series.setdefault(name, []).append((index + 1, _mean([points for _, points in lines])))
-    words = state.content.captions.curves
-    numbers = range(1, len(found) + 1)
-    return [
-        (name, Markup(learning_curves.svg(f"{name} ({words[name].unit})", series[name], numbers, f"several{number}")))  # noqa: S704 svg escapes
-        for number, name in enumerate(words)
-        if len(series.get(name, [])) > 1
-    ]
+    drawn = [(one.name, Markup(one.svg)) for one in side_by_side.curves(state, found, documents)]  # noqa: S704 svg escapes
+    looks = [learning_curves.line_style(place, len(found)) for place in range(len(found))]
+    return {"found": found, "curves": drawn, "looks": looks}
 
 
-def _mean(lines: Sequence[learning_curves.Points]) -> list[tuple[float, float]]:
-    """The mean over lines at each place that all of them have."""
-    by_place: dict[float, list[float]] = {}
-    for points in lines:
-        for x, y in points:
-            by_place.setdefault(x, []).append(y)
-    return [(x, sum(ys) / len(ys)) for x, ys in sorted(by_place.items()) if len(ys) == len(lines)]
+def asked_for(request: Request) -> tuple[list[dict[str, Any]], int]:
+    """The results that the query names, each once and at most ``side_by_side.MOST``, and how many names it has."""
+    asked = request.query_params
+    names = [asked.get("a", ""), asked.get("b", ""), *asked.getlist("id")[:50], *asked.get("ids", "").split(",")[:50]]
+    given = [name.strip() for name in names if name.strip()]
+    found = list({row["id"]: row for row in (_find(request, one) for one in given[: side_by_side.MOST])}.values())
+    return found, len(given)
 
 
 def _find(request: Request, given: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ie_crowd.artifact import report_html
 from ie_crowd.challenge.evidence import STATED
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.check import checklists, verdict
@@ -64,9 +65,10 @@ def page(request: Request, typed: Mapping[str, str] | None = None, error: str = 
         return render(request, "result_hidden.html.j2", 404, row=found)
     if not permissions.may_see_unpublished(account, found):
         found["uploaded_by"] = None  # somebody may publish under no name
-    document, by, judged, shown = read(state, found)
+    here = files.stored(state.store, result_id)
+    document, by, judged, shown = read(state, found, here)
     runs = query.runs(state.store, result_id)
-    signatures, here = comments.signatures(state.store, result_id), files.stored(state.store, result_id)
+    signatures = comments.signatures(state.store, result_id)
     return render(
         request,
         "result.html.j2",
@@ -107,12 +109,18 @@ def page(request: Request, typed: Mapping[str, str] | None = None, error: str = 
 
 
 def read(
-    state: Any, row: Mapping[str, Any]
+    state: Any, row: Mapping[str, Any], here: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], Challenge | None, Verdict | None, result_files.Evidence]:
-    """A result's document, the rules it is judged by, the verdict, and what its folder shows."""
+    """A result's document, the rules it is judged by, the verdict, and what its folder or the files sent with it show.
+
+    ``here``: what the store has of its files, where the caller has just asked.
+    """
+    here = files.stored(state.store, row["id"]) if here is None else here
     document = result_files.parsed(state.store, row["id"])
     by = state.content.challenges.get(row["challenge"]) or records.known(row["challenge"])
-    judged, shown = state.cached.get(("verdict", row["id"]), lambda: _judged(row, document, by, state), 0)
+    judged, shown = state.cached.get(
+        ("verdict", row["id"], len(here)), lambda: _judged(row, document, by, state, here), 0
+    )
     return document, by, judged, shown
 
 
@@ -145,11 +153,12 @@ def sentence(row: Mapping[str, Any], judged: Verdict | None) -> str:
 
 
 def _judged(
-    found: Mapping[str, Any], document: Mapping[str, Any], by: Challenge | None, state: Any
+    found: Mapping[str, Any], document: Mapping[str, Any], by: Challenge | None, state: Any, here: Mapping[str, str]
 ) -> tuple[Verdict | None, result_files.Evidence]:
-    """The verdict, on the folder where it is here and on the document alone elsewhere; and what the folder shows."""
+    """The verdict, on the folder where it is here and on the document alone elsewhere; and what the files show."""
     folder = result_files.folder_of(state.store, found, state.settings.folders)
-    shown = result_files.read(folder, document, state.content.captions) if folder else result_files.NONE
+    source = report_html.reader(folder) if folder else files.reader(state.store, here)
+    shown = result_files.read(source, document, state.content.captions) if source else result_files.NONE
     if by is None:
         return None, shown
     stated = state.content.claims if by is state.content.rules else None
@@ -258,15 +267,16 @@ def original(request: Request) -> Response:
 
 
 def figure(request: Request) -> Response:
-    """A picture of a published result whose folder is on this machine."""
+    """A picture of a published result whose folder is on this machine, or that was sent with it."""
     state = request.app.state
     result_id = identify(request)
     found = query.one(state.store, result_id)
     if found is not None and found["state"] == tables.PUBLISHED:
-        folder = result_files.folder_of(state.store, found, state.settings.folders)
-        if folder is not None:
+        here = files.stored(state.store, result_id)
+        source = result_files.source_of(state.store, found, state.settings.folders, here)
+        if source is not None:
             document = result_files.parsed(state.store, result_id)
-            content = result_files.picture(folder, document, request.path_params["name"])
+            content = result_files.picture(source, document, request.path_params["name"])
             if content is not None:
                 return Response(content, media_type="image/png", headers={"Cache-Control": "max-age=86400"})
     raise HTTPException(404, "There is no such picture.")

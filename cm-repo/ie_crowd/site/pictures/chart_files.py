@@ -12,18 +12,20 @@ from starlette.routing import Route
 
 from ie_crowd.artifact import learning_curves
 from ie_crowd.challenge.model import Challenge
+from ie_crowd.evidence import files
 from ie_crowd.formats import metrics_jsonl
 from ie_crowd.site.api import exports
 from ie_crowd.site.charts import by_labels, standalone
 from ie_crowd.site.charts import points as chart_points
-from ie_crowd.site.pages import list_query, result, results
+from ie_crowd.site.pages import compare, list_query, result, results
 from ie_crowd.site.pictures import answer
-from ie_crowd.site.rendering import present, result_files
+from ie_crowd.site.rendering import present, result_files, side_by_side
 from ie_crowd.store.tables import PUBLISHED
 
 FORMS = ("svg", "png", "csv")
 LABELS = ("kind", *exports.TABLES["labels"].columns, "source")
 CURVES = ("run", "epoch", "value")
+COMPARED = ("result", "epoch", "mean")
 
 
 def labels(request: Request) -> Response:
@@ -88,7 +90,7 @@ def legend_of_points(drawn: chart_points.Points, by: str) -> list[standalone.Ent
 
 
 def curve(request: Request) -> Response:
-    """A learning curve of a published result whose folder is on this machine."""
+    """A learning curve of a published result whose folder is on this machine, or whose histories were sent with it."""
     name, _, form = request.path_params["file"].rpartition(".")
     request.path_params["form"] = form
     _form(request)
@@ -100,9 +102,10 @@ def curve(request: Request) -> Response:
     file = f"{name}-{row['id'][:10]}"
     if form == "csv":
         state = request.app.state
-        folder = result_files.folder_of(state.store, row, state.settings.folders)
+        here = files.stored(state.store, row["id"])
+        source = result_files.source_of(state.store, row, state.settings.folders, here)
         completed = [number for number, run in enumerate(document["runs"]) if run["status"] == "completed"]
-        lines = metrics_jsonl.read(folder, completed).series[name] if folder else []
+        lines = metrics_jsonl.read(source, completed).series[name] if source else []
         numbers = [{"run": run, "epoch": x, "value": y} for run, places in lines for x, y in places]
         return _csv(CURVES, numbers, file)
     title = f"{name}: {row['dataset']}, {row['supervision']}, {present.labels(row['labels'])}, {row['id'][:10]}"
@@ -111,6 +114,37 @@ def curve(request: Request) -> Response:
         for run, kind, dashes in shown.legend
     ]
     return _drawn(request, str(drawn[2]), (learning_curves.WIDTH, learning_curves.HEIGHT), title, legend, file)
+
+
+def compared(request: Request) -> Response:
+    """A learning curve of two to six results over one another, each by the mean of its runs."""
+    name, _, form = request.path_params["file"].rpartition(".")
+    request.path_params["form"] = form
+    _form(request)
+    rows, given = compare.asked_for(request)
+    if given > side_by_side.MOST or len(rows) < 2:
+        raise HTTPException(404, f"ids is two to {side_by_side.MOST} results, with commas between them.")
+    store = request.app.state.store
+    documents = [result_files.parsed(store, row["id"]) for row in rows]
+    drawn = next((one for one in side_by_side.curves(request.app.state, rows, documents) if one.name == name), None)
+    if drawn is None:
+        raise HTTPException(404, "There is no such curve of two of these results.")
+    file = f"{name}-of-{len(rows)}-results"
+    if form == "csv":
+        numbers = [
+            {"result": rows[number - 1]["id"], "epoch": x, "mean": y}
+            for number, places in drawn.lines
+            for x, y in places
+        ]
+        return _csv(COMPARED, numbers, file)
+    legend = []
+    for place, row in enumerate(rows):
+        kind, dashes = learning_curves.line_style(place, len(rows))
+        sign = f'<line class="{kind}" stroke-dasharray="{dashes}" x1="1" x2="33" y1="7" y2="7"/>'
+        task = f"{row['dataset']}, {present.labels(row['labels'])}"
+        legend.append((sign, f"{place + 1}: {row['id'][:10]}, {row['submitter'] or 'nobody named'}, {task}"))
+    size = learning_curves.WIDTH, learning_curves.HEIGHT
+    return _drawn(request, drawn.svg, size, f"{name}, mean of each result's runs", legend, file)
 
 
 def _wanted(request: Request) -> list_query.Asked:
@@ -159,4 +193,5 @@ routes = [
     Route("/charts/labels.{form}", labels),
     Route("/charts/points.{form}", points),
     Route("/results/{id}/curves/{file}", curve),
+    Route("/compare/curves/{file}", compared),
 ]

@@ -1,10 +1,10 @@
-"""What lies behind a result: its document, and its folder where that is on this machine, with curves and pictures."""
+"""What lies behind a result: its document, and curves and pictures from its folder or from the files that were sent."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from ie_crowd.artifact import report_html
 from ie_crowd.challenge import captions
+from ie_crowd.evidence import files
 from ie_crowd.formats import png, schema, strict, upgrade
 from ie_crowd.store import query
 from ie_crowd.store.records import LIMITS
@@ -37,6 +38,9 @@ class Evidence(NamedTuple):
     drawn: Picture | None = None
 
 
+Source = Callable[
+    [str, int], bytes
+]  # the content of a file by its path in the results folder, of at most so many bytes
 NAME = re.compile(r"figures/[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.png")
 CURVES = "learning_curves.png"
 NONE = Evidence([], [], [])
@@ -71,32 +75,41 @@ def folder_of(engine: Engine, row: Mapping[str, Any], roots: Sequence[Path]) -> 
     return None
 
 
-def read(folder: Path, result: Mapping[str, Any], words: captions.Captions) -> Evidence:
-    """Curves and pictures of a results folder, as its report shows them."""
-    found = report_html.shown(folder, result, words)
+def source_of(engine: Engine, row: Mapping[str, Any], roots: Sequence[Path], here: Mapping[str, str]) -> Source | None:
+    """Reads the files of a result: of its folder if that is on this machine, else those that were sent with it.
+
+    ``here``: what the store has of them (see ``evidence.files.stored``). None where there is neither.
+    """
+    folder = folder_of(engine, row, roots)
+    return report_html.reader(folder) if folder is not None else files.reader(engine, here)
+
+
+def read(source: Source, result: Mapping[str, Any], words: captions.Captions) -> Evidence:
+    """Curves and pictures of a result, as its report shows them."""
+    found = report_html.shown(source, result, words)
     named = [
         Picture(one.path.removeprefix("figures/"), one.width, one.height, what)
         for one, what in found.pictures
         if NAME.fullmatch(one.path)
     ]
     curves = [(one.name, one.what, one.svg) for one in found.curves]
-    return Evidence(curves, found.legend, named, None if curves else _drawn(folder, result))
+    return Evidence(curves, found.legend, named, None if curves else _drawn(source, result))
 
 
-def _drawn(folder: Path, result: Mapping[str, Any]) -> Picture | None:
-    content = picture(folder, result, CURVES)
+def _drawn(source: Source, result: Mapping[str, Any]) -> Picture | None:
+    content = picture(source, result, CURVES)
     if content is None:
         return None
     width, height, _ = png.clean(content, CURVES)
     return Picture(CURVES, width, height, "Learning curves: what the runs measured after each epoch.")
 
 
-def picture(folder: Path, result: Mapping[str, Any], name: str) -> bytes | None:
+def picture(source: Source, result: Mapping[str, Any], name: str) -> bytes | None:
     """A picture that the result lists, without its texts and times; None for any other name, or what is no picture."""
     path = f"figures/{name}"
     if not NAME.fullmatch(path) or path not in {file["path"] for file in result["files"]}:
         return None
     try:
-        return png.clean(strict.read_bytes(folder / path, png.MOST_BYTES, within=folder), path)[2]
+        return png.clean(source(path, png.MOST_BYTES), path)[2]
     except ValueError:
         return None

@@ -1,17 +1,28 @@
-"""Results side by side, for the page and the API: the best of each metric, and how far the others lie from it."""
+"""Results side by side, for page, files and API: the best of each metric, how far others lie from it, their curves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ie_crowd.artifact import learning_curves, report_html
 from ie_crowd.challenge.model import Metric
-from ie_crowd.evidence import image_intervals
+from ie_crowd.evidence import files, image_intervals
+from ie_crowd.formats import metrics_jsonl
 from ie_crowd.ranking import compare
 from ie_crowd.ranking.image_bootstrap import Interval
+from ie_crowd.site.rendering import result_files
 
 MOST = 6  # results at once
 TASK = ("challenge", "dataset", "supervision", "labels")
+
+
+class Curve(NamedTuple):
+    """A learning curve that several results have: ``lines``, the mean over the runs of each, by its number from 1."""
+
+    name: str
+    svg: str
+    lines: list[tuple[int, learning_curves.Points]]
 
 
 class Together(NamedTuple):
@@ -41,6 +52,34 @@ def together(state: Any, rows: Sequence[Mapping[str, Any]], documents: Sequence[
             if line.name in pairs[place, best]:
                 over_images[line.name, place] = pairs[place, best][line.name]
     return Together(same_task, lines, over_images)
+
+
+def curves(state: Any, rows: Sequence[Mapping[str, Any]], documents: Sequence[Mapping[str, Any]]) -> list[Curve]:
+    """Each curve that more than one of the results has here, those with captions first and in their order."""
+    series: dict[str, list[tuple[int, learning_curves.Points]]] = {}
+    for number, (row, document) in enumerate(zip(rows, documents, strict=True), 1):
+        here = files.stored(state.store, row["id"])
+        source = result_files.source_of(state.store, row, state.settings.folders, here)
+        completed = [place for place, run in enumerate(document["runs"]) if run["status"] == "completed"]
+        history = metrics_jsonl.read(source, completed).series if source else {}
+        for name, lines in history.items():
+            series.setdefault(name, []).append((number, _mean([points for _, points in lines])))
+    words, numbers = state.content.captions.curves, range(1, len(rows) + 1)
+    found = []
+    for place, name in enumerate([*words, *(name for name in series if name not in words)]):
+        if len(series.get(name, [])) > 1:
+            axis = report_html.axis(name, words[name].unit if name in words else None)
+            found.append(Curve(name, learning_curves.svg(axis, series[name], numbers, f"several{place}"), series[name]))
+    return found
+
+
+def _mean(lines: Sequence[learning_curves.Points]) -> list[tuple[float, float]]:
+    """The mean over lines at each place that all of them have."""
+    by_place: dict[float, list[float]] = {}
+    for points in lines:
+        for x, y in points:
+            by_place.setdefault(x, []).append(y)
+    return [(x, sum(ys) / len(ys)) for x, ys in sorted(by_place.items()) if len(ys) == len(lines)]
 
 
 def _distance(metric: Metric) -> Callable[[float], float]:

@@ -1,17 +1,20 @@
 """What lies behind a result: shown where its folder is on this machine and still the one that was taken in."""
 
 import re
+import shutil
 import struct
 import zlib
 
 import pytest
 
 pytest.importorskip("starlette")
+from ie_crowd.artifact import assemble
+from ie_crowd.evidence import files, queue
 from ie_crowd.site.charts import png
 from ie_crowd.site.rendering import result_files
-from ie_crowd.store import database, ingest, query
+from ie_crowd.store import database, ingest, insert, query, tables
 from sites import client
-from toy_challenge.make import RULES, write_folder
+from toy_challenge.make import FACTS, RULES, run_document, write_folder, write_run
 
 
 def picture():
@@ -96,3 +99,77 @@ def test_links_are_not_followed(taken, tmp_path):
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
     assert result_files.folder_of(engine, query.one(engine, result_id), (root,)) is None
+
+
+@pytest.fixture
+def sent(tmp_path):
+    """(engine, [id, id]): two published results of which nothing is on this machine but what was sent with them."""
+    engine, ids = database.connect(tmp_path / "store.sqlite3"), []
+    store = files.of(engine)
+    for name, losses in (("The Rivers Group", (3.5, 2.5)), ("Bob", (3.0, 1.0))):
+        folder = tmp_path / name
+        for number, mae in enumerate((4.0, 6.0)):
+            write_run(folder, run_document(number, mae + len(name) / 10, 90.0))
+            rows = [f'{{"epoch": {epoch}, "loss": {loss + number}}}\n' for epoch, loss in enumerate(losses, 1)]
+            (folder / "runs" / str(number) / "metrics.jsonl").write_text("".join(rows))
+        (folder / "figures").mkdir()
+        (folder / "figures" / "levels.png").write_bytes(picture())
+        document = assemble.assemble(folder, challenge=RULES, **{**FACTS, "submitter": name})
+        content = (folder / "result.json").read_bytes()
+        assert insert.submit(engine, content, publish=True, rules={RULES.id: RULES}).what == "published"
+        for path in files.asked(document):
+            if files.to_show(path):
+                files.add(engine, store, document["id"], path, files.read(folder / path), "operator")
+        ids.append(document["id"])
+        shutil.rmtree(folder)
+    yield engine, ids
+    engine.dispose()
+
+
+def test_what_was_sent_is_shown_without_the_folder(sent):
+    engine, ids = sent
+    with client(engine) as site:
+        page = site.get(f"/results/{ids[0]}").text
+        assert re.search(r'<svg class="curve".*?loss.*?3.5 in epoch 1, 2.5 in epoch 2', page)
+        (address,) = re.findall(r'<img src="([^"]+/figures/levels.png)" width="1" height="1"', page)
+        assert b"Ada at home" not in site.get(address).content
+        raw = site.get(f"/api/v1/results/{ids[0]}/evidence/file?path=figures/levels.png")
+        assert raw.status_code == 200
+        assert b"Ada at home" not in raw.content
+        assert site.get(f"/results/{ids[0]}/curves/loss.csv").text.split()[:3] == [
+            "run,epoch,value", "0,1.0,3.5", "0,2.0,2.5",
+        ]  # fmt: skip
+
+
+def test_what_comes_later_is_shown_though_the_page_was_seen_before(sent):
+    engine, ids = sent
+    with database.writing(engine) as connection:
+        connection.execute(tables.evidence_file.delete())
+    with client(engine) as site:
+        assert "Learning curves" not in site.get(f"/results/{ids[0]}").text
+        with database.writing(engine) as connection:
+            key, found = queue.key_of(connection, ids[0]), files.asked(queue.document(engine, ids[0]))
+            path = "runs/0/metrics.jsonl"
+            row = {"result_pk": key, "path": path, "sha256": found[path].sha256, "bytes": found[path].bytes}
+            connection.execute(tables.evidence_file.insert(), row)
+        assert "Learning curves" in site.get(f"/results/{ids[0]}").text
+
+
+@pytest.mark.parametrize("query", ["a={}&b={}", "id={}&id={}", "ids={},{}"])
+def test_two_results_have_their_curves_over_one_another_and_as_files(sent, query):
+    engine, ids = sent
+    with client(engine) as site:
+        page = site.get(f"/compare?{query.format(*ids)}").text
+        assert re.search(r'<svg class="curve".*?run 1: 4 in epoch 1, 3 in epoch 2; run 2: 3.5 in epoch 1', page)
+        found = [one.replace("&amp;", "&") for one in re.findall(r'href="(/compare/curves/[^"]+)" download', page)]
+        assert [one.partition("?")[0] for one in found if ".png" not in one] == [
+            "/compare/curves/loss.svg", "/compare/curves/loss.csv",
+        ]  # fmt: skip
+        drawn = site.get(found[0])
+        png.check(drawn.text)
+        assert f"2: {ids[1][:10]}, Bob" in drawn.text
+        lines = site.get(found[-1]).text.split()
+        assert lines[0] == "result,epoch,mean"
+        assert lines[1:] == [f"{ids[0]},1.0,4.0", f"{ids[0]},2.0,3.0", f"{ids[1]},1.0,3.5", f"{ids[1]},2.0,1.5"]
+        assert site.get(found[0].replace("loss", "nothing")).status_code == 404
+        assert site.get(f"/compare/curves/loss.svg?ids={ids[0]}").status_code == 404
