@@ -6,16 +6,22 @@
 # tiny and hardly trained, so that you need not wait: the last cell says what to change.
 #
 # A kernel needs the pins: `pip install -r script/get-ie-deps/requirements.txt` in its environment, and `pip install .`
-# in a checkout. Another kernel says so in one line at the first import.
+# in a checkout. Another kernel says so in one line here.
 
 # %%
+import importlib.util
 import json
 import tempfile
 from pathlib import Path
 
-import torch
+if importlib.util.find_spec("ie_model") is None:
+    raise SystemExit(
+        "no ie_model in this kernel: choose another one, or `pip install .` of a checkout in its environment"
+    )
 
-from ie_model import load, load_published, train
+from ie_model import load, load_published, train  # where the pins are missing, this line says so
+
+import torch  # isort: skip
 
 place = Path(tempfile.mkdtemp(prefix="ie-repr-tutorial-"))
 

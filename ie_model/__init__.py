@@ -55,22 +55,35 @@ _HOMES = {
 }
 
 
+class MissingPins(ImportError):
+    """This Python lacks what the library runs on. A notebook shows its one line, and no traceback."""
+
+    def _render_traceback_(self, *_: object) -> list[str]:
+        """What IPython shows instead of a traceback."""
+        return [str(self)]
+
+
 def __getattr__(name: str) -> object:
-    """What ``__all__`` names, imported now. ImportError, in one line, where this Python has no torch."""
+    """What ``__all__`` names, imported now. MissingPins, in one line, where this Python lacks torch or has another."""
     if name not in _HOMES:
         raise AttributeError(f"module 'ie_model' has no attribute {name!r}; expected one of: {', '.join(__all__)}")
     import importlib
 
     try:
         found = getattr(importlib.import_module(f"ie_model.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("ie_model"):
+    except (ImportError, OSError) as error:  # OSError: a torch whose libraries do not load
+        lacking = getattr(error, "name", None) or "torch"
+        if lacking.startswith("ie_model"):
             raise
         import sys
 
-        raise ImportError(
-            f"ie_model.{name}: {error.name} is missing in this Python ({sys.executable}); install the pins there with "
-            "pip install -r script/get-ie-deps/requirements.txt, or choose the kernel of the environment that has them"
+        gone = isinstance(error, ModuleNotFoundError) and "." not in lacking
+        here = "missing" if gone else "not the pinned one"
+        why = "" if gone else f" ({' '.join(str(error).split())[:200]})"
+        raise MissingPins(
+            f"ie_model.{name}: {lacking.partition('.')[0]} is {here} in this Python ({sys.executable}){why}; "
+            "install the pins there with pip install -r script/get-ie-deps/requirements.txt, "
+            "or choose the kernel of the environment that has them"
         ) from None
     globals()[name] = found
     return found

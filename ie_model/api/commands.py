@@ -17,7 +17,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     logging = command("log", _log, "Write a run's history, or all of a results folder, for tools that draw them.")
     logging.add_argument("run", type=Path, help="the folder of a training, finished or not, or a results folder")
     add_log(logging, "for", required=True)
-    logging.add_argument("--name", help="what the tools call it (default: the folder's name)")
+    logging.add_argument("--name", dest="title", help="what the tools call it (default: the folder's name)")
     exporting = command("export", _export, "Write encoder, posterior and decoder for other programs, and check them.")
     exporting.add_argument("run", type=Path, help="the folder of a finished training")
     exporting.add_argument("--outdir", type=Path, required=True, help="folder for the files")
@@ -56,7 +56,7 @@ def _log(options: argparse.Namespace) -> None:
     from ie_model.api import trackers
 
     names, folder = trackers.chosen(options.log), trackers.prepared(options.log_dir)
-    count = trackers.write(options.run, names, folder, options.name)
+    count = trackers.write(options.run, names, folder, options.title)
     print(f"{folder}: {count} run{'' if count == 1 else 's'}, for {', '.join(names)}")
 
 

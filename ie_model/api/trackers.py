@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -108,6 +109,7 @@ def _mlflow(run: History, folder: Path) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing phones home
     os.environ.setdefault("DO_NOT_TRACK", "true")
     mlflow = importlib.import_module("mlflow")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # not a line for each table that is made
     place = folder / "mlflow"
     place.mkdir(exist_ok=True)
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{place / 'mlflow.db'}")
@@ -125,7 +127,16 @@ def _mlflow(run: History, folder: Path) -> None:
 
 def _wandb(run: History, folder: Path) -> None:
     wandb = importlib.import_module("wandb")
-    settings = wandb.Settings(console="off", silent=True, disable_git=True, disable_code=True, x_disable_stats=True)
+    # whoever sends it with `wandb sync` sends no name of the machine, no command, no list of its hardware
+    quiet = {"console": "off", "silent": True, "host": "not-said"}
+    nothing_of_the_machine = (
+        "disable_git",
+        "disable_code",
+        "x_disable_stats",
+        "x_disable_meta",
+        "x_disable_machine_info",
+    )
+    settings = wandb.Settings(**quiet, **dict.fromkeys(nothing_of_the_machine, True))
     session = wandb.init(
         project=PROJECT, name=run.name, config=run.config, dir=str(folder), mode="offline", settings=settings
     )

@@ -28,6 +28,23 @@ def test_the_tour_runs(tmp_path):
     assert list(tmp_path.glob("*/styles.png")), f"after {time.monotonic() - before:.0f} s"
 
 
+@pytest.mark.parametrize(
+    ("lacks", "said"),
+    [("torch", "ie_model.MissingPins: ie_model.load: torch is missing in this Python"), ("ie_model", "no ie_model in")],
+)
+def test_the_first_cell_in_another_kernel_says_in_one_line_what_to_do(tmp_path, lacks, said):
+    cells = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))["cells"]
+    [first, *_] = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    (tmp_path / "cell.py").write_text(first, encoding="utf-8")
+    if lacks == "torch":
+        (tmp_path / "ie_model").symlink_to(ROOT / "ie_model")
+    # -S: no site-packages, as in a kernel of another environment
+    done = subprocess.run([sys.executable, "-S", "cell.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(said), done.stderr
+    assert "pip install" in done.stderr.splitlines()[-1]
+
+
 def test_the_notebook_has_the_cells_of_its_source_and_no_output():
     cells = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))["cells"]
     source = (ROOT / "docs" / "tutorial.py").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import platform
 import sqlite3
 
 import pytest
@@ -78,7 +79,19 @@ def test_a_tracker_that_is_installed_takes_it(finished, tmp_path, name):
             ).fetchall()
         assert rows == [(-101.25,)]
     else:
-        assert list((tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb"))
+        kept = list((tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb"))
+        assert kept
+        assert not any(platform.node().encode() in path.read_bytes() for path in kept), "the machine's name stays here"
+
+
+def test_the_command_calls_a_run_what_its_folder_is_called_or_what_is_asked(finished, tmp_path, monkeypatch, capsys):
+    written = []
+    monkeypatch.setitem(trackers._WRITERS, "tensorboard", lambda told, folder: written.append(told.name))
+    monkeypatch.setitem(trackers.NEEDED, "tensorboard", "json")  # whether it is installed is not the question
+    for more in ([], ["--name=by day"]):
+        assert program.main(["log", str(finished), "--log=tensorboard", f"--log-dir={tmp_path}", *more]) == 0
+    assert written == [finished.name, "by day"]
+    assert capsys.readouterr().out.count("1 run, for tensorboard") == 2
 
 
 def test_wrong_trackers_and_folders_are_one_line_before_any_work(finished, tmp_path, capsys, monkeypatch):

@@ -40,8 +40,29 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_a_kernel_without_the_pins_is_told_what_to_install():
     done = python("sys.modules['torch'] = None; from ie_model import load")
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("ImportError: ie_model.load: torch is missing in this Python (")
+    assert last.startswith("ie_model.MissingPins: ie_model.load: torch is missing in this Python (")
     assert "requirements.txt" in last
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [("", "cannot import name"), ("raise OSError('libcudart.so:\\n not found')", "libcudart.so: not found")],
+)
+def test_another_torch_than_ours_is_told_the_same(tmp_path, other, said):
+    (tmp_path / "torch.py").write_text(other)
+    done = python(f"sys.path.insert(0, {str(tmp_path)!r}); from ie_model import EquiVAE")
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ie_model.MissingPins: ie_model.EquiVAE: torch"), done.stderr
+    assert said in last
+    assert "requirements.txt" in last
+
+
+def test_a_notebook_shows_it_as_one_line_and_no_traceback():
+    """IPython shows what `_render_traceback_` of an exception gives, instead of a traceback."""
+    from ie_model import MissingPins
+
+    assert MissingPins("what to do")._render_traceback_() == ["what to do"]
+    assert MissingPins("what to do")._render_traceback_(MissingPins, None, None) == ["what to do"]
 
 
 def test_what_there_is_not_is_named_with_what_there_is():
