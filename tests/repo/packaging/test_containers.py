@@ -1,8 +1,12 @@
 """containers/ and .devcontainer/: the README's commands, pyproject's pins, no root, and services that exist."""
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -39,9 +43,61 @@ def test_pins_are_those_of_the_project():
     for text in (DOCKERFILE, APPTAINER):
         for name in re.findall(r"-r (\S+)", text):
             assert (ROOT / name).is_file()
-    version = re.findall(r"python:(\d+\.\d+)-", DOCKERFILE + APPTAINER)
+    version = re.findall(r"python:(\d+\.\d+)-", DOCKERFILE)
     assert set(version) == {"3.11"}
     assert PROJECT["requires-python"] == f">={version[0]}"
+
+
+def test_every_image_that_is_pulled_is_pinned_by_one_digest():
+    named = [
+        *re.findall(r"^ARG PYTHON=(\S+)", DOCKERFILE, re.MULTILINE),
+        *re.findall(r"^From: (\S+)", APPTAINER, re.MULTILINE),
+        COMPOSE["services"]["postgres"]["image"],
+    ]
+    digests = [re.fullmatch(r"[a-z]+(?::[\w.-]+)?@(sha256:[0-9a-f]{64})", one)[1] for one in named]
+    assert digests[0] == digests[1] != digests[2]
+    assert not re.findall(r"^FROM (?!\$\{PYTHON\}|installed|base)", DOCKERFILE, re.MULTILINE)
+
+
+@pytest.fixture
+def pinning(tmp_path):
+    """Runs `.ci/pin-images` of a copy, with a docker that says what is given."""
+    for folder in (".ci", "containers"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+
+    def run(script):
+        docker.write_text(f"#!/bin/sh\n{script}\n")
+        docker.chmod(0o755)
+        environment = os.environ | {"PATH": f"{docker.parent}{os.pathsep}{os.environ['PATH']}"}
+        argv = [sys.executable, tmp_path / ".ci" / "pin-images"]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def test_images_are_pinned_anew_in_one_command(pinning, tmp_path):
+    asked = 'case "$*" in *python:3.11-slim-bookworm) d=a;; *postgres:17-bookworm) d=b;; *) exit 1;; esac\n'
+    done = pinning(asked + "printf 'sha256:'; for i in $(seq 64); do printf $d; done")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("pinned anew") == 3
+    for name, digit in (("Dockerfile", "a"), ("apptainer.def", "a"), ("compose.yaml", "b")):
+        before, after = ((place / "containers" / name).read_text() for place in (ROOT, tmp_path))
+        assert after == re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{digit * 64}", before)
+
+
+@pytest.mark.parametrize(
+    "script", ["echo 'no such host' >&2; exit 1", "echo latest", 'case "$*" in *python*) exit 1;; esac']
+)
+def test_a_registry_that_does_not_answer_is_one_line_and_changes_nothing(pinning, tmp_path, script):
+    done = pinning(script)
+    assert done.returncode == 2
+    assert done.stderr.startswith("pin-images: ")
+    assert done.stderr.endswith("nothing was written\n")
+    assert done.stderr.count("\n") == 1
+    for name in ("Dockerfile", "apptainer.def", "compose.yaml"):
+        assert (tmp_path / "containers" / name).read_bytes() == (ROOT / "containers" / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", IMAGES)
