@@ -119,12 +119,11 @@ def _os_name() -> str:
 def _cpu_model() -> str:
     if platform.system() == "Linux":
         try:
-            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-                key, _, value = line.partition(":")
-                if key.strip() in ("model name", "Model", "cpu model") and value.strip():
-                    return value
+            named = processor(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
         except OSError:
-            pass
+            named = ""
+        if named:
+            return named
     if platform.system() == "Darwin":
         argv = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
         try:
@@ -132,3 +131,27 @@ def _cpu_model() -> str:
         except (OSError, subprocess.SubprocessError):
             pass
     return platform.processor() or platform.machine()
+
+
+def processor(cpuinfo: str) -> str:
+    """The first processor of /proc/cpuinfo: its name, and in brackets what tells its generation. "" without any.
+
+    Hypervisors give several generations one name ("AMD EPYC"), and each rounds sums differently, as do processors whose
+    widest vector instructions are hidden from the guest. So the name alone does not say that digits must be the same.
+    """
+    facts: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        key, _, value = line.partition(":")
+        if value.strip():
+            facts.setdefault(key.strip().lower(), value.strip())
+    names = [facts[key] for key in ("model name", "cpu model", "model") if key in facts]
+    name = next((name for name in names if not name.isdigit()), "")
+    kept = ("cpu family", "model", "stepping", "cpu implementer", "cpu variant", "cpu part")
+    told = [f"{key.removeprefix('cpu ')} {facts[key]}" for key in kept if facts.get(key, name) != name]
+    flags = set(facts.get("flags", facts.get("features", "")).split())
+    told += next(([label] for flag, label in _VECTORS.items() if flag in flags), [])
+    return f"{name} ({', '.join(told)})".strip() if told else name
+
+
+# the widest that the processor offers decides what torch and its libraries compute with
+_VECTORS = {"amx_tile": "AMX", "avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sve": "SVE", "asimd": "NEON"}

@@ -40,6 +40,50 @@ def test_this_machine_is_described_without_its_name():
     assert 1 <= facts["cores"]["usable"] <= facts["cores"]["logical"]
 
 
+EPYC = """processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu family\t: {family}
+model\t\t: {model}
+model name\t: AMD EPYC
+stepping\t: 1
+flags\t\t: fpu sse2 avx avx2 {more}
+
+processor\t: 1
+cpu family\t: 99
+"""
+
+
+def test_generations_of_processors_that_a_hypervisor_names_alike_are_told_apart():
+    older = system_info.processor(EPYC.format(family=23, model=49, more=""))
+    newer = system_info.processor(EPYC.format(family=26, model=2, more="avx512f"))
+    hidden = system_info.processor(EPYC.format(family=26, model=2, more=""))
+    assert older == "AMD EPYC (family 23, model 49, stepping 1, AVX2)"
+    assert newer == "AMD EPYC (family 26, model 2, stepping 1, AVX-512)"
+    assert hidden not in (older, newer)
+    assert [system_info.words(name, 120) for name in (older, newer)] == [older, newer]  # nothing of it is cut away
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "named"),
+    [
+        ("", ""),
+        ("processor : 0\n", ""),
+        ("model name : A CPU @ 2.10GHz\n", "A CPU @ 2.10GHz"),
+        ("model : 7\n", "(model 7)"),  # a number names nothing
+        (
+            "CPU implementer : 0x41\nCPU variant : 0x3\nCPU part : 0xd0c\nFeatures : fp asimd\n",
+            "(implementer 0x41, variant 0x3, part 0xd0c, NEON)",
+        ),
+        ("processor : 0\nModel : Raspberry Pi 5 Model B\n", "Raspberry Pi 5 Model B"),
+        ("cpu model : MIPS 74Kc\n", "MIPS 74Kc"),
+    ],
+)
+def test_processors_of_other_makers(cpuinfo, named):
+    assert system_info.processor(cpuinfo) == named
+    system = {**FACTS["system"], "cpu_model": system_info.words(named, 120)}
+    assert valid("system", system) == []
+
+
 def test_a_system_that_tells_nothing_is_unknown_not_an_error(monkeypatch):
     monkeypatch.setattr(system_info.platform, "system", lambda: "")
     for name in ("release", "machine", "processor"):
