@@ -20,69 +20,13 @@ from ie_recipes.sweep import cluster, command, connection, engine, from_cm, grid
 from ie_recipes.sweep import plan as plans
 from paths import RECIPES
 
+from benchmarks.sweep_faults import QUICK, Faults, real_works, weights
 from benchmarks.sweep_machines import PATIENCE, Machines
 from ie_model.data import fetch
-from ie_model.run import checkpoint
 
 PROGRAM = str(RECIPES / "ie_recipes" / "sweep" / "command.py")
-QUICK = {
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4 s",  # a frozen worker counts as lost
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",  # every death of a worker is told to the sweep
-}
 TINY = ["--dataset=glyphs", "--labels=100,600", "--draws=2", "--smoke", "--travel=0"]
 CELLS = ["glyphs-semi-supervised-100-smoke", "glyphs-semi-supervised-600-smoke"]
-TRAINING = (
-    "--method=equivae --recipe=open --dataset=glyphs --supervision=semi-supervised --labels=100 --smoke --threads=1 "
-    "--epoch-images=100 --control-steps=5 --warm-up-steps=2 --channels=4 --hidden=32 --epochs=6"
-).split()
-
-
-def real_works(count):
-    """Trainings of seconds, of the real model; nothing is measured."""
-    return [
-        works.Work("cell", n, "glyphs", (*TRAINING, f"--seed={n}", f"--label-seed={n}"), evaluate=False)
-        for n in range(count)
-    ]
-
-
-def weights(folder, asked):
-    return [
-        json.loads((folder / "cell" / "runs" / str(w.number) / "run.json").read_bytes())["model_sha256"] for w in asked
-    ]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The weights of the same trainings on this machine alone."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    local = engine.Local(folder, "cpu", {}, 2, "again", dict(os.environ))
-    local.do(real_works(2), lambda *_: None, lambda: None)
-    return weights(folder, real_works(2))
-
-
-class Faults:
-    """What happens to a sweep, one after the other, each as soon as there is a checkpoint to go on from."""
-
-    def __init__(self, machines, folder, plan):
-        self.machines, self.folder, self.plan = machines, folder, list(plan)
-        self.running, self.ended, self.kept = {}, [], {}
-
-    def told(self, work, what, line):
-        self.running.pop(work.name, None)
-        if what == engine.RUNNING:
-            self.running[work.name] = self.machines.where(line)
-        else:
-            self.ended.append((work.name, what, line))
-
-    def watch(self):
-        for name, where in self.running.items():
-            path = self.folder / name / "checkpoint.safetensors"
-            if self.plan and path.exists():
-                done = int(checkpoint.read(path)[1]["epoch"])
-                self.kept[name] = (self.folder / name / "metrics.jsonl").read_bytes().splitlines()[:done]
-                self.plan.pop(0)(where)
-                self.running.clear()
-                return
 
 
 def test_killed_frozen_and_without_a_scheduler_the_numbers_are_the_same(tmp_path, undisturbed, capfd):

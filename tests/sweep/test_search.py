@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import databases
 import optuna
 import pytest
 from flow_place import PATIENCE
 from ie_recipes.sweep import from_cm
-from ie_recipes.sweep.search import space, trials
+from ie_recipes.sweep.search import space, study, trials
 from paths import RECIPES
 
 PROGRAM = str(RECIPES / "ie_recipes" / "sweep" / "command.py")
@@ -197,6 +198,33 @@ def test_two_folders_share_a_search_by_its_storage(place):
     tried = [argv for argv in trained(place)[before:] if "--evaluate" not in argv]
     assert len(tried) == 1, "two of three were done there"
     assert json.loads((place.out / "search.json").read_text())["trials"] == 3
+
+
+def test_two_folders_share_a_search_in_postgresql(place, postgresql):
+    """In a schema of its own, beside the tables of a store."""
+    pattern, name = postgresql, "a_search"
+    databases.execute(pattern, f"CREATE DATABASE {name}")
+    shared = f"--storage={pattern.format(name)}"
+    done = search(place, "--search=2", shared)
+    assert done.returncode == 0, done.stderr
+    before, first = len(trained(place)), place.out
+    place.out = place.path / "another"
+    done = search(place, "--search=3", shared)
+    assert done.returncode == 0, done.stderr
+    tried = [argv for argv in trained(place)[before:] if "--evaluate" not in argv]
+    assert len(tried) == 1, "two of three were done there"
+    one, two = (json.loads((out / "search.json").read_text()) for out in (first, place.out))
+    assert (one["trials"], two["trials"]) == (2, 3)
+    assert not (first / study.FILE).exists()
+    assert shared.partition("=")[2] not in (first / "search.json").read_text()
+    databases.execute(pattern, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_database_that_is_not_there_is_one_line(place, postgresql):
+    done = search(place, "--search=2", f"--storage={postgresql.format('nowhere')}")
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not trained(place)
 
 
 def test_the_recipe_asks_for_optuna_where_there_is_a_search(tmp_path):

@@ -1,6 +1,7 @@
 """Evidence of results: the files that they rest on, and the machine of the operator that looks at them.
 
 files    weights, predictions, histories, pictures under their hash, in a folder beside the store
+bucket   the same in S3-compatible storage
 folders  what of it lies in folders of results on this machine
 queue    verifications that wait, who works on them, and what they found; in the store
 sandbox  a child without network, that writes into one folder only, where the system can do that

@@ -44,7 +44,7 @@ def note(connection: Connection, files: Files, result_pk: int, metric: str) -> l
     own, rows = _runs(connection, result_pk)
     mine, others = [], []
     for row in rows:
-        found = predictions.classes(files.path(row.sha256), [metric]).get(metric)
+        found = predictions.classes(files.local(row.sha256), [metric]).get(metric)
         wrong = None if found is None else _error(connection, row.pk, row.number, metric)
         if found is None or wrong is None:
             continue

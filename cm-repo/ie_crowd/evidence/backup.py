@@ -63,7 +63,7 @@ def write(engine: Engine, path: Path) -> Report:
                 archive.writestr(MANIFEST, json.dumps(manifest, indent=1))
                 archive.write(copy, STORE)
                 for sha256 in held:
-                    archive.write(store.path(sha256), EVIDENCE + sha256, zipfile.ZIP_STORED)
+                    archive.write(store.local(sha256), EVIDENCE + sha256, zipfile.ZIP_STORED)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)

@@ -4,7 +4,8 @@ Each is stored once, whoever sends it, and never changed. Metrics are computed f
 for the page of a result whose folder is elsewhere.
 
 The folder lies beside the store: FILE.evidence of an SQLite file, else in the user's data folder; IE_CROWD_EVIDENCE
-names another. A file appears by rename when its hash is the one that the result lists; what is cut off leaves nothing.
+names another, or a bucket (``bucket``). A file appears by rename when its hash is the one that the result lists; what
+is cut off leaves nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +48,10 @@ class Asked(NamedTuple):
     check: Callable[[Path], object] = safetensors_header.read_header
 
 
+class Away(ValueError):
+    """Where evidence lies does not answer; it says nothing on a result."""
+
+
 class Files:
     """The folder of one store's evidence."""
 
@@ -63,14 +68,28 @@ class Files:
         """Whether it is here."""
         return self.path(sha256).is_file()
 
+    def local(self, sha256: str) -> Path:
+        """Where to read it: the same path, once a store elsewhere has brought it."""
+        return self.path(sha256)
+
+    def remove(self, keep: Collection[str], older: float) -> int:
+        """Remove what has lain for so many seconds and is not to be kept; returns how many."""
+        count = 0
+        for path in self.root.glob("??/*"):
+            with contextlib.suppress(OSError):
+                if path.name not in keep and path.is_file() and time.time() - path.stat().st_mtime > older:
+                    path.unlink()
+                    count += 1
+        return count
+
     def put(self, pieces: Iterable[bytes], asked: Asked) -> bool:
         """Store what ``pieces`` hold, if it is what is asked for; returns whether it is new.
 
         Raises ValueError, one line, for another size or hash, or what is not of its kind; nothing is left of it.
         """
-        final = self.path(asked.sha256)
-        if final.is_file():
+        if self.has(asked.sha256):
             return False
+        final = self.path(asked.sha256)
         final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(prefix=".part-", dir=final.parent)
         part, digest, size = Path(name), hashlib.sha256(), 0
@@ -92,16 +111,24 @@ class Files:
                 asked.check(part)
             except ValueError as error:
                 raise ValueError(str(error).replace(part.name, "the file")) from None
-            part.replace(final)
+            self._keep(part, final)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
         return True
 
+    def _keep(self, part: Path, final: Path) -> None:
+        """Let a file that is whole and checked appear under its hash."""
+        part.replace(final)
+
 
 def of(engine: Engine) -> Files:
     """The folder of a store's evidence; it need not exist."""
     named = os.environ.get(VARIABLE)
+    if named and "://" in named:
+        from ie_crowd.evidence import bucket
+
+        return bucket.Bucket(named, user_data.data() / "evidence-cache")
     if named:
         return Files(Path(named).expanduser().absolute())
     if engine.url.get_backend_name() == "sqlite":
@@ -171,7 +198,7 @@ def reader(engine: Engine, here: Mapping[str, str]) -> Callable[[str, int], byte
     def read(path: str, most: int) -> bytes:
         if path not in shown:
             raise ValueError(f"{path} is not here")
-        return strict.read_bytes(store.path(shown[path]), most)
+        return strict.read_bytes(store.local(shown[path]), most)
 
     return read
 
@@ -245,10 +272,4 @@ def prune(engine: Engine, files: Files, *, older: float = 86_400) -> int:
     file = tables.evidence_file.c
     with database.reading(engine) as connection:
         kept = {row[0] for row in connection.execute(select(file.sha256).distinct())}
-    count = 0
-    for path in files.root.glob("??/*"):
-        with contextlib.suppress(OSError):
-            if path.name not in kept and path.is_file() and time.time() - path.stat().st_mtime > older:
-                path.unlink()
-                count += 1
-    return count
+    return files.remove(kept, older)

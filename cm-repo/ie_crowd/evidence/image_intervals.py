@@ -51,5 +51,9 @@ def _wrong(engine: Engine, document: Mapping[str, Any]) -> tuple[dict[str, NDArr
     hashes = [here.get(RECOMPUTED.format(index)) for index in runs]
     if not hashes or None in hashes or len(hashes) > MOST_RUNS:
         return {}, None
-    store = files.of(engine)
-    return predictions.wrong([store.path(one) for one in hashes if one is not None], list(document["metrics"]))
+    try:
+        store = files.of(engine)
+        paths = [store.local(one) for one in hashes if one is not None]
+    except files.Away:  # a page without them is better than none
+        return {}, None
+    return predictions.wrong(paths, list(document["metrics"]))

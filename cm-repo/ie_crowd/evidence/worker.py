@@ -78,11 +78,21 @@ def work(engine: Engine, store: files.Files, settings: Settings, worker: str | N
                 yield _broken(engine, held, worker, str(error.args[0]))
                 continue
             except ValueError as error:  # for a worker that knows these rules and has the data
-                queue.give_back(engine, held, worker)
-                passed = max(passed, held.pk)
-                settings.say(f"{held.result_id[:12]}: left to another worker: {error}")
+                passed = _left(engine, held, worker, passed, settings, error)
                 continue
-            yield _one(engine, store, held, worker, rules, document, settings)
+            try:
+                done = _one(engine, store, held, worker, rules, document, settings)
+            except files.Away as error:
+                passed = _left(engine, held, worker, passed, settings, error)
+                continue
+            yield done
+
+
+def _left(engine: Engine, held: Job, worker: str, passed: int, settings: Settings, error: ValueError) -> int:
+    """Leave a verification to others, with the reason; returns after which of them this worker goes on."""
+    queue.give_back(engine, held, worker)
+    settings.say(f"{held.result_id[:12]}: left to another worker: {error}")
+    return max(passed, held.pk)
 
 
 def _rules(engine: Engine, held: Job, settings: Settings) -> Challenge:
@@ -153,6 +163,8 @@ def _one(
         try:
             _lay_out(engine, store, held, document, rules, settings, place)
             found = _run(engine, held, document, rules, place, settings.say)
+        except files.Away:
+            raise
         except ValueError as error:
             return _broken(engine, held, worker, str(error))
         return _keep(engine, store, held, worker, rules, document, found, place)
@@ -176,8 +188,11 @@ def _lay_out(
         for path, sha256 in files.stored(engine, held.result_id).items():
             if path in wanted and wanted[path].needed:
                 (place / path).parent.mkdir(parents=True, exist_ok=True)
+                here = store.local(sha256)
+                if not here.is_file():
+                    raise files.Away(f"{path} is not where evidence lies")
                 with (place / path).open("wb") as file:
-                    file.writelines(files.read(store.path(sha256)))
+                    file.writelines(files.read(here))
                 if checksums.sha256_file(place / path)[0] != sha256:
                     raise ValueError(f"{path}: the stored file is not what it was")
     data = settings.data.get(document["task"]["dataset"]) or settings.data.get("")

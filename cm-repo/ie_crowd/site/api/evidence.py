@@ -69,8 +69,11 @@ def take(call: Call) -> Response:
     found = found_result(call, call.values["id"])
     if not permissions.may_see_unpublished(account, found):
         raise Problem(403, "evidence comes from whoever uploaded the result, or from a reviewer")
-    store = files.of(call.engine)
-    new = files.add(call.engine, store, found["id"], call.values["path"], [call.content], account["name"])
+    try:
+        store = files.of(call.engine)
+        new = files.add(call.engine, store, found["id"], call.values["path"], [call.content], account["name"])
+    except files.Away as error:
+        raise Problem(503, str(error)) from None
     return JSONResponse({"path": call.values["path"], "new": new}, 201 if new else 200)
 
 
@@ -78,7 +81,10 @@ def give(call: Call) -> Response:
     """One file, by its path in the result."""
     found = found_result(call, call.values["id"])
     sha256 = files.stored(call.engine, found["id"]).get(call.values["path"])
-    path = files.of(call.engine).path(sha256) if sha256 is not None else None
+    try:
+        path = files.of(call.engine).local(sha256) if sha256 is not None else None
+    except files.Away as error:
+        raise Problem(503, str(error)) from None
     if path is None or not path.is_file():
         raise Problem(404, f"{call.values['path']} of result {found['id'][:12]}… is not here")
     if files.PICTURE.fullmatch(call.values["path"]):  # without its texts, which may name people and places
