@@ -6,6 +6,7 @@ appended, and cut back to the last checkpoint when a run goes on.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from ie_model.config import Config
 
@@ -24,8 +27,13 @@ OWN_FILES = {CONFIG, METRICS, RUN, MODEL, CHECKPOINT, LOCK, PREDICTIONS}
 
 def replace(path: Path, content: bytes) -> None:
     """Writes a file that is there whole or not at all: a temporary name beside it, flushed to disk, then renamed."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path}: is a device or a pipe, and is left alone; expected a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            if _left_over(left):
+                left.unlink(missing_ok=True)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -36,6 +44,12 @@ def replace(path: Path, content: bytes) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _left_over(path: Path) -> bool:
+    """Whether a temporary name, `.NAME.PID.part`, is of a process that is no more."""
+    number = path.name.split(".")[-2]
+    return number.isascii() and number.isdecimal() and len(number) < 10 and not psutil.pid_exists(int(number))
 
 
 def write_json(path: Path, value: Any) -> None:

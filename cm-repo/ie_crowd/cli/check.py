@@ -101,9 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.groups and found.about:
         found = found.only(arguments.groups)
     if arguments.html:
-        strict.write_text(arguments.html, verdict_text.page(found))
+        strict.write_text(arguments.html, verdict_text.page(found), typed=True)
     if arguments.verdict:
-        strict.write_json(arguments.verdict, found.to_dict())
+        strict.write_json(arguments.verdict, found.to_dict(), typed=True)
     if arguments.json:
         _write(json.dumps(found.to_dict(), indent=1, ensure_ascii=True) + "\n")
     elif arguments.markdown:

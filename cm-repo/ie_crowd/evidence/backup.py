@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Table, func, select, text
 
 from ie_crowd.evidence import files as evidence_files
-from ie_crowd.formats import checksums, strict
+from ie_crowd.formats import checksums, scratch, strict
 from ie_crowd.store import audit, database, tables
 
 STORE, MANIFEST, EVIDENCE = "store.sqlite3", "manifest.json", "evidence/"
@@ -44,9 +44,11 @@ def write(engine: Engine, path: Path) -> Report:
     """Back up a store into ``path``, by rename. Raises ValueError, one line, where that cannot be written."""
     store = evidence_files.of(engine)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if scratch.special(path):
+        raise ValueError(f"{strict.name_of(path)}: is a device or a pipe, and is left alone; expected a file")
     try:
-        with tempfile.TemporaryDirectory(prefix=".ie-crowd-backup-", dir=path.parent) as scratch:
-            copy = Path(scratch) / STORE
+        with tempfile.TemporaryDirectory(prefix=".ie-crowd-backup-", dir=path.parent) as place:
+            copy = Path(place) / STORE
             counts = _copied_out(engine, copy)
             wanted = _evidence(copy)
             os.close(os.open(part, os.O_CREAT | os.O_WRONLY, 0o600))  # it holds hashes of tokens
@@ -79,9 +81,9 @@ def read(path: Path, engine: Engine) -> Report:
 
     Raises ValueError, one line, for what is no backup, one that was changed, and a store that holds something.
     """
-    with _opened(path) as (archive, manifest), tempfile.TemporaryDirectory(prefix="ie-crowd-restore-") as scratch:
+    with _opened(path) as (archive, manifest), tempfile.TemporaryDirectory(prefix="ie-crowd-restore-") as place:
         _refuse_used(engine)
-        copy = Path(scratch) / STORE
+        copy = Path(place) / STORE
         _unpack(archive, STORE, copy, LARGEST_STORE)
         if checksums.sha256_file(copy)[0] != manifest.get("store_sha256"):
             raise ValueError(f"{strict.name_of(path)}: its store is not the one that its manifest names")

@@ -3,7 +3,7 @@
 strict              parse JSON and YAML that may come from anyone; write by rename
 canonical_json      RFC 8785 canonical JSON and the identity (SHA-256) of a document
 fast_json           the same by orjson where that gives the same answer
-scratch             temporary folders, swept after a kill
+scratch             temporary folders and names of files, swept after a kill
 schema              validate against result.schema.json
 schema_docs         the schema as a page for people
 upgrade             read a result of any schema version

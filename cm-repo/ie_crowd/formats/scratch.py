@@ -1,12 +1,13 @@
-"""Temporary folders that the next start clears away where their process was killed and could not.
+"""Temporary folders that the next start clears away where their process was killed and could not; files alike.
 
 Each holds a file that its process keeps locked for as long as it lives, however it ends: a folder whose lock can be
-taken is nobody's any more. Where files cannot be locked, nothing is cleared away. Needs the standard library only.
+taken is nobody's any more. Where files cannot be locked, nothing is cleared away.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import tempfile
@@ -66,3 +67,33 @@ def _locked(path: Path, *, make: bool) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def special(path: Path) -> bool:
+    """Whether a device, a pipe or a socket is there: a rename over it would put a file in the place of /dev/null."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def sweep_file(path: Path, kind: str) -> None:
+    """Remove what killed processes left of earlier writes of a file, under temporary names `.NAME.PID.KIND`."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.{kind}"):
+        if left_over(left):
+            left.unlink(missing_ok=True)
+
+
+def left_over(path: Path) -> bool:
+    """Whether a temporary name, `.NAME.PID.tmp`, is of a process that is no more."""
+    import psutil
+
+    number = path.name.split(".")[-2]
+    return number.isascii() and number.isdecimal() and len(number) < 10 and not psutil.pid_exists(int(number))
+
+
+def sync_folder(path: Path) -> None:
+    """Let what was made or renamed in a folder outlive a power cut, where the system can do that for folders."""
+    with contextlib.suppress(OSError, AttributeError):  # Windows opens no folder
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

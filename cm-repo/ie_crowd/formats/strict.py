@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from ie_crowd.formats import fast_json
+from ie_crowd.formats import fast_json, scratch
 from ie_crowd.formats.canonical_json import LARGEST_INTEGER
 
 
@@ -186,15 +186,25 @@ def read_yaml(path: Path, limits: Limits = RULES) -> Any:
     return document
 
 
-def write_json(path: Path, document: Any) -> None:
-    """Write ``document`` as indented UTF-8 JSON; it appears by rename, whole or not at all."""
-    write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, document: Any, *, typed: bool = False) -> None:
+    """Write ``document`` as indented UTF-8 JSON, as ``write_text`` does; it appears whole or not at all."""
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", typed=typed)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8; it appears by rename, whole or not at all. Raises ValueError if it cannot be written."""
+def write_text(path: Path, text: str, *, typed: bool = False) -> None:
+    """Write ``text`` as UTF-8; it appears by rename, whole or not at all. Raises ValueError if it cannot be written.
+
+    ``typed``: the user has named the file, which may then be a device or a pipe (/dev/null, /dev/stdout).
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if scratch.special(path):
+            if not typed:
+                raise ValueError(f"{name_of(path)}: is a device or a pipe, and is left alone; expected a file")
+            with path.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            return
+        scratch.sweep_file(path, "tmp")
         temporary.unlink(missing_ok=True)  # and never through a link that somebody left there
         with temporary.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -207,16 +217,6 @@ def write_text(path: Path, text: str) -> None:
         raise ValueError(
             f"{name_of(path)}: cannot be written ({(error.strerror or 'unknown reason').lower()})"
         ) from None
-
-
-def sync_folder(path: Path) -> None:
-    """Let what was made or renamed in a folder outlive a power cut, where the system can do that for folders."""
-    with contextlib.suppress(OSError, AttributeError):  # Windows opens no folder
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _decode(content: bytes, limits: Limits, name: str) -> str:

@@ -21,10 +21,8 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-
 from ie_crowd.artifact import cm_output
-from ie_crowd.formats import checksums, strict
+from ie_crowd.formats import checksums, scratch, strict
 from ie_crowd.formats.upgrade import RESULT
 from ie_crowd.submit.publication import Publication
 
@@ -105,9 +103,9 @@ def write(made: Publication, at: Place) -> tuple[Path, bool]:
         temporary.mkdir()
         _fill(made, temporary)
         for folder in (*(path for path in temporary.rglob("*") if path.is_dir()), temporary):
-            strict.sync_folder(folder)
+            scratch.sync_folder(folder)
         os.rename(temporary, final)  # noqa: PTH104 the name that the documentation of atomic renames uses
-        strict.sync_folder(final.parent)
+        scratch.sync_folder(final.parent)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise ValueError(f"{strict.name_of(final)}: cannot be written ({reason})") from None
@@ -119,8 +117,7 @@ def write(made: Publication, at: Place) -> tuple[Path, bool]:
 def _sweep(folder: Path) -> None:
     """Remove what processes that were killed left in an artifact, which `git add` would take along."""
     for left in folder.glob(".*.tmp"):
-        number = left.name.split(".")[-2]
-        if number.isdigit() and not psutil.pid_exists(int(number)) and not left.is_symlink():
+        if scratch.left_over(left) and not left.is_symlink():
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 
 import numpy
@@ -136,3 +137,10 @@ def test_the_docs_name_the_commands():
     page = (ROOT / "docs" / "site.md").read_text(encoding="utf-8")
     assert "ie-crowd backup " in page
     assert "ie-crowd restore " in page
+
+
+def test_no_backup_is_put_in_the_place_of_a_device(store, tmp_path):
+    (tmp_path / "b.zip").symlink_to(os.devnull)
+    with pytest.raises(ValueError, match="is a device or a pipe"):
+        backup.write(store, tmp_path / "b.zip")
+    assert (tmp_path / "b.zip").is_symlink()

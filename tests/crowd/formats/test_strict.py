@@ -7,6 +7,9 @@ must end as a value or as one line, in bounded time and memory, with nothing exe
 import json
 import os
 import shutil
+import stat
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
@@ -283,3 +286,40 @@ def test_a_folder_of_results_is_told_from_a_result(tmp_path):
         (tmp_path / name / "result.json").write_text("{}")
     with pytest.raises(ValueError, match="the folders in it hold one each: give one of closed, paper"):
         strict.read_json(tmp_path / "result.json")
+
+
+def test_a_device_or_pipe_is_never_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="is a device or a pipe"):
+        strict.write_text(pipe, "text")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    link = tmp_path / "link"
+    link.symlink_to(os.devnull)
+    with pytest.raises(ValueError, match="is a device or a pipe"):
+        strict.write_text(link, "text")
+    assert link.is_symlink()
+
+
+def test_what_a_killed_writer_of_the_same_file_left_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "here" / "a [file].json"
+    path.parent.mkdir()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f".{path.name}.{number}.tmp" for number in (gone.pid, os.getppid(), 9**30, "²")]
+    for name in (*names, ".other.1.tmp"):
+        (path.parent / name).write_text("half")
+    strict.write_text(path, "text")
+    assert {entry.name for entry in path.parent.iterdir()} == {path.name, *names[1:], ".other.1.tmp"}
+
+
+@pytest.mark.parametrize("flag", ["html", "verdict"])
+def test_what_is_asked_for_on_a_device_is_written_to_it(flag, tmp_path):
+    write_folder(tmp_path / "result")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    command_line.main(["check", str(tmp_path / "result"), f"--challenge={TOY}", f"--{flag}={pipe}"])
+    assert os.read(reader, 1)
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -3,6 +3,8 @@
 import dataclasses
 import errno
 import json
+import os
+import stat
 import subprocess
 import sys
 
@@ -130,3 +132,28 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, mo
     monkeypatch.setattr(run_folder.Path, "touch", read_only)
     with pytest.raises(ValueError, match=r"cannot be written \(Read-only file system\), and x goes there; copy"):
         run_folder.refuse_unwritable(tmp_path, "x")
+
+
+def test_a_device_or_pipe_is_never_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="is a device or a pipe"):
+        run_folder.replace(pipe, b"text")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    link = tmp_path / "link"
+    link.symlink_to(os.devnull)
+    with pytest.raises(ValueError, match="is a device or a pipe"):
+        run_folder.replace(link, b"text")
+    assert link.is_symlink()
+
+
+def test_what_a_killed_writer_of_the_same_file_left_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "here" / "a [file].json"
+    path.parent.mkdir()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f".{path.name}.{number}.part" for number in (gone.pid, os.getppid(), 9**30, "²")]
+    for name in (*names, ".other.1.part"):
+        (path.parent / name).write_text("half")
+    run_folder.replace(path, b"text")
+    assert {entry.name for entry in path.parent.iterdir()} == {path.name, *names[1:], ".other.1.part"}
