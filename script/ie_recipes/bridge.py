@@ -79,8 +79,11 @@ def words(raw: Mapping[str, Any]) -> list[str]:
 
 
 def is_mlcflow(raw: Mapping[str, Any]) -> bool:
-    """Whether it is mlcflow's input, which says what was typed."""
-    return "mlc_run_cmd" in raw
+    """Whether it is mlcflow's input: it says what was typed, or, from `mlct` and its Python API, has a target alone.
+
+    CM's always names its automation.
+    """
+    return "mlc_run_cmd" in raw or ("target" in raw and "automation" not in raw)
 
 
 def typed(key: object) -> str:

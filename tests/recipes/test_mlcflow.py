@@ -6,9 +6,11 @@ import os
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
+from cm_repos import register
 from ie_recipes import bridge, flags, front_end, own_code
 from paths import ROOT
 from toy_challenge.make import write_folder
@@ -114,6 +116,9 @@ def test_keys_are_those_of_the_front_end_that_was_used():
     bridge.refuse_unknown({"control": {}, "cmd": [], "save_env": True}, ["epochs"])
     with pytest.raises(ValueError, match="--mlc-isolate is a key of mlcflow, and CM has none like it"):
         bridge.refuse_unknown({"mlc_isolate": True}, ["epochs"])
+    bridge.refuse_unknown({"action": "run", "target": "script", "tags": "a"}, ["epochs"])  # as from `mlct`
+    with pytest.raises(ValueError, match="--target is a key of mlcflow, and CM"):
+        bridge.refuse_unknown({"action": "run", "automation": "script", "target": "script"}, ["epochs"])
     words = bridge.words({"mlc_run_cmd": "/bin/mlc run script a,b --x=1 'two words'"})
     assert words == ["two words"]
 
@@ -136,3 +141,19 @@ def test_glyphs_smoke_through_mlcflow(mlcflow):
     again = mlcflow("mlcr", "reproduce,ie-repr,glyphs,_smoke", "--outdir=out here")
     assert again.returncode == 2
     assert "--outdir" in error_line(again)
+
+
+@pytest.mark.real
+def test_the_test_of_a_recipe_runs_it_in_both_front_ends(mlcflow, tmp_path, monkeypatch):
+    """`mlct` and `cm test script`, which take what to run from the recipe's `tests:`."""
+    done = mlcflow("mlct", "reproduce,ie-repr,glyphs", "--quiet", timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [found] = (mlcflow.here / "ie-repr-results").glob("*-glyphs-semi-supervised-100-smoke/result.json")
+    assert json.loads(found.read_text(encoding="utf-8"))["runs"][0]["epochs"] == 1
+    monkeypatch.setenv("CM_CORE_SKIP_INTERNAL_REPOS", "yes")
+    register(Path(os.environ["CM_REPOS"]), ROOT)
+    code = "import sys, cmind.cli; sys.argv[0] = 'cm'; cmind.cli.run()"
+    argv = [sys.executable, "-c", code, "test", "script", "reproduce ie-repr glyphs", "--quiet"]
+    done = subprocess.run(argv, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "ie-repr-results").glob("*-glyphs-semi-supervised-100-smoke/result.json"))) == 1

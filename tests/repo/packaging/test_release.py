@@ -73,9 +73,12 @@ def test_the_bill_of_materials_names_each_pin_once():
     bill = runpy.run_path(str(ROOT / ".ci" / "sbom"))["bill"]()
     named = {one["purl"]: one["scope"] for one in bill["components"]}
     assert len(named) == len(bill["components"])
-    for file, scope in (("requirements.txt", "required"), ("requirements-site.txt", "optional")):
-        for line in (ROOT / "script" / "get-ie-deps" / file).read_text(encoding="utf-8").splitlines():
+    lists = sorted((ROOT / "script" / "get-ie-deps").glob("requirements*.txt"))
+    assert len(lists) == 5
+    for path in lists:
+        for line in path.read_text(encoding="utf-8").splitlines():
             if not line.startswith("#"):
+                scope = "required" if path.name == "requirements.txt" else "optional"
                 assert named[f"pkg:pypi/{line.replace('==', '@')}"] == scope
     assert named["pkg:pypi/cmind@4.2.0"] == "required"
     assert bill["dependencies"][0]["dependsOn"] == list(named)
