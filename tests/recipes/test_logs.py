@@ -1,6 +1,7 @@
 """`--log` of the recipes: what it may name, where it writes, what is installed for it, and how a failure is told."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,15 @@ def test_an_unwritable_folder_is_one_line_before_any_work(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
     with pytest.raises(ValueError, match=f"^--log_dir={tmp_path}/logs/deep: cannot be written to .* is not writable"):
         logs.refuse_unwritable(str(tmp_path / "logs" / "deep"))
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc here")
+def test_a_folder_that_root_may_write_and_that_takes_nothing_is_one_line(tmp_path):
+    with pytest.raises(ValueError, match=r"^--log_dir=/proc/logs: cannot be written to .* another folder"):
+        logs.refuse_unwritable("/proc/logs")
+    logs.refuse_unwritable(str(tmp_path / "logs"))
+    assert not list(tmp_path.glob("*probe*"))
     assert not (tmp_path / "logs").exists()
 
 

@@ -6,6 +6,7 @@ for at the end, from the run's own files, so they cannot change a result; what g
 
 import os
 import shlex
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def asked(texts: Mapping[str, str], here: Path) -> dict[str, Any]:
 
 
 def refuse_unwritable(folder: str | None) -> None:
-    """Raise ValueError, before any work, for a folder that cannot be made or written to; nothing is touched."""
+    """Raise ValueError, before any work, for a folder that cannot be made or written to; nothing is left."""
     if folder is None:
         return
     there = Path(folder)
@@ -52,6 +53,12 @@ def refuse_unwritable(folder: str | None) -> None:
     why = "" if there.is_dir() else f"{there} is a file"
     if not why and not os.access(there, os.W_OK | os.X_OK):
         why = f"{there} is not writable"
+    if not why:
+        try:  # root may write anywhere, says the system, and then a folder of /proc or of a share takes nothing
+            with tempfile.TemporaryDirectory(prefix=".ie-repr-probe-", dir=there):
+                pass
+        except OSError as error:
+            why = f"{there}: {error.strerror}"
     if why:
         raise ValueError(f"--log_dir={folder}: cannot be written to ({why}); give another folder with --log_dir=FOLDER")
 
