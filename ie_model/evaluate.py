@@ -179,6 +179,13 @@ def evaluate(
         predictions["invariant.knn_error"] = scores.nearest_neighbours(
             reference, reference_labels, inference.invariants(model, test.images), config.neighbours
         )
+        if part == "test" and not config.semi_supervised:  # there this is the metric that ranks
+            valid = tensors.load_training(config, folder).valid
+            found_classes = scores.nearest_neighbours(
+                reference, reference_labels, inference.invariants(model, valid.images.to(r.device)), config.neighbours
+            )
+            wrong = scores.percent_wrong(found_classes, valid.labels.to(r.device))
+            details["invariant.knn_error"] = _of_validation(wrong, len(valid.labels), len(test.labels))
     values |= {name: scores.percent_wrong(predicted, test.labels) for name, predicted in predictions.items()}
 
     report("bound")
@@ -270,7 +277,11 @@ def _validated(config: Config, model: EquiVAE | Classifier, folder: Path | None,
     valid = tensors.load_training(config, folder).valid
     device = next(model.parameters()).device
     wrong = scores.percent_wrong(inference.predicted(model, valid.images.to(device)), valid.labels.to(device))
-    return {"validation": wrong, "validation_images": len(valid.labels), "test_images": test_images}
+    return _of_validation(wrong, len(valid.labels), test_images)
+
+
+def _of_validation(wrong: float, images: int, test_images: int) -> dict[str, float]:
+    return {"validation": wrong, "validation_images": images, "test_images": test_images}
 
 
 def _asked(config: Config, folder: Path | None, part: str) -> tensors.Labelled:

@@ -102,6 +102,17 @@ def test_m2_takes_the_same_path_without_what_needs_f(tmp_path, supervision):
     assert sorted(path.stem for path in (tmp_path / "figures").glob("*.png")) == names
 
 
+def test_a_supervised_run_says_how_its_neighbours_err_on_validation_images(tmp_path):
+    """Whoever trained on test images would be far better on those than on these, which nothing is trained on either."""
+    task = ["--supervision=supervised", "--judge-epochs=1", "--outdir=all"]
+    assert run("train", *TINY, *task, "--evaluate", cwd=tmp_path) == (0, "", "")
+    document = json.loads((tmp_path / "all" / "run.json").read_text())
+    told, test = document["details"]["invariant.knn_error"], document["metrics"]["invariant.knn_error"]
+    assert (told["validation_images"], told["test_images"]) == (5000, 5000)
+    assert 0 < told["validation"] != test
+    assert abs(told["validation"] - test) < 5
+
+
 def test_evaluating_twice_gives_the_same_bits(finished, monkeypatch):
     monkeypatch.setenv("IE_REPR_CACHE", str(finished / "cache"))
     before = (finished / HOSTILE / "run.json").read_bytes()

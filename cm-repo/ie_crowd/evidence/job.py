@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ie_crowd.challenge import load
+from ie_crowd.challenge.model import Task
 from ie_crowd.check import integrity, recompute
 from ie_crowd.check.finding import Item, judge
 from ie_crowd.formats import checksums, safetensors_header, strict, upgrade
@@ -32,14 +33,14 @@ def main(folder: Path) -> int:
     result = upgrade.accept(integrity.read(folder))
     rules = load.challenge(Path(asked["challenge"]))
     task = rules.task(result["task"]["dataset"], result["task"]["supervision"])
-    main_metric = task.metrics[0] if task is not None else ""  # the only one of which a gap is asked
+    main = main_metric(task, result)  # the only one of which a gap is asked
     values: dict[int, dict[str, float]] = {}
     gaps: dict[int, dict[str, float]] = {}
 
     def keep(kind: str, index: int, metrics: Mapping[str, Any], home: Path) -> None:
         values[index] = dict(metrics)
         details = strict.read_json(home / recompute.RUN_JSON, strict.RUN, within=home).get("details")
-        told = details.get(main_metric) if isinstance(details, dict) else None
+        told = details.get(main) if isinstance(details, dict) else None
         if isinstance(told, dict):
             gaps[index] = {key: float(value) for key, value in told.items() if isinstance(value, (int, float))}
         if (home / PREDICTIONS).is_file():
@@ -65,6 +66,12 @@ def main(folder: Path) -> int:
     told = [item._asdict() for item in items if item.name in OWN or item.name.startswith(kind)]
     strict.write_json(folder / OUTCOME, {"items": told, "values": values, "validation": gaps, "platform": platform})
     return 0
+
+
+def main_metric(task: Task | None, result: Mapping[str, Any]) -> str:
+    """The metric that ranks: the first of the task that the result's method has; "" where it has none."""
+    there = result["metrics"]
+    return next((name for name in (task.metrics if task is not None else there) if name in there), "")
 
 
 def _limit(memory: int | None) -> None:

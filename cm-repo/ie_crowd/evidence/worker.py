@@ -257,7 +257,7 @@ def _keep(
 ) -> Done:
     kind = "recompute" if held.depth == "metrics" else "rerun"
     task = rules.task(document["task"]["dataset"], document["task"]["supervision"])
-    first = task.metrics[0] if task is not None else next(iter(document["metrics"]), "")
+    first = job.main_metric(task, document)
     outcome, detail = job.concluded(found["items"], kind, list(document["metrics"]), first)
     values = {
         int(number): {metric: float(value) for metric, value in metrics.items() if metric in rules.metrics}

@@ -12,7 +12,7 @@ from ie_crowd.challenge import load
 from ie_crowd.challenge.evidence import Reference
 from ie_crowd.challenge.verification import FETCH, Recipe
 from ie_crowd.check import integrity, recompute
-from ie_crowd.evidence import folders, plausible, queue, worker
+from ie_crowd.evidence import folders, job, plausible, queue, worker
 from ie_crowd.formats import checksums
 from ie_crowd.store import database, ingest, query, tables
 from paths import ROOT
@@ -55,6 +55,23 @@ def test_where_they_cannot_be_fetched_the_result_waits_for_another_worker(place,
     assert asked.read_text() == "x"  # not once for each result
     here = worker.Settings(challenges={RULES.id: rules}, data={"gauges": tmp_path})
     assert [one.outcome for one in worker.work(engine, store, here)] == ["pass", "pass"]
+
+
+@pytest.mark.parametrize(
+    ("method", "supervision", "metric"),
+    [
+        ("equivae", "semi-supervised", "classification.error"),
+        ("equivae", "supervised", "invariant.knn_error"),
+        ("m2", "supervised", "elbo"),  # it has no f: its rerun was "not evidenced" whatever came out
+    ],
+)
+def test_a_rerun_is_judged_by_the_first_metric_that_the_method_has(method, supervision, metric):
+    own = load.challenge(load.find("ie-repr"))
+    task, without = own.task("mnist", supervision), own.without({"method": method})
+    metrics = {name: {} for name in task.metrics if name not in without}
+    assert job.main_metric(task, {"metrics": metrics}) == metric
+    items = [{"name": f"rerun.{name}", "state": "pass", "detail": ""} for name in metrics]
+    assert job.concluded(items, "rerun", list(metrics), metric)[0] == queue.PASS
 
 
 def test_the_rules_fetch_what_their_tasks_need_by_programs_that_there_are():
@@ -113,8 +130,11 @@ def test_weights_are_found_by_their_hash_wherever_they_lie(place, tmp_path):
     assert queue.counts(engine)["waiting"] == 0
     assert nameless["id"] != document["id"]
     said = []
-    assert folders.take(engine, store, apart, said.append) == 1
-    assert (said, queue.counts(engine)["waiting"]) == ([], 1)
+    assert folders.take(engine, store, apart, said.append) == 2  # weights and the history
+    assert [line.partition(": ")[2] for line in said] == [
+        "its evidence is not taken in: figures/levels.png: is not a PNG picture"
+    ]
+    assert queue.counts(engine)["waiting"] == 1
     assert verified(engine, store)[document["id"]].outcome == "pass"
     assert folders.take(engine, store, apart) == 0
 
