@@ -71,3 +71,13 @@ def test_one_script_runs_all_promised_pythons(tmp_path):
     done = subprocess.run([script], env=os.environ | {"PYENV_ROOT": str(tmp_path)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[1:4] == [f"3.{minor}  not here: pyenv install 3.{minor}" for minor in (11, 12, 13)]
+
+
+def test_the_ways_with_uv_and_conda_are_in_the_readme_as_they_were_tried():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for way in (
+        "uv venv --seed && . .venv/bin/activate && uv pip install .",
+        "conda create -n ie-repr python=3.11 pip",
+    ):
+        assert f"`{way}" in readme
+        assert f"`{way}" in PAGE
