@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio.to_thread
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -44,7 +45,7 @@ from ie_crowd.site.pages import (
     results,
 )
 from ie_crowd.site.pictures import chart_files, open_graph
-from ie_crowd.site.rendering import assets, context, links
+from ie_crowd.site.rendering import assets, context, evidence, links
 from ie_crowd.site.settings import Settings
 from ie_crowd.store import audit, database
 
@@ -125,22 +126,30 @@ def _lifespan(owns: bool) -> Any:
         anyio.to_thread.current_default_thread_limiter().total_tokens = app.state.settings.threads
         if owns:
             _open(app, database.connect(app.state.settings.store))
-        warming = threading.Timer(WARM_SECONDS, _warm)
+        warming = threading.Timer(WARM_SECONDS, _warm, (app.state,))
         warming.daemon = True
         warming.start()
         try:
             yield
         finally:
             warming.cancel()
+            app.state.cached.end()
             if owns:
                 app.state.store.dispose()
 
     return lifespan
 
 
-def _warm() -> None:
-    """What the first page with ranks would wait for: importing the distributions of scipy takes its time."""
+def _import_distributions() -> None:
+    """Import the distributions of scipy, which takes its time."""
     welch([[1.0, 2.0]], [[1.0, 3.0]])
+
+
+def _warm(state: Any) -> None:
+    """Begin what the first pages with ranks would wait for: an import, and the ranks of large contests."""
+    _import_distributions()
+    with contextlib.suppress(SQLAlchemyError):  # a page that asks for them will say so
+        evidence.count_awaiting(state)
 
 
 async def healthz(request: Request) -> Response:

@@ -40,6 +40,8 @@ class Cached:
         self._guard = threading.Lock()
         self._renewing = threading.Lock()  # held while one value is made anew for the patient
         self._rests = 0.0  # until when no other is
+        self._waiting: OrderedDict[Hashable, Callable[[], Any]] = OrderedDict()  # to be made by the one thread of later
+        self._making = self._ended = False
 
     def get(self, name: Hashable, make: Callable[[], T], revision: int | None = None, *, patient: bool = False) -> T:
         """The value of ``name`` for the results as they are now; ``revision`` where the caller has just asked for it.
@@ -63,6 +65,45 @@ class Cached:
                     self._values.move_to_end(name)
                     return kept.value
             return self._made(name, make, now)
+
+    def kept(self, name: Hashable) -> Any:
+        """The value of ``name`` of whatever revision it is; None where there is none yet."""
+        with self._guard:
+            found = self._values.get(name)
+        return None if found is None else found.value
+
+    def later(self, name: Hashable, make: Callable[[], Any]) -> None:
+        """Make a value in the background: one after the other, with rests as long, so that pages have the processor."""
+        with self._guard:
+            self._waiting.setdefault(name, make)
+            if self._making or self._ended:
+                return
+            self._making = True
+        threading.Thread(target=self._make_waiting, daemon=True).start()
+
+    def end(self) -> None:
+        """Begin nothing more in the background."""
+        with self._guard:
+            self._ended = True
+            self._waiting.clear()
+
+    def _make_waiting(self) -> None:
+        try:
+            while (waiting := self._next()) is not None:
+                began = time.monotonic()
+                with contextlib.suppress(SQLAlchemyError):  # whoever asks for it next is told
+                    self.get(*waiting)
+                time.sleep(time.monotonic() - began)
+        except BaseException:
+            self._making = False
+            raise
+
+    def _next(self) -> tuple[Hashable, Callable[[], Any]] | None:
+        with self._guard:
+            if self._waiting:
+                return self._waiting.popitem(last=False)
+            self._making = False
+            return None
 
     def _renew(self, name: Hashable, make: Callable[[], Any], now: int, lock: threading.Lock) -> None:
         with lock_released(self._renewing), contextlib.suppress(SQLAlchemyError), lock:

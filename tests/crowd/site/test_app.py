@@ -35,7 +35,7 @@ def test_the_store_of_the_settings_is_opened_and_closed(tmp_path):
 
 
 def test_a_started_site_imports_what_ranks_need_before_they_are_asked_for():
-    code = "import sys; from ie_crowd.site import app\nassert 'scipy' not in sys.modules\napp._warm()\n"
+    code = "import sys; from ie_crowd.site import app\nassert 'scipy' not in sys.modules\napp._import_distributions()\n"
     code += "assert 'scipy.special' in sys.modules"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "cm-repo")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

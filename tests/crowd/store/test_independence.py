@@ -121,6 +121,8 @@ def test_reviewers_find_what_waits_in_one_queue(asking):
 
     assert asking.browser("Ada").get("/moderation?show=agreements").status_code == 403
     listed = queue("Eve").text
+    assert 'Agreements <span class="waits">3</span>' in listed
+    assert 'Agreements <span class="waits">3</span>' in asking.browser("Eve").get("/moderation/refused").text
     pairs = re.findall(r"<bdi>(\w+)</bdi> and <bdi>(\w+)</bdi></th>", listed)
     assert pairs == [("Ada", "Bob"), ("Ada", "Rev"), ("Bob", "Rev")]
     assert f"/results/{asking.ids['Ada']}#evidence" in listed

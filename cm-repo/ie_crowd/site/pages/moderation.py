@@ -41,14 +41,21 @@ def moderation(request: Request) -> Response:
 def _queue(
     request: Request, show: str, typed: Mapping[Any, str] = NO_ERRORS, errors: Mapping[Any, str] = NO_ERRORS
 ) -> Response:
-    store, who, page = request.app.state.store, request.state.account, form_routes.page_number(request)
+    page = form_routes.page_number(request)
     found = _waiting(request, show, page)
     pages = max(1, -(-found.total // SIZE))
     if page > pages:  # it was there until the last decision
         page, found = pages, _waiting(request, show, pages)
-    values: dict[str, Any] = {"show": show, "number": page, "pages": pages, "counts": review_queue.counts(store, who)}
+    values: dict[str, Any] = {"show": show, "number": page, "pages": pages, "counts": _counts(request)}
     status = 422 if errors else 200
     return render(request, "moderation.html.j2", status, rows=found.rows, typed=typed, errors=errors, **values)
+
+
+def _counts(request: Request) -> dict[str, int | None]:
+    """How much waits in each queue; None of agreements while they are being computed."""
+    state = request.app.state
+    counts = review_queue.counts(state.store, request.state.account)
+    return {**counts, "agreements": evidence.count_awaiting(state)}
 
 
 def _waiting(request: Request, show: str, page: int) -> query.Page:
@@ -76,7 +83,7 @@ def refused_uploads(request: Request) -> Response:
     before = form_routes.before(request)
     rows = rejected_uploads.read(request.app.state.store, before=before, limit=LINES + 1)
     older = rows[LINES - 1]["pk"] if len(rows) > LINES else None
-    counts = review_queue.counts(request.app.state.store, request.state.account)
+    counts = _counts(request)
     values: dict[str, Any] = {"show": "refused", "counts": counts, "older": older, "first": before is None}
     return render(request, "refused.html.j2", rows=rows[:LINES], **values)
 

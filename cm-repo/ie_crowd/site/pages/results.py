@@ -121,7 +121,7 @@ def results(request: Request) -> Response:
         rows=page.rows,
         total=page.total,
         metrics=names,
-        levels={row["id"]: evidence.of(state, row, revision, patient=True) for row in page.rows},
+        levels=evidence.of_list(state, page.rows, revision),
         columns={column.sort: column for column in _columns(wanted, names, rules)},
         first=(wanted.page - 1) * size + 1,
         last=last,
