@@ -1,4 +1,4 @@
-"""What q(y|x) should not change with, beyond what the bounds ask of it: small steps of x, and known movements of it.
+"""Consistency regularisation of q(y|x): virtual adversarial training, and agreement between moved copies of an image.
 
 Neither term is part of the paper's objective. Smoothness (virtual adversarial training: Miyato et al., "Virtual
 adversarial training: a regularization method for supervised and semi-supervised learning", 2018) needs no knowledge of

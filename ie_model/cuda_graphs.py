@@ -1,4 +1,4 @@
-"""Training steps that an NVIDIA GPU is told once and then repeats by itself: CUDA graphs.
+"""Capture training steps as CUDA graphs and replay them.
 
 The networks are small: a step is hundreds of kernels of a few microseconds each, and starting them one by one takes
 the host longer than the GPU works on them. A graph starts all of them with one call and computes the same numbers; only

@@ -1,4 +1,4 @@
-"""What is said of repeated measurements: medians with their spread, rates, and ratios of neighbours in time."""
+"""Summarise repeated measurements: medians with their spread, rates, and ratios of neighbours in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training steps that are compared, on the same images: ours, the same without what makes it fast, and M2's."""
+"""Training steps to compare on the same images: ours, ours without its optimisations, and M2's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of OpenMP's under which torch waits for ever, taken away before torch is loaded.
+"""Remove OpenMP settings under which torch hangs, before torch is loaded.
 
 torch asks for a team of threads and then waits for as many as it asked for. Where OpenMP gives it fewer, the backward
 pass of small convolutions never ends. Three variables make it give fewer; images for OCR and batch systems set the

@@ -26,14 +26,14 @@ CRATE = "ro-crate-metadata.json"
 MOST_BYTES = 64 * 2**30  # hashed for one folder; a folder can name files of any size
 
 
-def check(folder: Path, rules_here: Challenge | None = None) -> list[Item]:
+def check(folder: Path, challenge: Challenge | None = None) -> list[Item]:
     """The Items of the results folder ``folder``, in a fixed order.
 
-    ``rules_here``: the rules to check by; None finds the challenge that the result names. A document that the
+    ``challenge``: by whose rules; None finds the challenge that the result names. A document that the
     schema refuses gets no further Items. Raises ValueError if result.json cannot be read at all, or its challenge
     is not known here.
     """
-    return check_read(folder, read(folder), rules_here)
+    return check_read(folder, read(folder), challenge)
 
 
 def read(folder: Path) -> Any:
@@ -43,15 +43,15 @@ def read(folder: Path) -> Any:
     return strict.read_json(folder / RESULT, within=folder)
 
 
-def check_read(folder: Path, found: Any, rules_here: Challenge | None = None) -> list[Item]:
+def check_read(folder: Path, found: Any, challenge: Challenge | None = None) -> list[Item]:
     """As ``check``, for a result.json that ``read`` gave: one reading for all that is said about it."""
     problems = schema.problems(found)
     items = [judge("schema", RESULT, problems, f"schema version {schema.SCHEMA_VERSION}")]
     if problems:
         return items
-    by = rules_here or load.challenge(load.find(found["challenge"]["id"]))
+    challenge = challenge or load.challenge(load.find(found["challenge"]["id"]))
     parts = canonical_json.parts(found)
-    items += [_complete(folder), _identity(found, parts), _aggregates(found, by), _privacy(found, parts)]
+    items += [_complete(folder), _identity(found, parts), _aggregates(found, challenge), _privacy(found, parts)]
     items += [
         _listed_files(folder, found),
         _run_files(folder, found),
@@ -59,23 +59,23 @@ def check_read(folder: Path, found: Any, rules_here: Challenge | None = None) ->
         _format(folder, found),
         _checksums(folder),
     ]
-    return items + _judged(found, by)
+    return items + _judged(found, challenge)
 
 
 def check_document(
-    found: dict[str, Any], by: Challenge, expected: Mapping[str, Mapping[str, Any]] | None = None
+    found: dict[str, Any], challenge: Challenge, expected: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Item]:
     """The Items that result.json alone decides, for a document that the schema accepts: no folder, and no groups.
 
     ``expected``: what ``aggregate`` makes of its runs, from a caller that needs it, too.
     """
     parts = canonical_json.parts(found)
-    items = [_identity(found, parts), _aggregates(found, by, expected), _privacy(found, parts), _weights(found)]
-    return items + rules.check(found, by) + bands.check(found, by)
+    items = [_identity(found, parts), _aggregates(found, challenge, expected), _privacy(found, parts), _weights(found)]
+    return items + rules.check(found, challenge) + bands.check(found, challenge)
 
 
-def _judged(found: dict[str, Any], by: Challenge) -> list[Item]:
-    return rules.check(found, by) + grouped("validity", bands.check(found, by))
+def _judged(found: dict[str, Any], challenge: Challenge) -> list[Item]:
+    return rules.check(found, challenge) + grouped("validity", bands.check(found, challenge))
 
 
 def _complete(folder: Path) -> Item:
@@ -92,10 +92,12 @@ def _identity(found: dict[str, Any], parts: dict[str, str]) -> Item:
     return judge("id", "/id", problems, actual)
 
 
-def _aggregates(found: dict[str, Any], by: Challenge, expected: Mapping[str, Mapping[str, Any]] | None = None) -> Item:
+def _aggregates(
+    found: dict[str, Any], challenge: Challenge, expected: Mapping[str, Mapping[str, Any]] | None = None
+) -> Item:
     """Mean, deviation, interval and n, recomputed from the runs. Units and directions are the rules' own item."""
     try:
-        expected = aggregate(found["runs"], by.metrics) if expected is None else expected
+        expected = aggregate(found["runs"], challenge.metrics) if expected is None else expected
     except ValueError as error:
         return Item("aggregates", "fail", "/metrics", str(error))
     problems = []

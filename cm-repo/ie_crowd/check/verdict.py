@@ -95,34 +95,36 @@ def judge(
     if any(item.name == "schema" and item.state == "fail" for item in items):
         return _assemble({}, request.depth, items)
     result = upgrade.accept(written)
-    by = rules or load.challenge(load.find(result["challenge"]["id"]))
-    items += recompute.check(folder, result, by, items, request)
+    challenge = rules or load.challenge(load.find(result["challenge"]["id"]))
+    items += recompute.check(folder, result, challenge, items, request)
     for number, other in enumerate(against, 1):
         items.append(duplicates.compare(result, upgrade.read(other), f"{number}-{strict.name_of(other)}"))
-    items += _of_claims(result, claims_yaml.load(by.folder, by), by)
+    items += _of_claims(result, claims_yaml.load(challenge.folder, challenge), challenge)
     artifact = checklist_probes.Artifact(result, {item.name: item for item in items}, _paths(folder))
     return _assemble(_about(result), request.depth, items + checklists.check(artifact, checklists.load()))
 
 
-def of_document(result: Mapping[str, Any], by: Challenge, stated: Sequence[Claim] | None = None) -> Verdict:
+def of_document(result: Mapping[str, Any], challenge: Challenge, stated: Sequence[Claim] | None = None) -> Verdict:
     """The verdict on a document alone, such as one that a store keeps: what its folder would show is not evidenced.
 
     ``stated``: the claims of the challenge, where the caller has read them. Expects a document of the present schema
     version that the schema accepts. Raises ValueError if claims.yaml is wrong.
     """
     found = dict(result)
-    bands_of = {f"band.{name}" for name in by.metrics}
+    bands_of = {f"band.{name}" for name in challenge.metrics}
     items = [Item("schema", "pass", upgrade.RESULT, f"version {found['schema_version']}")]
-    for item in integrity.check_document(found, by):
+    for item in integrity.check_document(found, challenge):
         items += grouped("validity", [item]) if item.name in bands_of else [item]
-    known = claims_yaml.load(by.folder, by) if stated is None else stated
-    items += _of_claims(result, known, by)
+    known = claims_yaml.load(challenge.folder, challenge) if stated is None else stated
+    items += _of_claims(result, known, challenge)
     artifact = checklist_probes.Artifact(result, {item.name: item for item in items}, frozenset())
     return _assemble(_about(result), "document", items + checklists.check(artifact, checklists.load()))
 
 
-def _of_claims(result: Mapping[str, Any], stated: Sequence[Claim], by: Challenge) -> list[Item]:
-    return grouped("claims", claims.check(result, stated, by)) + grouped("kept", claims.kept(result, stated, by))
+def _of_claims(result: Mapping[str, Any], stated: Sequence[Claim], challenge: Challenge) -> list[Item]:
+    return grouped("claims", claims.check(result, stated, challenge)) + grouped(
+        "kept", claims.kept(result, stated, challenge)
+    )
 
 
 def _assemble(about: Mapping[str, Any], deep: str, items: Sequence[Item]) -> Verdict:

@@ -117,10 +117,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _state(arguments: argparse.Namespace, found: Verdict, folder: Path, rules: Challenge | None) -> None:
     """Write the statement, and its signature where a key is given."""
-    by = rules or load.challenge(load.find(found.about["challenge"])) if found.about else rules
-    if by is None:
+    challenge = rules or load.challenge(load.find(found.about["challenge"])) if found.about else rules
+    if challenge is None:
         raise ValueError("--statement: the document is no result, so nothing is stated of it")
-    statement.write(arguments.statement, statement.statement(found, folder, by))
+    statement.write(arguments.statement, statement.statement(found, folder, challenge))
     if arguments.sign:
         _say(f"signed: {statement.sign(arguments.statement, arguments.sign)}")
 

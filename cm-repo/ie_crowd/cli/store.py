@@ -179,24 +179,24 @@ def _rank(arguments: argparse.Namespace) -> int:
     from ie_crowd.challenge import load
     from ie_crowd.store import records, standings
 
-    given = load.challenge(arguments.challenge) if arguments.challenge else None
+    chosen = load.challenge(arguments.challenge) if arguments.challenge else None
     tables = []
-    for row in standings.contests(engine, given.id if given else None):
+    for row in standings.contests(engine, chosen.id if chosen else None):
         contest = standings.Contest(*(row[name] for name in standings.Contest._fields))
-        rules = given or records.known(contest.challenge)
-        task = rules.task(contest.dataset, contest.supervision) if rules else None
+        challenge = chosen or records.known(contest.challenge)
+        task = challenge.task(contest.dataset, contest.supervision) if challenge else None
         asked = (arguments.dataset, arguments.labels, arguments.division)
         if any(
             want not in (None, str(got)) for want, got in zip(asked, (contest[1], contest[3], contest[4]), strict=True)
         ):
             continue
-        if rules is None or task is None:
+        if challenge is None or task is None:
             continue  # the rules have dropped it
         name = arguments.metric or task.metrics[0]
-        if name not in rules.metrics:
-            raise ValueError(f"there is no metric {name[:64]!r}; known: {', '.join(rules.metrics)}")
-        metric = rules.metrics[name]
-        entries = standings.standings(engine, contest, name, metric, rules.evidence)
+        if name not in challenge.metrics:
+            raise ValueError(f"there is no metric {name[:64]!r}; known: {', '.join(challenge.metrics)}")
+        metric = challenge.metrics[name]
+        entries = standings.standings(engine, contest, name, metric, challenge.evidence)
         tables.append((contest, name, metric, entries, row["nameless"]))
     if arguments.json:
         print(json.dumps([_as_json(*table) for table in tables], indent=1))

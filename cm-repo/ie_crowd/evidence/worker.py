@@ -219,9 +219,9 @@ def _run(
 ) -> dict[str, Any]:
     """The child's outcome. Raises ValueError, one line, where it left none."""
     runs = sum(run["status"] == "completed" for run in document["runs"])
-    by = rules.of(document)
+    challenge = rules.of(document)
     kinds = ("recompute",) if held.depth == "metrics" else ("recompute", "rerun")
-    seconds = runs * sum(by.verification[kind].seconds for kind in kinds if kind in by.verification)
+    seconds = runs * sum(challenge.verification[kind].seconds for kind in kinds if kind in challenge.verification)
     does = "computing its metrics again" if held.depth == "metrics" else "training it again"
     of = "1 run" if runs == 1 else f"{runs} runs"
     say(f"{held.result_id[:12]}: {does}, {of}, for {humanize.duration(seconds)} at most")

@@ -1,4 +1,4 @@
-"""Python's search for unreachable cycles, made rare where much is built that holds none, or that stays."""
+"""Run the garbage collector rarely during bulk loads, whose documents hold no cycles, or stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that people choose: which are refused, and what a name looks like to a reader.
+"""User names: which are refused, and the skeleton that confusables (names that look alike) share.
 
 Two names with one skeleton are taken for the same at a glance: ``Ada`` with a Cyrillic А, in capitals, in small
 capitals, or with a zero for an o. Which characters look alike is Unicode's table (UTS 39), from confusable-homoglyphs;

@@ -57,10 +57,17 @@ def best_of(documents: Sequence[Mapping[str, Any]], distance: Mapping[str, Calla
         cells = []
         for index, (document, aggregate) in enumerate(zip(documents, found, strict=True)):
             own = _values(document, name)
-            behind = significance.difference(own, best) if own and best and index != first else None
+            behind = _behind(own, best) if own and best and index != first else None
             cells.append(Cell(aggregate, index == first, behind))
         lines.append(Several("metrics", name, cells))
     return lines
+
+
+def _behind(own: Mapping[Any, float], best: Mapping[Any, float]) -> significance.Difference:
+    """How far one lies from the best; a mean that only rounding of sums has left is none."""
+    found = significance.difference(own, best)
+    noise = 1e-12 * max(map(abs, (*own.values(), *best.values())))
+    return found._replace(mean=0.0) if abs(found.mean) <= noise else found
 
 
 def differing(documents: Sequence[Mapping[str, Any]]) -> list[Several]:

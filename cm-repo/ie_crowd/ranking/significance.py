@@ -1,4 +1,4 @@
-"""Tests of means, vectorised: Welch, pairs of draws, equivalence, and the least difference that separates ranks.
+"""Tests and confidence intervals of means, vectorised: Welch, paired draws, equivalence, differences between ranks.
 
 One place for every comparison of two means: ranks, the comparison page, tables in the documents and the API. Samples
 go in as their moments, (3, samples): mean, squared standard error of the mean, number.

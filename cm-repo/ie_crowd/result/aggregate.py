@@ -1,4 +1,4 @@
-"""From the values of single runs to one number with its uncertainty. Pure functions; anyone can recompute them."""
+"""Mean, standard deviation and 95 % confidence interval of a metric over runs. Pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking the site from inside of its own process: for the copy of files, and for what measures it."""
+"""Ask the ASGI application without a socket: for the static copy, and for benchmarks."""
 
 from __future__ import annotations
 

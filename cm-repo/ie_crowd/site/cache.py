@@ -1,4 +1,4 @@
-"""What pages compute from the store, kept until its results change: ranks, facets, totals."""
+"""Cache of what pages compute from the store (ranks, facets, totals), kept until its results change."""
 
 from __future__ import annotations
 

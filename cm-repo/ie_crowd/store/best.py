@@ -1,4 +1,4 @@
-"""The results that say most: of each contest those with the most runs, and of a task the one with the best value."""
+"""Choose results for the front page: of a contest those with most runs, of a task the one of best value."""
 
 from __future__ import annotations
 

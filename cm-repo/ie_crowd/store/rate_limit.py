@@ -1,4 +1,4 @@
-"""How often somebody may try: counts in fixed windows, kept in the store so that several servers count together.
+"""Rate limit in the store: count tries in fixed windows, so that several servers count together.
 
 Who somebody is (an address, an account) is kept only as a hash with a salt of this process's choosing, and forgotten
 when the window has passed.

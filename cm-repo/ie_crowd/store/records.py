@@ -83,14 +83,14 @@ def prepare(content: bytes, rules: Mapping[str, Challenge] | None = None) -> Pre
     if problems:
         raise ValueError(f"result.json: {problems[0]}")
     asked = found["challenge"]["id"]
-    by = known(asked) if rules is None else rules.get(asked)
-    if by is None:
+    challenge = known(asked) if rules is None else rules.get(asked)
+    if challenge is None:
         raise ValueError(f"result.json: is of the challenge {asked}, which is not known here")
     try:
-        metrics = aggregate(found["runs"], by.metrics)
+        metrics = aggregate(found["runs"], challenge.metrics)
     except ValueError:  # a metric without rules: the check says so
         metrics = None
-    items = integrity.check_document(found, by, metrics)
+    items = integrity.check_document(found, challenge, metrics)
     failed = [Reason(item.name, item.evidence, item.detail) for item in items if item.state == "fail"]
     wrong = next((reason for reason in failed if reason.name == "id"), None)
     if wrong:
@@ -99,7 +99,7 @@ def prepare(content: bytes, rules: Mapping[str, Challenge] | None = None) -> Pre
     odd = usernames.problem(name) if name is not None else None
     if odd:
         failed.append(Reason("submitter", "/submitter/name", f"the name {odd}"))
-    return _rows(found, by, failed, content, metrics or {})
+    return _rows(found, challenge, failed, content, metrics or {})
 
 
 @functools.lru_cache(maxsize=64)
@@ -112,7 +112,11 @@ def known(challenge_id: str) -> Challenge | None:
 
 
 def _rows(
-    found: dict[str, Any], by: Challenge, reasons: list[Reason], content: bytes, metrics: Mapping[str, dict[str, Any]]
+    found: dict[str, Any],
+    challenge: Challenge,
+    reasons: list[Reason],
+    content: bytes,
+    metrics: Mapping[str, dict[str, Any]],
 ) -> Prepared:
     task, stated = found["task"], found["challenge"]
     labels = ALL_LABELS if task["labels"] == "all" else int(task["labels"])
@@ -126,15 +130,15 @@ def _rows(
             task["supervision"],
             labels,
             stated["division"],
-            by.method(found["config"]),
+            challenge.method(found["config"]),
         ),
         submitter=name,
         skeleton="" if name is None else usernames.skeleton(name),
         machine=machine(found["system"]),
         config=_config(found["config"]),
         rules_version=int(stated["rules_version"]),
-        judged_version=by.rules_version,
-        variant=variant(found, by),
+        judged_version=challenge.rules_version,
+        variant=variant(found, challenge),
         os=found["system"]["os"],
         completed=sum(run["status"] == "completed" for run in found["runs"]),
         wall_seconds=float(found["cost"]["wall_seconds"]),
@@ -184,17 +188,17 @@ def _config(config: Mapping[str, Any]) -> tuple[str, str]:
     return hashlib.sha256(text.encode()).hexdigest(), text
 
 
-def variant(found: Mapping[str, Any], by: Challenge) -> str:
+def variant(found: Mapping[str, Any], challenge: Challenge) -> str:
     """What tells two uses of a method apart: "" in the closed division, else a hash of what the rules would pin.
 
     What the closed division of earlier rules asked is another use than what it asks now.
     """
-    if found["challenge"]["division"] == "closed" and by.of(found) is by:
+    if found["challenge"]["division"] == "closed" and challenge.of(found) is challenge:
         return ""
-    by = by.of(found)
-    task = by.task(found["task"]["dataset"], found["task"]["supervision"])
-    config = by.whole_config(found)
-    keys = by.pins(task, found["task"]["labels"], config) if task is not None else config
+    challenge = challenge.of(found)
+    task = challenge.task(found["task"]["dataset"], found["task"]["supervision"])
+    config = challenge.whole_config(found)
+    keys = challenge.pins(task, found["task"]["labels"], config) if task is not None else config
     chosen = {key: value for key, value in config.items() if key in keys}
     return hashlib.sha256(canonical_json.canonical(chosen)).hexdigest()[:16]
 

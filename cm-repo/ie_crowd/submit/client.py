@@ -1,4 +1,4 @@
-"""Sending one result to a server: https with certificates checked, no redirects, bounded waits and bounded answers.
+"""Send one result to a server: https with certificates checked, no redirects, retries with backoff, bounded answers.
 
 The token is sent to the address that was given and nowhere else. An answer is data from a stranger: it is read with
 limits, and its words are shown without what could move a terminal's cursor.

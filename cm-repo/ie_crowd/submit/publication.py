@@ -73,7 +73,7 @@ def prepare(
             "see: ie-crowd check DIR"
         )
     result = upgrade.accept(found)
-    by = rules or load.challenge(load.find(result["challenge"]["id"]))
+    challenge = rules or load.challenge(load.find(result["challenge"]["id"]))
     if name is not KEEP and name != result["submitter"]["name"]:
         result = {**result, "submitter": {"name": name}}
         result["id"] = canonical_json.identity(result)
@@ -86,7 +86,7 @@ def prepare(
     files = [file for file in result["files"] if file["path"].startswith(tops) and (folder / file["path"]).is_file()]
     if weights:
         _refuse_private(folder, files)
-    made = Publication(folder, result, by, files, [item for item in failed if item.group != "integrity"])
+    made = Publication(folder, result, challenge, files, [item for item in failed if item.group != "integrity"])
     if len(made.content()) > LARGEST:
         raise ValueError(f"result.json holds {len(made.content()):,} bytes; at most {LARGEST:,} can be published")
     return made

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ie_crowd.ranking import rank, significance
+from ie_crowd.ranking import compare, rank, significance
 from ie_crowd.ranking.significance import PAIRED, WELCH, difference, equivalent, moments
 from scipy import stats
 
@@ -131,3 +131,17 @@ def test_one_more_run_of_a_reference_lies_within_the_prediction_interval_as_ofte
     found = [np.mean(significance.prediction_half(1.0, runs, 0.999) * chance.chisquare(runs - 1, 4000) ** 0.5
              / (runs - 1) ** 0.5 < 7) for runs in (5, 10)]  # fmt: skip
     assert found[1] > 0.9 > found[0]
+
+
+def test_what_rounding_left_of_two_equal_means_is_no_difference():
+    def document(*values):
+        runs = [
+            {"status": "completed", "seed": seed, "label_seed": seed, "metrics": {"error": value}}
+            for seed, value in enumerate(values)
+        ]
+        return {"runs": runs, "metrics": {"error": {"value": sum(values) / len(values), "n": len(values)}}}
+
+    lines = compare.best_of([document(0.3, 0.1), document(0.1 + 0.2, 0.1)], {"error": lambda value: value})
+    assert lines[0].cells[1].behind.mean == 0.0
+    lines = compare.best_of([document(0.3, 0.1), document(0.3 + 1e-9, 0.1)], {"error": lambda value: value})
+    assert lines[0].cells[1].behind.mean > 0.0

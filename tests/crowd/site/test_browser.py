@@ -66,6 +66,19 @@ def test_no_page_scrolls_sideways_on_a_phone(world, who):
     assert wide == []
 
 
+def test_the_ranking_is_cards_on_a_phone_and_each_number_says_what_it_is(world):
+    page = world.person(viewport={"width": 390, "height": 780})
+    page.goto("/ranking")
+    assert page.locator("table.ranks thead").bounding_box()["height"] <= 1, "no heap of headings"
+    card = page.locator("table.ranks tbody tr").first
+    mean, who = card.locator("td.first").bounding_box(), card.locator("th").bounding_box()
+    assert mean["y"] < who["y"], "the number comes first"
+    bare = card.locator("td").evaluate_all(
+        "them => them.filter(one => one.innerText.trim() && !one.dataset.label).map(one => one.outerHTML)"
+    )
+    assert bare == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_list_of_results_fits_a_screen_and_is_cards_on_a_phone(world, scheme):
     page = world.person(viewport={"width": 1280, "height": 900}, color_scheme=scheme)

@@ -1,4 +1,4 @@
-"""The one way from a request to an operation of the API: who asks, parameters, body, what is new, errors.
+"""Dispatch a request to an operation of the API: token, parameters, body, ETag, errors.
 
 One route for each address, so that a wrong method is told which ones there are.
 Own code instead of a framework: it starts within 1 s (0.90-0.98 s; with Litestar 1.20-1.44 s), refuses unknown and

@@ -1,4 +1,4 @@
-"""Connections of the HTTP server: answers leave at once, and nobody keeps a place by saying or taking nothing.
+"""Connections of the HTTP server: TCP_NODELAY, header, idle and stall timeouts, a limit for each address.
 
 A connection ends when the head of a request does not come in time, when nothing is asked for a while, and when an
 answer is not taken. Where all places are in use, the newcomer gets that of the connection that has been idle for

@@ -1,4 +1,4 @@
-"""What each client did in this window of time: a table in memory that all processes of one site share.
+"""Rate limit in memory: count each client's requests in a window of time, for all processes of a site together.
 
 The table is an anonymous shared mapping, so processes that are forked after it was made count together, and it goes
 with the last of them. Nothing is locked: a process that dies can hold nothing, and of two requests of one client that

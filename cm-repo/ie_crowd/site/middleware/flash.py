@@ -1,4 +1,4 @@
-"""What a page says after a change, by the word that the cookie carries: only these texts can be shown."""
+"""Flash messages: what a page says after a change, by a word in a cookie, so that only these texts can be shown."""
 
 from __future__ import annotations
 

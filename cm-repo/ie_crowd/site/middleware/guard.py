@@ -1,4 +1,4 @@
-"""What stands in front of every handler: which requests are let in, and what every answer says to browsers.
+"""Check every request before any handler (host, origin, headers, body size, rate limit), and add security headers.
 
 Pure ASGI, so that a body is refused while it comes. Nothing here looks into the store: requests are counted in memory,
 for a write to the store with each of them would make readers wait. What the store says of itself when it cannot be used

@@ -1,4 +1,4 @@
-"""Who asks: the session of a cookie, the token of its forms, and the message that the last form left.
+"""Sessions, CSRF tokens and flash messages, all from cookies: who asks, and what their last form did.
 
 A session's cookie holds a random secret; the store holds its hash. The token of forms is made from that secret by HMAC,
 so another session's is no good, and the page that shows it cannot give the secret away. Before somebody logs in, a

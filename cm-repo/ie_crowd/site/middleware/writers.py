@@ -1,4 +1,4 @@
-"""The threads that change the store: few, and none of those that answer, so that no reader waits behind a writer.
+"""Run changes of the store in a few threads of their own, so that no reader waits behind a writer.
 
 A writer may have to wait for the store's write lock. The wait is short (``BUSY_SECONDS``), and who finds many waiting
 is told at once to come again.

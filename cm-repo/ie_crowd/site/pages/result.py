@@ -66,7 +66,7 @@ def page(request: Request, typed: Mapping[str, str] | None = None, error: str = 
     if not permissions.may_see_unpublished(account, found):
         found["uploaded_by"] = None  # somebody may publish under no name
     here = files.stored(state.store, result_id)
-    document, by, judged, shown = read(state, found, here)
+    document, challenge, judged, shown = read(state, found, here)
     runs = query.runs(state.store, result_id)
     signatures = comments.signatures(state.store, result_id)
     return render(
@@ -76,8 +76,8 @@ def page(request: Request, typed: Mapping[str, str] | None = None, error: str = 
         headline=state.content.captions.headline if document["challenge"]["id"] == state.content.rules.id else "",
         row=found,
         document=document,
-        by=by,
-        metrics=metrics(found, document, by),
+        challenge=challenge,
+        metrics=metrics(found, document, challenge),
         over_images=state.cached.get(
             ("images", result_id, len(here)), lambda: image_intervals.of(state.store, document), 0
         ),
@@ -117,11 +117,11 @@ def read(
     """
     here = files.stored(state.store, row["id"]) if here is None else here
     document = result_files.parsed(state.store, row["id"])
-    by = state.content.challenges.get(row["challenge"]) or records.known(row["challenge"])
+    challenge = state.content.challenges.get(row["challenge"]) or records.known(row["challenge"])
     judged, shown = state.cached.get(
-        ("verdict", row["id"], len(here)), lambda: _judged(row, document, by, state, here), 0
+        ("verdict", row["id"], len(here)), lambda: _judged(row, document, challenge, state, here), 0
     )
-    return document, by, judged, shown
+    return document, challenge, judged, shown
 
 
 def sentence(row: Mapping[str, Any], judged: Verdict | None) -> str:
@@ -153,19 +153,23 @@ def sentence(row: Mapping[str, Any], judged: Verdict | None) -> str:
 
 
 def _judged(
-    found: Mapping[str, Any], document: Mapping[str, Any], by: Challenge | None, state: Any, here: Mapping[str, str]
+    found: Mapping[str, Any],
+    document: Mapping[str, Any],
+    challenge: Challenge | None,
+    state: Any,
+    here: Mapping[str, str],
 ) -> tuple[Verdict | None, result_files.Evidence]:
     """The verdict, on the folder where it is here and on the document alone elsewhere; and what the files show."""
     folder = result_files.folder_of(state.store, found, state.settings.folders)
     source = report_html.reader(folder) if folder else files.reader(state.store, here)
     shown = result_files.read(source, document, state.content.captions) if source else result_files.NONE
-    if by is None:
+    if challenge is None:
         return None, shown
-    stated = state.content.claims if by is state.content.rules else None
+    stated = state.content.claims if challenge is state.content.rules else None
     if folder:
         with contextlib.suppress(ValueError):  # a folder whose document no program of today would take in
-            return _ordered(verdict.judge(folder, by)), shown
-    return _ordered(verdict.of_document(document, by, stated)), shown
+            return _ordered(verdict.judge(folder, challenge)), shown
+    return _ordered(verdict.of_document(document, challenge, stated)), shown
 
 
 def _figures_elsewhere(document: Mapping[str, Any], shown: result_files.Evidence) -> int:
@@ -186,15 +190,15 @@ def _ordered(found: Verdict) -> Verdict:
 
 
 def metrics(
-    found: Mapping[str, Any], document: Mapping[str, Any], by: Challenge | None
+    found: Mapping[str, Any], document: Mapping[str, Any], challenge: Challenge | None
 ) -> list[tuple[str, dict[str, Any], str, str, str]]:
     """(name, {mean, sd, n, ci95}, unit, direction, meaning) in the order of the task."""
-    task = by.task(found["dataset"], found["supervision"]) if by else None
+    task = challenge.task(found["dataset"], found["supervision"]) if challenge else None
     order = list(task.metrics) if task else []
     names = sorted(found["metrics"], key=lambda name: (order.index(name) if name in order else len(order), name))
     rows = []
     for name in names:
-        known = by.metrics.get(name) if by else None
+        known = challenge.metrics.get(name) if challenge else None
         stated = document["metrics"].get(name, {"unit": "1", "direction": "higher"})
         rows.append(
             (name, found["metrics"][name], stated["unit"], stated["direction"], known.what if known is not None else "")

@@ -61,7 +61,7 @@ def of_result(request: Request) -> Response:
     """A published result."""
     state = request.app.state
     row = result.published(request)
-    document, by, judged, _ = result.read(state, row)
+    document, challenge, judged, _ = result.read(state, row)
     title = f"{row['dataset']}, {row['supervision']}, {present.labels(row['labels'])}"
     kind = ", ".join(
         filter(None, (row["method"], f"{row['division']} division", f"by {row['submitter'] or 'nobody named'}"))
@@ -72,7 +72,7 @@ def of_result(request: Request) -> Response:
         (f"evidence: {level.words}", level.level != STATED),
         (f"{signed} item{'' if signed == 1 else 's'} signed", signed > 0),
     ]
-    measured = _measured(state, row, result.metrics(row, document, by))
+    measured = _measured(state, row, result.metrics(row, document, challenge))
     said = result.sentence(row, judged)
     return _sent(request, cards.result(_site(request), title, kind, measured, said, badges))
 

@@ -70,8 +70,8 @@ def formula(text: str) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """A name that may be broken after each point, for narrow columns. All of it is escaped first."""
-    return Markup(str(escape(text)).replace(".", ".<wbr>"))  # noqa: S704 escaped above
+    """A name that may be broken after each point and underscore, for narrow columns. All of it is escaped first."""
+    return Markup(str(escape(text)).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704 escaped above
 
 
 def command(text: str) -> Markup:

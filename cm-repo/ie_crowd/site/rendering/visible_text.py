@@ -1,4 +1,4 @@
-"""Text that people wrote, shown as it is: what a reader would not see in it is spelled out."""
+"""Spell out invisible and direction-changing characters in texts that people wrote; link their addresses."""
 
 from __future__ import annotations
 

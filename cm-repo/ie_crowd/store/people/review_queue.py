@@ -1,4 +1,4 @@
-"""What lies on somebody's desk: an account's own uploads, and what waits for a reviewer, with the reasons."""
+"""Queues of people: an account's own uploads, and what waits for a reviewer (results, comments, objections, counts)."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def waiting(engine: Engine, account: Mapping[str, Any], state: str, *, page: int
 
 
 def comments(engine: Engine, account: Mapping[str, Any], *, page: int = 1, size: int = 20) -> Page:
-    """The comments that wait, on anything, oldest first: rows as ``discuss.listed``. For reviewers."""
+    """The comments that wait, on anything, oldest first: rows as ``comments.listed``. For reviewers."""
     accounts.need(account, "reviewer")
     return _listed(engine, store_comments.listed().where(tables.comment.c.state == "pending"), page, size)
 
 
 def objections(engine: Engine, account: Mapping[str, Any], *, page: int = 1, size: int = 20) -> Page:
-    """The objections that are open, oldest first: rows as ``moderate.listed``. For reviewers."""
+    """The objections that are open, oldest first: rows as ``moderation.listed``. For reviewers."""
     accounts.need(account, "reviewer")
     return _listed(engine, moderation.listed().where(tables.objection.c.state == "open"), page, size)
 

@@ -1,4 +1,4 @@
-"""Results that the evidence policy ranks nothing of, whatever their level: why, by their keys.
+"""Why the evidence policy gives a result no rank, whatever its level, by the keys of results.
 
 Each key of the policy stands from a moment on; what is from before keeps the rank that it had.
 """
