@@ -84,7 +84,9 @@ def export(run: Run, outdir: Path | str, formats: Sequence[str] = ("torch",)) ->
         if name not in FORMATS:
             raise ValueError(f"format: got {name!r}, expected one of: {', '.join(FORMATS)}")
     if "onnx" in formats and (missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]):
-        raise ValueError(f"format: onnx needs {', '.join(missing)}, not installed here; pip install 'ie-repr[onnx]'")
+        raise ValueError(
+            f"format: onnx needs {', '.join(missing)}, not installed here; pip install '.[onnx]' in a checkout"
+        )
     folder = Path(outdir)
     try:
         folder.mkdir(parents=True, exist_ok=True)

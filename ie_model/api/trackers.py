@@ -37,7 +37,9 @@ def chosen(text: str) -> list[str]:
         if name not in NEEDED:
             raise ValueError(f"log: got {name!r}, expected one or several of: {', '.join(NEEDED)}")
         if importlib.util.find_spec(NEEDED[name]) is None:
-            raise ValueError(f"log: {name} needs {NEEDED[name]}, not installed here; pip install 'ie-repr[log]'")
+            raise ValueError(
+                f"log: {name} needs {NEEDED[name]}, not installed here; pip install '.[log]' in a checkout"
+            )
     if not names:
         raise ValueError(f"log: nothing is named; expected one or several of: {', '.join(NEEDED)}")
     return names

@@ -167,3 +167,19 @@ def test_a_command_is_there_and_has_the_options_it_is_shown_with(program, comman
         assert listed is not None, f"{page}: there is no {program} {command} {' '.join(second)}"
         for option in re.findall(r"(?<!\S)--[a-z][a-z0-9-]*", words):
             assert re.search(rf"{option}\b(?!-)", listed), f"{page}: {program} {command} has no {option}"
+
+
+def test_no_text_names_a_package_of_an_index_that_is_not_ours():
+    """``pip install ie-repr`` would install whatever somebody else puts there: texts name a checkout, as '.[extra]'."""
+    texts = dict(PAGES)
+    for top in ("ie_model", "cm-repo/ie_crowd", "script"):
+        texts |= {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (ROOT / top).rglob("*.py")}
+        texts |= {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (ROOT / top).rglob("*.j2")}
+    assert [name for name, text in texts.items() if re.search(r"pip install [\"']?ie-repr\b", text)] == []
+
+
+def test_the_front_page_leads_to_the_paper_as_pdf_and_by_doi():
+    pages = yaml.safe_load((ROOT / "cm-repo/challenge/ie-repr/pages.yaml").read_text(encoding="utf-8"))
+    urls = [one["url"] for one in pages["links"] if one["kind"] == "paper"]
+    assert any("/pdf/" in url for url in urls)
+    assert any(url.startswith("https://doi.org/10.") for url in urls)

@@ -97,8 +97,8 @@ def refuse_missing() -> None:
         import distributed
     except ImportError:
         raise ValueError(
-            "--scheduler needs dask.distributed, which is not installed: pip install 'ie-repr[sweep]', or "
-            "cm run script 'get ie-deps _sweep'"
+            "--scheduler needs dask.distributed, which is not installed: pip install '.[sweep]' in a "
+            "checkout, or cm run script 'get ie-deps _sweep'"
         ) from None
     for module in (distributed, distributed.client):  # each has a level of its own; what goes wrong is said here
         logging.getLogger(module.__name__).setLevel(logging.CRITICAL)
