@@ -23,6 +23,21 @@ MOST_BYTES = 4 * 2**30  # of a ZIP file's members together
 ZIP = b"PK\x03\x04"
 EMPTY_ZIP = b"PK\x05\x06"
 _PIECE = 2**20
+_GIVE = f"expected a results folder, its {RESULT} or a ZIP file of it"
+_ENCODED = f"expected plain UTF-8, as {RESULT} was written"
+STRANGERS = {
+    strict.LFS_POINTER: "is a Git LFS pointer, not the file: run git lfs pull",
+    b"outs:": "is a DVC link, not the file: run dvc pull",
+    b"\xef\xbb\xbf": f"starts with a byte order mark; {_ENCODED}",
+    b"\xff\xfe": f"is UTF-16 text; {_ENCODED}",
+    b"\xfe\xff": f"is UTF-16 text; {_ENCODED}",
+    b"<<<<<<< ": "holds a merge conflict of git: take one of its two sides",
+    b"<": f"is a web page or XML; {_GIVE}",
+    b"\x1f\x8b": f"is a gzip file; {_GIVE}",
+    b"7z\xbc\xaf": f"is a 7z archive; {_GIVE}",
+    b"Rar!": f"is a RAR archive; {_GIVE}",
+    b"\x28\xb5\x2f\xfd": f"is a Zstandard file; {_GIVE}",
+}
 
 
 @contextlib.contextmanager
@@ -39,11 +54,19 @@ def results_folder(place: Path) -> Iterator[Path]:
         else:
             content = strict.read_bytes(place, strict.RESULT.size)
             if content.lstrip()[:1] not in (b"{", b"["):
-                raise ValueError(
-                    f"{strict.name_of(place)}: is not a folder, a {RESULT} or a ZIP file of one; expected one of these"
-                )
+                raise ValueError(f"{strict.name_of(place)}: {_stranger(content)}")
             (folder / RESULT).write_bytes(content)
             yield folder
+
+
+def _stranger(content: bytes) -> str:
+    """What a file is that is no JSON object and no ZIP file, and what to do."""
+    for start, what in STRANGERS.items():
+        if content.startswith(start):
+            return what
+    if content[257:262] == b"ustar":
+        return f"is a tar archive; {_GIVE}"
+    return "is empty" if not content.strip() else f"is not a folder, a {RESULT} or a ZIP file of one; {_GIVE}"
 
 
 def _unpacked(place: Path, folder: Path) -> Path:

@@ -191,7 +191,7 @@ def test_hostile_zip_files_are_one_line_and_leave_nothing(folder, tmp_path, monk
     [
         (b"PK\x03\x04" + bytes(50), "cannot be unpacked"),
         (b"\x89PNG", "is not a folder, a result.json or a ZIP file"),
-        (b"", "is not a folder, a result.json or a ZIP file"),
+        (b"", "is empty"),
     ],
 )
 def test_other_files_are_one_line(tmp_path, content, says):
@@ -281,3 +281,28 @@ def test_a_disk_that_fails_is_one_line(folder, monkeypatch):
     monkeypatch.setattr(strict, "open_regular", lambda path: Failing())
     with pytest.raises(ValueError, match=r"result\.json: cannot be read \(input/output error\)"):
         items(folder)
+
+
+OTHERS = {
+    "Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 3\n",
+    "UTF-16": b'\xff\xfe{"a": 1}'.replace(b"{", b"{\0"),
+    "gzip": b"\x1f\x8b\x08\0\0\0\0\0",
+    "tar": b"result.json".ljust(257, b"\0") + b"ustar\0" + b"\0" * 249,
+    "7z": b"7z\xbc\xaf\x27\x1c\0\4",
+    "RAR": b"Rar!\x1a\x07\0",
+    "Zstandard": b"\x28\xb5\x2f\xfd\0\0",
+    "web page": b"<!DOCTYPE html>\n<title>Sign in</title>",
+    "merge conflict": b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n",
+    "empty": b"",
+    "byte order mark": b'\xef\xbb\xbf{"a": 1}',
+    "DVC": b"outs:\n- md5: 0123\n  path: result.json\n",
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_a_file_that_is_none_of_them_is_called_by_its_name(what, tmp_path, capsys):
+    (tmp_path / "result.json").write_bytes(OTHERS[what])
+    assert command_line.main(["check", str(tmp_path / "result.json")]) == 2
+    line = capsys.readouterr().err
+    assert what in line
+    assert line.count("\n") == 1
