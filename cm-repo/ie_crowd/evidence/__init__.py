@@ -1,5 +1,6 @@
 """Evidence of results: the files that they rest on, and the machine of the operator that looks at them.
 
+taken    which files of a result are taken
 files    weights, predictions, histories, pictures under their hash, in a folder beside the store
 bucket   the same in S3-compatible storage
 folders  what of it lies in folders of results on this machine

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Table, func, select, text
 
 from ie_crowd.evidence import files as evidence_files
+from ie_crowd.evidence import taken
 from ie_crowd.formats import checksums, scratch, strict
 from ie_crowd.store import audit, database, tables
 
@@ -171,7 +172,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for one in archive.infolist():
-                most = {STORE: LARGEST_STORE, MANIFEST: 2**20}.get(one.filename, evidence_files.MOST_BYTES)
+                most = {STORE: LARGEST_STORE, MANIFEST: 2**20}.get(one.filename, taken.MOST_BYTES)
                 known = one.filename in (STORE, MANIFEST) or _EVIDENCE.fullmatch(one.filename)
                 if not known or one.file_size > most:
                     raise ValueError(f"{name}: {one.filename!r:.80} is nothing that a backup holds")
@@ -197,10 +198,7 @@ def _restore_evidence(archive: zipfile.ZipFile, source: Engine, store: evidence_
     column = tables.evidence_file.c
     with database.reading(source) as connection:
         rows = connection.execute(select(column.sha256, column.bytes, column.path)).all()
-    known = {
-        row.sha256: evidence_files.Asked(row.sha256, row.bytes, False, evidence_files.check_of(row.path))
-        for row in rows
-    }
+    known = {row.sha256: evidence_files.Asked(row.sha256, row.bytes, False, taken.check_of(row.path)) for row in rows}
     count = 0
     for one in archive.infolist():
         if not (match := _EVIDENCE.fullmatch(one.filename)):

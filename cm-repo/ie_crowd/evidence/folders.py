@@ -13,14 +13,12 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from ie_crowd.evidence import files as evidence_files
-from ie_crowd.evidence import queue
+from ie_crowd.evidence import queue, taken
 from ie_crowd.evidence.files import Files
 from ie_crowd.formats import strict
 from ie_crowd.store import database, ingest, tables
 
-FILE = re.compile(
-    r"runs/[0-9]{1,6}/((model|predictions)\.safetensors|metrics\.jsonl)|" + evidence_files.PICTURE.pattern
-)
+FILE = re.compile(r"runs/[0-9]{1,6}/((model|predictions)\.safetensors|metrics\.jsonl)|" + taken.PICTURE.pattern)
 TOGETHER = 500
 
 

@@ -23,7 +23,7 @@ from ie_crowd.challenge import evidence
 from ie_crowd.challenge.model import Challenge
 from ie_crowd.challenge.verification import FETCH
 from ie_crowd.check import timeboxed
-from ie_crowd.evidence import alike, files, job, plausible, queue, sandbox
+from ie_crowd.evidence import alike, files, job, plausible, queue, sandbox, taken
 from ie_crowd.evidence.queue import Job
 from ie_crowd.formats import checksums, humanize, scratch, strict
 from ie_crowd.store import database, query, records, tables
@@ -292,7 +292,7 @@ def _predictions(store: files.Files, values: Mapping[int, Any], place: Path) -> 
     kept = {}
     for number in values:
         path = place / job.FOUND / f"{number}.safetensors"
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= files.MOST_BYTES:
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= taken.MOST_BYTES:
             sha256, size = checksums.sha256_file(path)
             told = files.Asked(sha256, size, False)
             store.put(files.read(path), told)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ie_crowd.evidence import files
+from ie_crowd.evidence import taken
 from ie_crowd.formats import strict
 from ie_crowd.result import provenance
 from ie_crowd.submit import client
@@ -26,7 +26,7 @@ def held(folder: Path, result: Mapping[str, Any]) -> dict[str, int]:
     A history in which a text reads like a path is left out.
     """
     try:
-        asked = files.asked(result)
+        asked = taken.asked(result)
     except ValueError:
         return {}
     return {
@@ -34,7 +34,7 @@ def held(folder: Path, result: Mapping[str, Any]) -> dict[str, int]:
         for path, one in asked.items()
         if one.bytes <= MOST_BYTES
         and (folder / path).is_file()
-        and not (files.HISTORY.fullmatch(path) and _reveals(folder / path))
+        and not (taken.HISTORY.fullmatch(path) and _reveals(folder / path))
     }
 
 
@@ -56,7 +56,7 @@ def send(server: Server, folder: Path, result_id: str, sizes: Mapping[str, int],
             strict.refuse_links(folder / path, folder)
             content = strict.read_bytes(folder / path, MOST_BYTES, within=folder)
             answer = client.persist(lambda p=path, c=content: client.send_evidence(server, result_id, p, c), say)  # type: ignore[misc]
-            if answer.status == 422 and files.to_show(path):  # the result can have its rank without it
+            if answer.status == 422 and taken.to_show(path):  # the result can have its rank without it
                 say(f"{path} will not be shown: {answer.problem()}")
             elif answer.status not in (200, 201):
                 say(f"{path} was not taken: {answer.problem()}; the same command goes on from there")

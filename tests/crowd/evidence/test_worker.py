@@ -10,7 +10,7 @@ import time
 import pytest
 from ie_crowd import entry
 from ie_crowd.artifact import assemble
-from ie_crowd.evidence import files, plausible, queue, sandbox, worker
+from ie_crowd.evidence import files, plausible, queue, sandbox, taken, worker
 from ie_crowd.formats import checksums
 from ie_crowd.result import system_info
 from ie_crowd.store import database, ingest, query, standings
@@ -185,7 +185,7 @@ def test_other_evidence_than_is_listed_is_refused_in_one_line(sent, path, change
 
 def test_what_is_too_large_is_not_asked_for(sent, monkeypatch):
     engine, store, result_id, path, content = sent
-    monkeypatch.setattr(files, "MOST_BYTES", len(content) - 1)
+    monkeypatch.setattr(taken, "MOST_BYTES", len(content) - 1)
     with pytest.raises(ValueError, match="at most"):
         files.add(engine, store, result_id, path, [content], "Ada")
 

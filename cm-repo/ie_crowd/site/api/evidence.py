@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from ie_crowd.evidence import files, queue
+from ie_crowd.evidence import files, queue, taken
 from ie_crowd.formats import png, strict
 from ie_crowd.site.api.operations import (
     COUNT,
@@ -87,7 +87,7 @@ def give(call: Call) -> Response:
         raise Problem(503, str(error)) from None
     if path is None or not path.is_file():
         raise Problem(404, f"{call.values['path']} of result {found['id'][:12]}… is not here")
-    if files.PICTURE.fullmatch(call.values["path"]):  # without its texts, which may name people and places
+    if taken.PICTURE.fullmatch(call.values["path"]):  # without its texts, which may name people and places
         content = png.clean(strict.read_bytes(path, png.MOST_BYTES), call.values["path"])[2]
         return Response(content, media_type=OCTETS, headers={"Content-Disposition": "attachment"})
     return FileResponse(path, media_type=OCTETS, headers={"Content-Disposition": "attachment"})
