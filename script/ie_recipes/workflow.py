@@ -29,7 +29,7 @@ from ie_crowd.artifact import assemble as artifact_assemble
 from ie_crowd.artifact import bundle
 from ie_crowd.challenge import load
 from ie_crowd.challenge.model import Challenge
-from ie_crowd.formats import moments
+from ie_crowd.formats import moments, strict
 from ie_crowd.result import provenance, system_info
 from rich.console import Console
 from rich.table import Table
@@ -75,7 +75,7 @@ class Flow:
         identity = self.request.identity()
         results_folder.check(self.folder, identity)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with only_one(self.folder):
+        with only_one(self.folder), self._kept():
             # again, now that nobody else can change it
             state = results_folder.check(self.folder, identity)
             self.marker = (
@@ -113,6 +113,14 @@ class Flow:
         if failed:
             first = f"run {failed[0]}: {runs[failed[0]]['error']}"
             raise StopError(1, f"{len(failed)} of {len(runs)} runs failed and count in no mean ({first})")
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """StopError where the system could not read or write a file of the folder: what was asked for is not wrong."""
+        try:
+            yield
+        except strict.FileError as error:
+            raise StopError(1, f"{error}; {self.folder} keeps what is done, go on with: {self.command}") from error
 
     def do(self, jobs: list[processes.Job], what: str, together: int = 1) -> None:
         """Do the jobs, so many at once, and measure the energy of all, under a name; raises what a job raises."""

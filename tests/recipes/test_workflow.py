@@ -372,6 +372,27 @@ def test_full_disk_is_one_line(place, monkeypatch):
     assert "the disk is full" in one_line(done)
 
 
+@pytest.mark.parametrize("file", ["result.json", "report.html", "ro-crate-metadata.json", "SHA256SUMS"])
+def test_a_full_disk_when_all_is_trained_says_what_goes_on(place, file):
+    """Each file that is put together in the end: exit status 1, since nothing that was asked for is wrong."""
+    code = (
+        "import errno, os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from ie_recipes import workflow; replace = os.replace\n"
+        "def full(old, new, **more):\n"
+        f"    if os.path.basename(new) == {file!r}: raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "    return replace(old, new, **more)\n"
+        "os.replace = full; sys.exit(workflow.main(sys.argv[2:]))"
+    )
+    argv = [sys.executable, "-c", code, str(RECIPES), *place.argv()[2:]]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=place.path, timeout=PATIENCE)
+    assert done.returncode == 1
+    line = one_line(done)
+    assert f"{file}: cannot be written (no space left on device)" in line
+    assert f"{place.out} keeps what is done, go on with: cm run script " in line
+    assert place.run({}).returncode == 0
+    assert (place.out / "result.json").exists()
+
+
 def test_child_that_will_not_listen_is_killed(tmp_path):
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('up', 'w').close(); time.sleep(60)"
     driver = (

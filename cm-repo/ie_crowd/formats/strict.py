@@ -55,11 +55,15 @@ def name_of(path: Path) -> str:
     return "/".join(repr(part)[1:-1] for part in path.parts[-2:])
 
 
+class FileError(ValueError):
+    """The system could not open, read or write a file: a full disk, rights. It says nothing on what is in it."""
+
+
 def read_bytes(path: Path, limit: int, *, within: Path | None = None) -> bytes:
     """The bytes of a regular file of at most ``limit`` bytes.
 
     With ``within``, the file must lie in that folder and be reached through no symbolic link below it.
-    Raises ValueError if it is missing, is no regular file, is too large, or lies outside.
+    Raises ValueError if it is no regular file, is too large or lies outside, FileError if it cannot be read.
     """
     if within is not None:
         refuse_links(path, within)
@@ -72,7 +76,7 @@ def read_bytes(path: Path, limit: int, *, within: Path | None = None) -> bytes:
             if len(content) > size:  # it grows while it is read
                 content += file.read(limit + 1 - len(content))
     except OSError as error:  # of a disk that fails, or a network that is gone
-        raise ValueError(f"{name_of(path)}: cannot be read ({(error.strerror or 'unknown reason').lower()})") from None
+        raise FileError(f"{name_of(path)}: cannot be read ({(error.strerror or 'unknown reason').lower()})") from None
     if len(content) > limit:
         raise ValueError(f"{name_of(path)}: grew beyond {limit:,} bytes while it was read")
     return content
@@ -91,7 +95,7 @@ def open_regular(path: Path) -> BinaryIO:
                 reason = f"only {path.name}.dvc is here, a link of DVC: run dvc pull"
             elif below:
                 reason = f"the folders in it hold one each: give one of {', '.join(below)}"
-        raise ValueError(f"{name_of(path)}: cannot be read ({reason[:1].lower() + reason[1:]})") from None
+        raise FileError(f"{name_of(path)}: cannot be read ({reason[:1].lower() + reason[1:]})") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError(f"{name_of(path)}: is not a regular file")
@@ -192,7 +196,7 @@ def write_json(path: Path, document: Any, *, typed: bool = False) -> None:
 
 
 def write_text(path: Path, text: str, *, typed: bool = False) -> None:
-    """Write ``text`` as UTF-8; it appears by rename, whole or not at all. Raises ValueError if it cannot be written.
+    """Write ``text`` as UTF-8; it appears by rename, whole or not at all. Raises FileError, a ValueError.
 
     ``typed``: the user has named the file, which may then be a device or a pipe (/dev/null, /dev/stdout).
     """
@@ -214,7 +218,7 @@ def write_text(path: Path, text: str, *, typed: bool = False) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise ValueError(
+        raise FileError(
             f"{name_of(path)}: cannot be written ({(error.strerror or 'unknown reason').lower()})"
         ) from None
 

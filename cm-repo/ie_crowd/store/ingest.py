@@ -52,6 +52,10 @@ class File(NamedTuple):
     mtime_ns: int
 
 
+class Unread(str):
+    """Why a file could not be read this time. It is read again the next time, however it looks from outside."""
+
+
 @dataclass
 class Report:
     """What an ingest did. ``remarks``: (path, what was wrong) of the first thousand refused or quarantined files."""
@@ -103,7 +107,7 @@ def ingest(
     home = root.resolve()
     if not home.is_dir():
         raise ValueError(f"{strict.name_of(root)}: is not a folder; expected one that holds results")
-    rules = _rules(challenges)
+    loaded = _loaded(challenges)
     key = hashlib.sha256(os.fsencode(home)).hexdigest()
     report = Report()
     files = list(scan(home, report))
@@ -114,7 +118,7 @@ def ingest(
         report.unchanged = report.files - len(files)
     done = 0
     progress(0, len(files))
-    with gc_pause.rare(), contextlib.closing(_prepared(home, files, jobs, challenges, rules)) as batches:
+    with gc_pause.rare(), contextlib.closing(_prepared(home, files, jobs, challenges, loaded)) as batches:
         for batch in _together(batches):
             _write(engine, key, batch, publish, report)
             done += len(batch)
@@ -228,7 +232,7 @@ def _note(connection: Connection, key: str, said: Sequence[tuple[File, str]]) ->
             "root": key,
             "path": file.path,
             "size": file.size,
-            "mtime_ns": file.mtime_ns if file.mtime_ns < fresh else -1,
+            "mtime_ns": -1 if file.mtime_ns >= fresh or isinstance(what, Unread) else file.mtime_ns,
             "outcome": what[:300],
         }
         for file, what in said
@@ -252,17 +256,19 @@ def _storable(path: str) -> bool:
 # Validation, here or in other processes
 
 
-def _rules(challenges: Sequence[Path]) -> dict[str, Challenge] | None:
+def _loaded(challenges: Sequence[Path]) -> dict[str, Challenge] | None:
     """The rules of the folders given; None where only those that come along are asked for."""
     if not challenges:
         return None
     given = [load.challenge(folder) for folder in challenges]
-    return {rules.id: rules for rules in given}
+    return {challenge.id: challenge for challenge in given}
 
 
-def _read(home: Path, file: File, rules: Mapping[str, Challenge] | None) -> tuple[File, Prepared | str]:
+def _read(home: Path, file: File, loaded: Mapping[str, Challenge] | None) -> tuple[File, Prepared | str]:
     try:
-        return file, prepare(strict.read_bytes(home / file.path, LIMITS.size, within=home), rules)
+        return file, prepare(strict.read_bytes(home / file.path, LIMITS.size, within=home), loaded)
+    except strict.FileError as error:
+        return file, Unread(str(error)[:300])
     except ValueError as error:
         return file, str(error)[:300]
 
@@ -272,14 +278,14 @@ def _prepared(
     files: Sequence[File],
     jobs: int | None,
     challenges: Sequence[Path],
-    rules: Mapping[str, Challenge] | None,
+    loaded: Mapping[str, Challenge] | None,
 ) -> Generator[list[tuple[File, Prepared | str]], None, None]:
     """The files read and judged, in batches."""
     parts = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
     jobs = jobs or (min(os.cpu_count() or 1, 8) if len(files) >= WORTH_PROCESSES else 1)
     if jobs == 1 or len(parts) < 2:
         for part in parts:
-            yield [_read(home, file, rules) for file in part]
+            yield [_read(home, file, loaded) for file in part]
         return
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _begin, (str(home), [str(one) for one in challenges]))
@@ -346,7 +352,7 @@ def _begin(home: str, challenges: Sequence[str]) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     gc.set_threshold(*gc_pause.RARELY)
-    _here.update(home=Path(home), rules=_rules([Path(one) for one in challenges]))
+    _here.update(home=Path(home), loaded=_loaded([Path(one) for one in challenges]))
 
 
 def _end_with(sentinel: int) -> None:
@@ -356,4 +362,4 @@ def _end_with(sentinel: int) -> None:
 
 
 def _read_all(part: Sequence[File]) -> list[tuple[File, Prepared | str]]:
-    return [_read(_here["home"], file, _here["rules"]) for file in part]
+    return [_read(_here["home"], file, _here["loaded"]) for file in part]

@@ -1,5 +1,6 @@
 """Taking in folders: incremental, restartable, safe for two at once, and not led astray by what lies there."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import pytest
 from paths import ROOT
 
 pytest.importorskip("sqlalchemy")
+from ie_crowd.formats import strict
 from ie_crowd.store import audit, database, ingest, query, tables
 from sqlalchemy import func, select
 from toy_challenge.documents import identified, text, toy
@@ -113,6 +115,35 @@ def test_what_is_no_result_is_refused_and_said(engine, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="symbolic links and pipes of POSIX")
+@pytest.mark.parametrize("at", ["open", "read"])
+def test_what_could_not_be_read_is_read_the_next_time(engine, tmp_path, monkeypatch, at):
+    """A disk or a network that fails says nothing on the file: it must not count as seen."""
+    many(tmp_path, 2)
+    path = tmp_path / "experiment/toy/00001/result.json"
+
+    def fails(given, *more, **named):
+        if os.fspath(given) == os.fspath(path):
+            raise OSError(errno.EIO, "Input/output error")
+        return before(given, *more, **named)
+
+    if at == "open":
+        before = os.open
+        monkeypatch.setattr(strict.os, "open", fails)
+    else:
+        before = strict.open_regular
+        monkeypatch.setattr(strict, "open_regular", fails)
+    first = take(engine, tmp_path)
+    assert (first.published, first.refused) == (1, 1)
+    assert ["cannot be read (input/output error)" in said for _, said in first.remarks] == [True]
+    monkeypatch.undo()
+    second = take(engine, tmp_path)
+    assert (second.published, second.unchanged, second.refused) == (1, 1, 0)
+    put(tmp_path, "experiment/toy/00001", {"no": "result"})
+    age(tmp_path)
+    assert take(engine, tmp_path).refused == 1  # what is read and is none is not looked at again
+    assert take(engine, tmp_path).unchanged == 2
+
+
 def test_links_pipes_and_hidden_folders_are_not_followed(engine, tmp_path):
     outside = tmp_path / "outside"
     put(outside, "x", toy())
