@@ -51,7 +51,7 @@ def sha256(**how):
 
 def send(engine, document, account, by):
     """Upload a document as an account, published at once."""
-    outcome = insert.submit(engine, text(document), account=account, publish=True, rules={by.id: by})
+    outcome = insert.submit(engine, text(document), account=account, publish=True, challenges={by.id: by})
     assert outcome.what == "published", outcome
     return outcome.id
 

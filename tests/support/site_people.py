@@ -31,7 +31,7 @@ def fill(engine):
     ids = {}
 
     def send(key, document, name, publish):
-        outcome = insert.submit(engine, text(document), account=accounts[name], publish=publish, rules=by)
+        outcome = insert.submit(engine, text(document), account=accounts[name], publish=publish, challenges=by)
         ids[key] = document["id"]
         return outcome.what
 

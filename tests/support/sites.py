@@ -21,9 +21,9 @@ def fill(path):
         "nobody": toy((9.0, 9.1), submitter=None, machine=2, created="2026-01-05T00:00:00Z"),
     }
     for document in documents.values():
-        assert insert.submit(engine, text(document), publish=True, rules=by).what == "published"
+        assert insert.submit(engine, text(document), publish=True, challenges=by).what == "published"
     bad = toy((1.0, 2.0, 3.0), submitter="Eve")  # Ada's values under another name
-    assert insert.submit(engine, text(bad), publish=True, rules=by).what == "quarantined"
+    assert insert.submit(engine, text(bad), publish=True, challenges=by).what == "quarantined"
     engine.ids = {**{name: one["id"] for name, one in documents.items()}, "bad": bad["id"]}
     return engine
 

@@ -15,13 +15,13 @@ from ie_crowd.formats import checksums, strict, upgrade
 MADE = (cm_output.OUTPUT, report_html.REPORT, ro_crate.CRATE)
 
 
-def write(folder: Path, rules: Challenge | None = None, started_in: Path | None = None) -> None:
+def write(folder: Path, challenge: Challenge | None = None, started_in: Path | None = None) -> None:
     """Make all of it, SHA256SUMS included, for a folder of one's own whose runs are done.
 
-    ``rules``: None finds the challenge that the result names. ``started_in``: where cm was started (see cm_output).
+    ``challenge``: None finds the challenge that the result names. ``started_in``: where cm was started (see cm_output).
     Raises ValueError of one line if result.json is not valid or something cannot be written.
     """
-    known = _make(folder, rules, started_in)
+    known = _make(folder, challenge, started_in)
     report_html.write(folder, known, complete=True)
     ro_crate.write(folder, sums_follow=True)
     checksums.write_sha256sums(folder)
@@ -42,9 +42,9 @@ def remake(folder: Path) -> None:
         strict.write_text(folder / checksums.SUMS, "".join(lines))
 
 
-def _make(folder: Path, rules: Challenge | None, started_in: Path | None) -> Challenge | None:
+def _make(folder: Path, challenge: Challenge | None, started_in: Path | None) -> Challenge | None:
     """Write cm-output.json; returns the rules, None if the challenge is not known here."""
     result = upgrade.read(folder)
-    rules = rules or report_html.rules_of(result)[0]
-    cm_output.write(folder, cm_output.flat(result, rules.metrics if rules else ()), started_in)
-    return rules
+    challenge = challenge or report_html.rules_of(result)[0]
+    cm_output.write(folder, cm_output.flat(result, challenge.metrics if challenge else ()), started_in)
+    return challenge

@@ -89,16 +89,16 @@ def shown(source: Callable[[str, int], bytes], result: Mapping[str, Any], words:
     return Shown(list(_curves(found, words)), _legend(found), found.problems, named, seen.problems)
 
 
-def verdict_of(folder: Path, rules: Challenge | None) -> tuple[Verdict | None, str]:
+def verdict_of(folder: Path, challenge: Challenge | None) -> tuple[Verdict | None, str]:
     """The verdict as a page can show it, and, where there is none, one line that says why.
 
     A page cannot speak of the sums that cover it, of the crate that names it, nor of a marker that goes when it is
     written: what rests on these is "not applicable" here, so that the page is the same before and after.
     """
-    if rules is None:
+    if challenge is None:
         return None, ""
     try:
-        found = verdict.judge(folder, rules)
+        found = verdict.judge(folder, challenge)
     except ValueError as error:
         return None, str(error)
     items = [_of_the_page(item) for item in found.items]
@@ -128,28 +128,28 @@ def rules_of(result: Mapping[str, Any]) -> tuple[Challenge | None, captions.Capt
         return None, captions.Captions(), str(error)
 
 
-def render(folder: Path, rules: Challenge | None = None, *, complete: bool | None = None) -> str:
+def render(folder: Path, challenge: Challenge | None = None, *, complete: bool | None = None) -> str:
     """The page of a results folder, the same bytes for the same folder.
 
-    ``rules``: None finds the challenge that the result names; a challenge that is not known here costs its verdicts
+    ``challenge``: None finds the challenge that the result names; a challenge that is not known here costs its verdicts
     and the words about its metrics, no more. ``complete``: whether the run has come to its end; None looks for the
     marker that says no. Raises ValueError if result.json cannot be read or is not valid.
     """
     result = upgrade.read(folder)
     found_rules, words, unknown = rules_of(result)
-    rules = rules or found_rules
-    judged, reason = verdict_of(folder, rules)
+    challenge = challenge or found_rules
+    judged, reason = verdict_of(folder, challenge)
     groups = judged.groups if judged else ()
     checks = [item for group in groups if group.id in CHECKS for item in group.items]
     completed = [index for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
     seen = shown(reader(folder), result, words)
     context = {
         "result": result,
-        "title": _title(result, rules),
-        "other_method": rules.other_method(result["config"]) if rules else "",
+        "title": _title(result, challenge),
+        "other_method": challenge.other_method(result["config"]) if challenge else "",
         "headline": words.headline,
         "completed": len(completed),
-        "metrics": list(_metrics(result, rules, _over_images(folder, result, completed))),
+        "metrics": list(_metrics(result, challenge, _over_images(folder, result, completed))),
         "groups": groups,
         "claims": [group for group in groups if group.id in ("claims", "kept")],
         "conclusions": judged.conclusions if judged else (),
@@ -162,15 +162,15 @@ def render(folder: Path, rules: Challenge | None = None, *, complete: bool | Non
         "pictures": seen.pictures,
         "picture_problems": seen.picture_problems,
         "total_bytes": sum(file["bytes"] for file in result["files"]),
-        "rules": rules,
+        "challenge": challenge,
         "is_complete": not (folder / checksums.MARKER).exists() if complete is None else complete,
     }
     return _template().render(context)
 
 
-def write(folder: Path, rules: Challenge | None = None, *, complete: bool | None = None) -> Path:
+def write(folder: Path, challenge: Challenge | None = None, *, complete: bool | None = None) -> Path:
     """Write the page into the folder (by rename); returns its path. Else as ``render``."""
-    strict.write_text(folder / REPORT, render(folder, rules, complete=complete))
+    strict.write_text(folder / REPORT, render(folder, challenge, complete=complete))
     return folder / REPORT
 
 
@@ -179,10 +179,10 @@ def counts(items: Sequence[Item]) -> list[tuple[str, int]]:
     return [(state, n) for state in item_states if (n := sum(item.state == state for item in items))]
 
 
-def _title(result: Mapping[str, Any], rules: Challenge | None) -> str:
+def _title(result: Mapping[str, Any], challenge: Challenge | None) -> str:
     task = result["task"]
     labels = "all labels" if task["labels"] == "all" else f"{task['labels']:,} labels"
-    other = f"{rules.method(result['config'])}: " if rules and rules.other_method(result["config"]) else ""
+    other = f"{challenge.method(result['config'])}: " if challenge and challenge.other_method(result["config"]) else ""
     return f"{other}{task['dataset']}, {task['supervision']}, {labels}"
 
 
@@ -196,11 +196,11 @@ def _over_images(folder: Path, result: Mapping[str, Any], completed: Sequence[in
 
 
 def _metrics(
-    result: Mapping[str, Any], rules: Challenge | None, over_images: Mapping[str, Interval]
+    result: Mapping[str, Any], challenge: Challenge | None, over_images: Mapping[str, Interval]
 ) -> Iterable[dict[str, Any]]:
     """One row for each metric, as texts."""
     for name, metric in result["metrics"].items():
-        known = rules.metrics.get(name) if rules else None
+        known = challenge.metrics.get(name) if challenge else None
         digits = 3 if metric["unit"] == "1" else 2
         mean, half = metric["value"], metric["ci95"]
         better = DIRECTIONS[metric["direction"]]

@@ -24,7 +24,7 @@ PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 NAMESPACE = "ie-crowd"  # what a signature is for
 
 
-def statement(verdict: Verdict, folder: Path, rules: Challenge) -> dict[str, Any]:
+def statement(verdict: Verdict, folder: Path, challenge: Challenge) -> dict[str, Any]:
     """The statement about the results folder of a verdict. Raises ValueError where result.json cannot be read."""
     subjects = [(RESULT, checksums.sha256_file(folder / RESULT)[0])]
     document = strict.read_json(folder / RESULT, within=folder)
@@ -43,7 +43,10 @@ def statement(verdict: Verdict, folder: Path, rules: Challenge) -> dict[str, Any
         "predicate": {
             "result": "FAILED" if failed else "PASSED",
             "configuration": [
-                {"name": f"rules {rules.rules_version} of {rules.id}", "digest": {"sha256": _rules_sha256(rules)}}
+                {
+                    "name": f"rules {challenge.rules_version} of {challenge.id}",
+                    "digest": {"sha256": _rules_sha256(challenge)},
+                }
             ],
             "passedTests": states["pass"],
             "warnedTests": [*states["not evidenced"], *states["needs a person"]],
@@ -58,8 +61,8 @@ def statement(verdict: Verdict, folder: Path, rules: Challenge) -> dict[str, Any
     }
 
 
-def _rules_sha256(rules: Challenge) -> str:
-    return checksums.sha256_file(rules.folder / "rules.yaml")[0]
+def _rules_sha256(challenge: Challenge) -> str:
+    return checksums.sha256_file(challenge.folder / "rules.yaml")[0]
 
 
 def write(path: Path, made: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ class Claim:
     since: int = 1
 
 
-def load(folder: Path, rules: Challenge) -> tuple[Claim, ...]:
+def load(folder: Path, challenge: Challenge) -> tuple[Claim, ...]:
     """The claims in ``folder/claims.yaml``, in its order; none if there is no such file.
 
     Raises ValueError naming the file, the claim, what it holds and what was expected.
@@ -47,7 +47,7 @@ def load(folder: Path, rules: Challenge) -> tuple[Claim, ...]:
     reader = Reader(strict.name_of(path))
     top = reader.mapping(strict.read_yaml(path), "the file", "claims", "published")  # published: for figures
     found = tuple(
-        _claim(raw, f"claims[{index}]", reader, rules)
+        _claim(raw, f"claims[{index}]", reader, challenge)
         for index, raw in enumerate(reader.items(top["claims"], "claims"))
     )
     ids = [claim.id for claim in found]
@@ -57,7 +57,7 @@ def load(folder: Path, rules: Challenge) -> tuple[Claim, ...]:
     return found
 
 
-def _claim(raw: Any, where: str, reader: Reader, rules: Challenge) -> Claim:
+def _claim(raw: Any, where: str, reader: Reader, challenge: Challenge) -> Claim:
     value = reader.mapping(
         raw, where, "id text tasks metric comparison tolerance source", "labels value other threshold since"
     )
@@ -65,7 +65,7 @@ def _claim(raw: Any, where: str, reader: Reader, rules: Challenge) -> Claim:
     comparison = reader.one_of(value["comparison"], f"{where}.comparison", COMPARISONS)
     if (comparison == "below-metric") != ("other" in value) or (comparison == "below-metric") == ("value" in value):
         raise reader.fail(where, sorted(value), "the key other with below-metric, and value with any other comparison")
-    tasks = tuple(f"{task.dataset}/{task.supervision}" for task in rules.tasks)
+    tasks = tuple(f"{task.dataset}/{task.supervision}" for task in challenge.tasks)
     numbers = {
         key: None if value.get(key) is None else reader.number(value[key], f"{where}.{key}")
         for key in ("value", "tolerance")
@@ -75,7 +75,7 @@ def _claim(raw: Any, where: str, reader: Reader, rules: Challenge) -> Claim:
     labels = value.get("labels")
     if labels not in (None, "all") and (isinstance(labels, bool) or not isinstance(labels, int)):
         raise reader.fail(f"{where}.labels", labels, "a whole number or all")
-    metrics = tuple(rules.metrics)
+    metrics = tuple(challenge.metrics)
     return Claim(
         id=value["id"],
         text=reader.text(value["text"], f"{where}.text"),

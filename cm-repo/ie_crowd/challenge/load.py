@@ -52,15 +52,19 @@ def challenge(folder: Path) -> Challenge:
     newest = _read(folder / "rules.yaml", folder)
     earlier = []
     for path in folder.glob("rules-*.yaml"):
-        rules = _read(path, folder)
+        challenge = _read(path, folder)
         named = path.stem.removeprefix("rules-")
-        if named != str(rules.rules_version) or rules.rules_version >= newest.rules_version or rules.id != newest.id:
+        if (
+            named != str(challenge.rules_version)
+            or challenge.rules_version >= newest.rules_version
+            or challenge.id != newest.id
+        ):
             raise ValueError(
-                f"{strict.name_of(path)}: holds rules {rules.rules_version} of {rules.id}; expected those of "
+                f"{strict.name_of(path)}: holds rules {challenge.rules_version} of {challenge.id}; expected those of "
                 f"{newest.id} that it is named by, older than {newest.rules_version}"
             )
-        earlier.append(rules)
-    return dataclasses.replace(newest, earlier=tuple(sorted(earlier, key=lambda rules: rules.rules_version)))
+        earlier.append(challenge)
+    return dataclasses.replace(newest, earlier=tuple(sorted(earlier, key=lambda challenge: challenge.rules_version)))
 
 
 def _read(path: Path, folder: Path) -> Challenge:
@@ -146,22 +150,22 @@ def _challenge(raw: Any, reader: Reader, folder: Path) -> Challenge:
     )
 
 
-def _measured(rules: Challenge, reader: Reader) -> Challenge:
+def _measured(challenge: Challenge, reader: Reader) -> Challenge:
     """The rules with what ``evidence.measured`` asks for in each task: the one value that the closed division pins."""
-    asked = rules.evidence.measured
+    asked = challenge.evidence.measured
     if asked is None:
-        return rules
+        return challenge
     of = {}
-    for task in rules.tasks:
-        pins = rules.pins(task, None)
+    for task in challenge.tasks:
+        pins = challenge.pins(task, None)
         loose = [key for key in asked.settings if len(pins[key].values if key in pins else ()) != 1]
         if loose:
             raise reader.fail(
                 "evidence.measured.settings", loose[0], "settings of which the closed division pins one value"
             )
         of[task.dataset, task.supervision] = {key: pins[key].values[0] for key in asked.settings}
-    policy = dataclasses.replace(rules.evidence, measured=dataclasses.replace(asked, of=of))
-    return dataclasses.replace(rules, evidence=policy)
+    policy = dataclasses.replace(challenge.evidence, measured=dataclasses.replace(asked, of=of))
+    return dataclasses.replace(challenge, evidence=policy)
 
 
 def _metric(raw: Any, where: str, reader: Reader, newest: int) -> Metric:

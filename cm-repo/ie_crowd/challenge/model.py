@@ -143,7 +143,7 @@ class Challenge:
     def of(self, result: Mapping[str, Any]) -> Challenge:
         """The rules that a result is judged by: those it was made under, where they are kept, else these."""
         made = result["challenge"]["rules_version"]
-        return next((rules for rules in self.earlier if made <= rules.rules_version), self)
+        return next((challenge for challenge in self.earlier if made <= challenge.rules_version), self)
 
     def task(self, dataset: str, supervision: str) -> Task | None:
         """The task of that data set and supervision, or None if the rules ask no such task."""

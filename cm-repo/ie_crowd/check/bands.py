@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from ie_crowd.challenge.model import Challenge, Metric, Task
 
 
-def check(result: Mapping[str, Any], rules: Challenge) -> list[Item]:
+def check(result: Mapping[str, Any], challenge: Challenge) -> list[Item]:
     """One Item for each metric that the task must have; none for a task that the rules do not know.
 
     The open division may be worse than any method, so there only the implausible end is looked at.
     """
-    rules = rules.of(result)
-    task = rules.task(result["task"]["dataset"], result["task"]["supervision"])
+    challenge = challenge.of(result)
+    task = challenge.task(result["task"]["dataset"], result["task"]["supervision"])
     if task is None:
         return []
     runs = [(index, run["metrics"]) for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
     closed, labels = result["challenge"]["division"] == "closed", result["task"]["labels"]
-    return [_item(name, rules.metrics[name], _band_of(task, name, labels), runs, closed) for name in task.metrics]
+    return [_item(name, challenge.metrics[name], _band_of(task, name, labels), runs, closed) for name in task.metrics]
 
 
 def _band_of(task: Task, name: str, labels: int | str) -> Band | None:

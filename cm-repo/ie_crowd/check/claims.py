@@ -20,16 +20,16 @@ from ie_crowd.check.finding import Item, State
 from ie_crowd.result.aggregate import mean_sd_ci95
 
 
-def check(result: Mapping[str, Any], claims: Sequence[Claim], rules: Challenge) -> list[Item]:
+def check(result: Mapping[str, Any], claims: Sequence[Claim], challenge: Challenge) -> list[Item]:
     """One Item for each claim, in their order. Expects a result that the schema accepts."""
-    return [_claimed(result, claim, rules) for claim in claims]
+    return [_claimed(result, claim, challenge) for claim in claims]
 
 
-def kept(result: Mapping[str, Any], claims: Sequence[Claim], rules: Challenge) -> list[Item]:
+def kept(result: Mapping[str, Any], claims: Sequence[Claim], challenge: Challenge) -> list[Item]:
     """Of a result of another version of the paper's method: one Item for each claim that is about its task."""
-    if not rules.should_keep(result["config"]):
+    if not challenge.should_keep(result["config"]):
         return []
-    return [_measured(f"kept.{claim.id}", result, claim, rules) for claim in claims if is_about(claim, result)]
+    return [_measured(f"kept.{claim.id}", result, claim, challenge) for claim in claims if is_about(claim, result)]
 
 
 def is_about(claim: Claim, result: Mapping[str, Any]) -> bool:
@@ -38,16 +38,16 @@ def is_about(claim: Claim, result: Mapping[str, Any]) -> bool:
     return f"{task['dataset']}/{task['supervision']}" in claim.tasks and claim.labels in (None, task["labels"])
 
 
-def _claimed(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
+def _claimed(result: Mapping[str, Any], claim: Claim, challenge: Challenge) -> Item:
     name = f"claim.{claim.id}"
     if not is_about(claim, result):
         about = ", ".join(claim.tasks) + (f", {claim.labels} labels" if claim.labels is not None else "")
         return Item(name, "not applicable", "/task", f"is about {about}")
     if result["challenge"]["rules_version"] < claim.since:
         return Item(name, "not applicable", "/challenge", f"is asked of results under rules {claim.since} and later")
-    if other := rules.other_method(result["config"]):
+    if other := challenge.other_method(result["config"]):
         return Item(name, "not applicable", "/config", f"is about the paper's method; this result has {other}")
-    return _measured(name, result, claim, rules)
+    return _measured(name, result, claim, challenge)
 
 
 class Standing(NamedTuple):
@@ -64,7 +64,7 @@ class Standing(NamedTuple):
     inside: bool  # whether the mean alone is what is asked
 
 
-def standing(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Standing | None:
+def standing(result: Mapping[str, Any], claim: Claim, challenge: Challenge) -> Standing | None:
     """None where the claim has no value, or no completed run its metric. Whose result it is about is not asked."""
     values = _values(result, claim)
     if claim.tolerance is None or (claim.value is None and claim.other is None) or not values:
@@ -74,18 +74,18 @@ def standing(result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Stand
     strict = claim.comparison == "below-metric"
     inside = _state(mean, mean, low, high, strict) == "pass"
     state = _state(mean - (half or 0), mean + (half or 0), low, high, strict)
-    if half is None and rules.of(result) is rules:
+    if half is None and challenge.of(result) is challenge:
         state = "not evidenced"
-    unit = rules.metrics[claim.metric].unit
+    unit = challenge.metrics[claim.metric].unit
     what = f"{claim.metric} − {claim.other}" if claim.other else claim.metric
     return Standing(what, mean, half, len(values), "" if unit == "1" else unit, _asked(claim), state, inside)
 
 
-def _measured(name: str, result: Mapping[str, Any], claim: Claim, rules: Challenge) -> Item:
+def _measured(name: str, result: Mapping[str, Any], claim: Claim, challenge: Challenge) -> Item:
     pointer = f"/metrics/{claim.metric}"
     if claim.tolerance is None or (claim.value is None and claim.other is None):
         return Item(name, "not evidenced", pointer, f"no value in {CLAIMS}: source {claim.source}")
-    found = standing(result, claim, rules)
+    found = standing(result, claim, challenge)
     if found is None:
         return Item(name, "not evidenced", pointer, f"no completed run has {claim.metric}")
     value = f"{found.mean:.4g}{'' if found.half is None else f' ± {found.half:.2g}'} {found.unit}".rstrip()

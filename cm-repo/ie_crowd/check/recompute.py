@@ -50,7 +50,7 @@ class Request:
 def check(
     folder: Path,
     result: Mapping[str, Any],
-    rules: Challenge,
+    challenge: Challenge,
     items: Sequence[Item],
     request: Request,
     kinds: tuple[str, ...] | None = None,
@@ -63,15 +63,15 @@ def check(
         return []
     kinds = kinds or (("recompute",) if request.depth == "metrics" else ("recompute", "rerun"))
     return grouped(
-        "integrity", [item for kind in kinds for item in _check(kind, folder, result, rules, items, request)]
+        "integrity", [item for kind in kinds for item in _check(kind, folder, result, challenge, items, request)]
     )
 
 
 def _check(
-    kind: str, folder: Path, result: Mapping[str, Any], rules: Challenge, items: Sequence[Item], request: Request
+    kind: str, folder: Path, result: Mapping[str, Any], challenge: Challenge, items: Sequence[Item], request: Request
 ) -> list[Item]:
     states = {item.name: item.state for item in items}
-    newest, rules = rules, rules.of(result)
+    newest, challenge = challenge, challenge.of(result)
     # Rules that pin no hash leave the data not evidenced; nothing else may be.
     doubtful = [name for name in NEEDED if states.get(name) != "pass" and name not in ("rules.data", "files")]
     if states.get("files") == "fail":  # files that were not published are not needed; weights are checked once more
@@ -89,13 +89,13 @@ def _check(
         doubtful = [name for name in doubtful if name not in ("files", "weights", "weights format")]
     if doubtful:
         return [Item(kind, "not evidenced", "result.json", f"nothing was started, because of: {', '.join(doubtful)}")]
-    if kind not in rules.verification:
+    if kind not in challenge.verification:
         return [Item(kind, "not evidenced", "rules.yaml", f"the rules do not say how to {kind}")]
-    recipe, found = rules.verification[kind], {}
+    recipe, found = challenge.verification[kind], {}
     for index in numbers:
         request.say(f"{kind}: run {index} of {len(result['runs'])}, at most {recipe.seconds:g} s")
         try:
-            found[index] = _one(kind, folder, result, index, rules, request)
+            found[index] = _one(kind, folder, result, index, challenge, request)
         except ValueError as error:
             # It says nothing on the numbers: too little memory, no such device, no data.
             return [Item(kind, "not evidenced", f"runs/{index}", f"run {index}: {error}")]
@@ -108,11 +108,11 @@ def _check(
         different = "it may be another processor of the same name"
     got = {name: {index: values.get(name) for index, values in found.items()} for name in result["metrics"]}
     if kind == "recompute":
-        return [_recomputed(name, result, values, rules, different) for name, values in got.items()]
+        return [_recomputed(name, result, values, challenge, different) for name, values in got.items()]
     # Rules of before judged a rerun by the result's own spread, which whoever made it chooses.
     by_reference = request.policy or made >= newest.evidence.since
     spreads = newest.evidence.spreads(result["task"], newest.method(result["config"])) if by_reference else None
-    return [_rerun(name, result, values, rules, different, spreads) for name, values in got.items()]
+    return [_rerun(name, result, values, challenge, different, spreads) for name, values in got.items()]
 
 
 def _there(folder: Path, path: str | None) -> bool:
@@ -120,11 +120,11 @@ def _there(folder: Path, path: str | None) -> bool:
 
 
 def _one(
-    kind: str, folder: Path, result: Mapping[str, Any], index: int, rules: Challenge, request: Request
+    kind: str, folder: Path, result: Mapping[str, Any], index: int, challenge: Challenge, request: Request
 ) -> dict[str, Any]:
     """The metrics that the local program gives for one run. Raises ValueError if it gives none."""
     run = result["runs"][index]
-    config = {**rules.whole_config(result), "seed": run["seed"], "label_seed": run["label_seed"]}
+    config = {**challenge.whole_config(result), "seed": run["seed"], "label_seed": run["label_seed"]}
     with scratch.folder("recompute") as place:
         place = place.resolve()
         home, work = place / "run", place / "work"
@@ -142,11 +142,11 @@ def _one(
             "seed": str(run["seed"]),
             "label_seed": str(run["label_seed"]),
             "device": request.device or _text(config.get("device")),
-            "challenge": str(rules.folder.resolve()),
+            "challenge": str(challenge.folder.resolve()),
         }
-        _start(rules.verification[kind], values, config, work)
-        if kind == "rerun" and "recompute" in rules.verification:
-            _start(rules.verification["recompute"], values, config, work)
+        _start(challenge.verification[kind], values, config, work)
+        if kind == "rerun" and "recompute" in challenge.verification:
+            _start(challenge.verification["recompute"], values, config, work)
         metrics = _metrics(home)
         if request.keep is not None:
             request.keep(kind, index, metrics, home)
@@ -197,10 +197,10 @@ def _runs(count: int) -> str:
 
 
 def _recomputed(
-    name: str, result: Mapping[str, Any], found: Mapping[int, float | None], rules: Challenge, different: str
+    name: str, result: Mapping[str, Any], found: Mapping[int, float | None], challenge: Challenge, different: str
 ) -> Item:
     """Equal to the last digit on a platform like the result's; elsewhere within the tolerance of the rules."""
-    item, tolerance, unit = f"recompute.{name}", rules.metrics[name].recompute, rules.metrics[name].unit
+    item, tolerance, unit = f"recompute.{name}", challenge.metrics[name].recompute, challenge.metrics[name].unit
     furthest, worst = -1.0, (0, 0.0, 0.0)
     for index, value in found.items():
         stated = result["runs"][index]["metrics"].get(name)
@@ -228,7 +228,7 @@ def _rerun(
     name: str,
     result: Mapping[str, Any],
     found: Mapping[int, float | None],
-    rules: Challenge,
+    challenge: Challenge,
     different: str,
     spreads: Mapping[str, Reference] | None = None,
 ) -> Item:
@@ -239,7 +239,7 @@ def _rerun(
     rules from before of the result's own. On another platform a run with the same seed is no closer than a run with
     another seed, once rounding has sent it elsewhere.
     """
-    item, pointer, unit = f"rerun.{name}", f"/metrics/{name}", rules.metrics[name].unit
+    item, pointer, unit = f"rerun.{name}", f"/metrics/{name}", challenge.metrics[name].unit
     pairs = {
         index: (value, result["runs"][index]["metrics"].get(name))
         for index, value in found.items()
@@ -251,7 +251,7 @@ def _rerun(
     mean, k = math.fsum(differences) / len(differences), len(differences)
     if not any(differences):
         return Item(item, "pass", pointer, f"the same to the last digit in {_runs(k)} trained again")
-    allowed, why = rules.metrics[name].rerun, "tolerance of the rules"
+    allowed, why = challenge.metrics[name].rerun, "tolerance of the rules"
     stated_values = [run["metrics"][name] for run in result["runs"] if name in run["metrics"]]
     if spreads is not None:
         if name in spreads:
@@ -266,7 +266,7 @@ def _rerun(
             allowed, why = spread, f"spread of {len(stated_values)} runs"
     where = f"other platform: {different}" if different else "same platform"
     shown = f"mean difference {mean:+.4g} {unit} in {_runs(k)} trained again ({where})"
-    if not different and rules.verification["rerun"].exact:
+    if not different and challenge.verification["rerun"].exact:
         return Item(item, "fail", pointer, f"{shown}, where the rules say that training repeats exactly")
     if allowed is None:
         return Item(item, "not evidenced", pointer, f"{shown}; {_nothing(spreads)}")

@@ -12,77 +12,80 @@ from ie_crowd.challenge.model import Challenge, Task
 from ie_crowd.check.finding import Item, grouped, judge
 
 
-def check(result: dict[str, Any], rules: Challenge) -> list[Item]:
+def check(result: dict[str, Any], challenge: Challenge) -> list[Item]:
     """One Item for each rule, in a fixed order. A result of an unknown task gets only the items that need no task.
 
     A result is judged by the rules that it was made under, where the challenge keeps them.
     """
-    items = [_identity(result, rules), _version(result, rules)]
-    rules = rules.of(result)
+    items = [_identity(result, challenge), _version(result, challenge)]
+    challenge = challenge.of(result)
     asked = result["task"]
-    task = rules.task(asked["dataset"], asked["supervision"])
+    task = challenge.task(asked["dataset"], asked["supervision"])
     name = f"{asked['dataset']}, {asked['supervision']}, {asked['labels']} labels"
     if task is None:
-        known = "; ".join(f"{known.dataset}, {known.supervision}" for known in rules.tasks)
+        known = "; ".join(f"{known.dataset}, {known.supervision}" for known in challenge.tasks)
         return grouped("validity", [*items, Item("rules.task", "fail", "/task", f"no task {name}; tasks: {known}")])
     items.append(Item("rules.task", "pass", "/task", name))
     items += [
-        _config(result, rules),
-        _division(result, rules, task),
-        _data(result, rules, task),
-        _split(result, rules, task),
-        _seeds(result, rules),
-        _completed(result, rules),
-        _metrics(result, rules, task),
-        _ranges(result, rules),
-        _units(result, rules),
-        _throughput(result, rules),
+        _config(result, challenge),
+        _division(result, challenge, task),
+        _data(result, challenge, task),
+        _split(result, challenge, task),
+        _seeds(result, challenge),
+        _completed(result, challenge),
+        _metrics(result, challenge, task),
+        _ranges(result, challenge),
+        _units(result, challenge),
+        _throughput(result, challenge),
         _distinct(result),
     ]
     return grouped("validity", items)
 
 
-def _identity(result: dict[str, Any], rules: Challenge) -> Item:
+def _identity(result: dict[str, Any], challenge: Challenge) -> Item:
     problems = []
-    if result["challenge"]["id"] != rules.id:
-        problems.append(f"challenge {result['challenge']['id']!r}, expected {rules.id!r}")
-    if result["paper"] != rules.paper:
+    if result["challenge"]["id"] != challenge.id:
+        problems.append(f"challenge {result['challenge']['id']!r}, expected {challenge.id!r}")
+    if result["paper"] != challenge.paper:
         problems.append("the paper is not the one that the rules name")
-    return judge("rules.challenge", "/challenge/id", problems, f"{rules.id}, as the rules name it")
+    return judge("rules.challenge", "/challenge/id", problems, f"{challenge.id}, as the rules name it")
 
 
-def _version(result: dict[str, Any], rules: Challenge) -> Item:
+def _version(result: dict[str, Any], challenge: Challenge) -> Item:
     made = result["challenge"]["rules_version"]
     pointer = "/challenge/rules_version"
-    if made > rules.rules_version:
+    if made > challenge.rules_version:
         return Item(
-            "rules.version", "fail", pointer, f"made under rules {made}, newest here is {rules.rules_version}; update"
+            "rules.version",
+            "fail",
+            pointer,
+            f"made under rules {made}, newest here is {challenge.rules_version}; update",
         )
-    if made < rules.rules_version:
-        detail = f"made under rules {made}, checked under {rules.of(result).rules_version}"
+    if made < challenge.rules_version:
+        detail = f"made under rules {made}, checked under {challenge.of(result).rules_version}"
         return Item("rules.version", "not evidenced", pointer, detail)
     return Item("rules.version", "pass", pointer, f"rules {made}")
 
 
-def _config(result: dict[str, Any], rules: Challenge) -> Item:
-    problems = [f"unknown key {key!r}" for key in result["config"] if key not in rules.config]
-    there = rules.whole_config(result)
-    problems += [f"no key {key!r}" for key in rules.config if key not in there]
+def _config(result: dict[str, Any], challenge: Challenge) -> Item:
+    problems = [f"unknown key {key!r}" for key in result["config"] if key not in challenge.config]
+    there = challenge.whole_config(result)
+    problems += [f"no key {key!r}" for key in challenge.config if key not in there]
     for key, value in result["config"].items():
-        kind = rules.config.get(key)
+        kind = challenge.config.get(key)
         if kind is not None and not fields.has_type(value, kind):
             problems.append(f"{key} is {value!r}, expected {kind}")
     task = result["task"]
     for key in ("dataset", "supervision", "labels"):
         if key in result["config"] and result["config"][key] != task[key]:
             problems.append(f"{key} is {result['config'][key]!r}, but the task says {task[key]!r}")
-    return judge("rules.config", "/config", problems, f"{len(rules.config)} keys, all known")
+    return judge("rules.config", "/config", problems, f"{len(challenge.config)} keys, all known")
 
 
-def _division(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
+def _division(result: dict[str, Any], challenge: Challenge, task: Task) -> Item:
     stated = result["challenge"]
-    config = rules.whole_config(result)
-    actual = rules.departures(task, result["task"]["labels"], config)
+    config = challenge.whole_config(result)
+    actual = challenge.departures(task, result["task"]["labels"], config)
     to_state = [key for key in actual if key == "labels" or key in result["config"]]  # no other key was there to state
     problems = []
     if sorted(stated["departures"]) != to_state:
@@ -91,19 +94,19 @@ def _division(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
         )
     if stated["division"] == "closed" and actual:
         labels = result["task"]["labels"]
-        values, pins = {**config, "labels": labels}, rules.pins(task, labels, config)
+        values, pins = {**config, "labels": labels}, challenge.pins(task, labels, config)
         problems += [f"closed division, but {key} is {values.get(key)!r}, pinned: {pins[key]}" for key in actual]
     passed = stated["division"] + (f"; departs in {', '.join(actual)}" if actual else "")
     return judge("rules.division", "/challenge/division", problems, passed)
 
 
-def _data(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
+def _data(result: dict[str, Any], challenge: Challenge, task: Task) -> Item:
     problems = []
     names = [dataset["name"] for dataset in result["datasets"]]
     if names != [task.dataset]:
         problems.append(f"data sets {', '.join(names)}; expected {task.dataset} alone")
     for index, dataset in enumerate(result["datasets"]):
-        expected = rules.datasets.get(dataset["name"], {})
+        expected = challenge.datasets.get(dataset["name"], {})
         got = {file["name"]: file["sha256"] for file in dataset["files"]}
         if len(got) != len(dataset["files"]):
             problems.append(f"/datasets/{index}: a file is listed twice")
@@ -114,14 +117,14 @@ def _data(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
                 problems.append(f"{dataset['name']}: unknown file {name}")
             elif expected[name] not in (None, got[name]):
                 problems.append(f"{name}: SHA-256 {got[name][:12]}…, expected {str(expected[name])[:12]}…")
-    files = rules.datasets[task.dataset]
+    files = challenge.datasets[task.dataset]
     if not problems and None in files.values():
         return Item("rules.data", "not evidenced", "/datasets", f"the rules do not yet pin the files of {task.dataset}")
     return judge("rules.data", "/datasets", problems, f"{len(files)} files by hash" if files else "generated, no files")
 
 
-def _split(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
-    expected = rules.splits[task.dataset]
+def _split(result: dict[str, Any], challenge: Challenge, task: Task) -> Item:
+    expected = challenge.splits[task.dataset]
     if expected is None:
         detail = f"the rules do not yet pin the validation split of {task.dataset}"
         return Item("rules.split", "not evidenced", "/runs", detail)
@@ -133,24 +136,24 @@ def _split(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
     return judge("rules.split", "/runs", problems, "the validation split of the rules")
 
 
-def _seeds(result: dict[str, Any], rules: Challenge) -> Item:
+def _seeds(result: dict[str, Any], challenge: Challenge) -> Item:
     pairs = [(run["seed"], run["label_seed"]) for run in result["runs"]]
     problems = []
     if len(set(pairs)) != len(pairs):
         problems.append("two runs have the same seed and label_seed")
-    first = rules.validity.first_seed or 0
+    first = challenge.validity.first_seed or 0
     chosen = pairs != [(first + index, first + index) for index in range(len(pairs))]
-    if chosen and rules.validity.first_seed is not None and result["challenge"]["division"] == "closed":
+    if chosen and challenge.validity.first_seed is not None and result["challenge"]["division"] == "closed":
         problems.append(f"closed division: run i has seed = label_seed = {first} + i, i from 0")
     passed = "chosen, distinct" if chosen else f"{first} to {first + len(pairs) - 1}"
     return judge("rules.seeds", "/runs", problems, passed)
 
 
-def _completed(result: dict[str, Any], rules: Challenge) -> Item:
+def _completed(result: dict[str, Any], challenge: Challenge) -> Item:
     problems = []
     completed = [run for run in result["runs"] if run["status"] == "completed"]
-    if len(completed) < rules.validity.completed_runs:
-        problems.append(f"{len(completed)} completed, expected at least {rules.validity.completed_runs}")
+    if len(completed) < challenge.validity.completed_runs:
+        problems.append(f"{len(completed)} completed, expected at least {challenge.validity.completed_runs}")
     for index, run in enumerate(result["runs"]):
         if run["status"] == "completed":
             if run["error"] is not None or run["model_sha256"] is None or run["split_sha256"] is None:
@@ -162,26 +165,26 @@ def _completed(result: dict[str, Any], rules: Challenge) -> Item:
     return judge("rules.runs", "/runs", problems, f"{len(completed)} of {len(result['runs'])} runs completed")
 
 
-def _metrics(result: dict[str, Any], rules: Challenge, task: Task) -> Item:
+def _metrics(result: dict[str, Any], challenge: Challenge, task: Task) -> Item:
     problems = []
-    without = rules.without(result["config"])
+    without = challenge.without(result["config"])
     made = result["challenge"]["rules_version"]
-    asked = [name for name in task.metrics if name not in without and rules.metrics[name].since <= made]
+    asked = [name for name in task.metrics if name not in without and challenge.metrics[name].since <= made]
     for index, run in enumerate(result["runs"]):
         if run["status"] == "completed":
             problems += [f"/runs/{index} has no {name}" for name in asked if name not in run["metrics"]]
-        method = rules.method(result["config"])
+        method = challenge.method(result["config"])
         problems += [
             f"/runs/{index} has {name}, which {method} has not" for name in sorted(without & set(run["metrics"]))
         ]
     return judge("rules.metrics", "/runs", problems, f"all {len(asked)} metrics of the task in every completed run")
 
 
-def _ranges(result: dict[str, Any], rules: Challenge) -> Item:
+def _ranges(result: dict[str, Any], challenge: Challenge) -> Item:
     problems = []
     for index, run in enumerate(result["runs"]):
         for name, value in run["metrics"].items():
-            metric = rules.metrics.get(name)
+            metric = challenge.metrics.get(name)
             if metric is None:
                 problems.append(f"/runs/{index}/metrics: unknown metric {name!r}")
             elif not metric.low <= value <= metric.high:
@@ -189,10 +192,10 @@ def _ranges(result: dict[str, Any], rules: Challenge) -> Item:
     return judge("rules.ranges", "/runs", problems, "every value is possible")
 
 
-def _units(result: dict[str, Any], rules: Challenge) -> Item:
+def _units(result: dict[str, Any], challenge: Challenge) -> Item:
     problems = []
     for name, aggregate in result["metrics"].items():
-        metric = rules.metrics.get(name)
+        metric = challenge.metrics.get(name)
         if metric is None:
             problems.append(f"unknown metric {name!r}")
         elif (aggregate["unit"], aggregate["direction"]) != (metric.unit, metric.direction):
@@ -202,8 +205,8 @@ def _units(result: dict[str, Any], rules: Challenge) -> Item:
     return judge("rules.units", "/metrics", problems, "units and directions of the rules")
 
 
-def _throughput(result: dict[str, Any], rules: Challenge) -> Item:
-    most = rules.validity.images_per_second
+def _throughput(result: dict[str, Any], challenge: Challenge) -> Item:
+    most = challenge.validity.images_per_second
     problems = [
         f"/runs/{index}/images_per_second is {run['images_per_second']:.0f}, more than {most:.0f} is not believed"
         for index, run in enumerate(result["runs"])

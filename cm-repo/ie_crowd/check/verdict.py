@@ -79,23 +79,23 @@ def group_ids() -> list[str]:
 
 def judge(
     folder: Path,
-    rules: Challenge | None = None,
+    challenge: Challenge | None = None,
     request: recompute.Request | None = None,
     against: Sequence[Path] = (),
 ) -> Verdict:
     """The verdict on the results folder ``folder``; nothing in it is changed.
 
-    ``rules``: those to judge by, None for the challenge that the result names. ``against``: other results folders,
+    ``challenge``: the one to judge by, None for the one that the result names. ``against``: other results folders,
     whose raw values are compared. Raises ValueError, one line, if a result.json cannot be read, the challenge is not
     known here, or its claims.yaml is wrong.
     """
     request = request or recompute.Request()
     written = integrity.read(folder)
-    items = integrity.check_read(folder, written, rules)
+    items = integrity.check_read(folder, written, challenge)
     if any(item.name == "schema" and item.state == "fail" for item in items):
         return _assemble({}, request.depth, items)
     result = upgrade.accept(written)
-    challenge = rules or load.challenge(load.find(result["challenge"]["id"]))
+    challenge = challenge or load.challenge(load.find(result["challenge"]["id"]))
     items += recompute.check(folder, result, challenge, items, request)
     for number, other in enumerate(against, 1):
         items.append(duplicates.compare(result, upgrade.read(other), f"{number}-{strict.name_of(other)}"))

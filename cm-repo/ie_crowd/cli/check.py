@@ -89,14 +89,14 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge, print, and return the exit status. Raises ValueError, one line, for what cannot be read or written."""
     _check_places(arguments)
-    rules = load.challenge(arguments.challenge) if arguments.challenge else None
+    challenge = load.challenge(arguments.challenge) if arguments.challenge else None
     request = recompute.Request(arguments.depth, arguments.data, arguments.device, arguments.runs, _say)
     with contextlib.ExitStack() as stack:
         places = [arguments.folder, *arguments.against]
         folder, *others = [stack.enter_context(opened.results_folder(place)) for place in places]
-        found = verdict.judge(folder, rules, request, others)
+        found = verdict.judge(folder, challenge, request, others)
         if arguments.statement:
-            _state(arguments, found, folder, rules)
+            _state(arguments, found, folder, challenge)
     # What the schema refuses is always shown and always fails, whichever groups were asked for.
     if arguments.groups and found.about:
         found = found.only(arguments.groups)
@@ -115,9 +115,9 @@ def run(arguments: argparse.Namespace) -> int:
     return status(found.items, arguments.fail_on)
 
 
-def _state(arguments: argparse.Namespace, found: Verdict, folder: Path, rules: Challenge | None) -> None:
+def _state(arguments: argparse.Namespace, found: Verdict, folder: Path, challenge: Challenge | None) -> None:
     """Write the statement, and its signature where a key is given."""
-    challenge = rules or load.challenge(load.find(found.about["challenge"])) if found.about else rules
+    challenge = challenge or load.challenge(load.find(found.about["challenge"])) if found.about else challenge
     if challenge is None:
         raise ValueError("--statement: the document is no result, so nothing is stated of it")
     statement.write(arguments.statement, statement.statement(found, folder, challenge))

@@ -67,7 +67,7 @@ def run(
         "commitments": got.commitments,
         "handed_in": got.handed_in,
     }
-    policy, command = made.rules.evidence.issued, ""
+    policy, command = made.challenge.evidence.issued, ""
     if policy is not None and policy.argv:
         path, command = commitment.keep(made, policy, asked["sha256"], got.draws, Path())
         say(f"Train with them, with the same code:\n    {command}")

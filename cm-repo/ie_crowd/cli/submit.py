@@ -123,11 +123,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _publication(arguments: argparse.Namespace, *, figures: bool) -> Publication:
-    rules = load.challenge(arguments.challenge) if arguments.challenge else None
+    challenge = load.challenge(arguments.challenge) if arguments.challenge else None
     name = KEEP if arguments.submitter is None else arguments.submitter or None
     of = arguments.weights_of
     weights = (arguments.weights or of is not None) and figures  # what goes to a server is told file by file
-    return publication.prepare(arguments.folder, name, weights=weights, of=of, figures=figures, rules=rules)
+    return publication.prepare(arguments.folder, name, weights=weights, of=of, figures=figures, challenge=challenge)
 
 
 def _runs(text: str) -> int:

@@ -59,7 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     given = [load.challenge(folder) for folder in arguments.challenge]
     settings = worker.Settings(
-        _data(arguments.data), arguments.device, {rules.id: rules for rules in given}, arguments.memory * 2**30, _err
+        _data(arguments.data),
+        arguments.device,
+        {challenge.id: challenge for challenge in given},
+        arguments.memory * 2**30,
+        _err,
     )
     engine = _open(arguments, create=False)
     store = files.of(engine)

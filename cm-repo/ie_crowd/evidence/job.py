@@ -31,8 +31,8 @@ def main(folder: Path) -> int:
     asked = strict.read_json(folder / JOB, LIMITS, within=folder)
     _limit(asked["memory"])
     result = upgrade.accept(integrity.read(folder))
-    rules = load.challenge(Path(asked["challenge"]))
-    task = rules.task(result["task"]["dataset"], result["task"]["supervision"])
+    challenge = load.challenge(Path(asked["challenge"]))
+    task = challenge.task(result["task"]["dataset"], result["task"]["supervision"])
     main = main_metric(task, result)  # the only one of which a gap is asked
     values: dict[int, dict[str, float]] = {}
     gaps: dict[int, dict[str, float]] = {}
@@ -56,9 +56,9 @@ def main(folder: Path) -> int:
         policy=True,
         other_digits=asked["other_digits"],
     )
-    items = [*integrity.check_document(result, rules), *_files(folder, result)]
+    items = [*integrity.check_document(result, challenge), *_files(folder, result)]
     kind = "recompute" if asked["depth"] == "metrics" else "rerun"
-    items += recompute.check(folder, result, rules, items, request, kinds=(kind,))
+    items += recompute.check(folder, result, challenge, items, request, kinds=(kind,))
     here = system_info.describe()
     names = [package["name"] for package in result["software"]]
     platform = {"system": here, "software": system_info.software(names)["software"]}

@@ -40,21 +40,21 @@ def too_good(
 
 
 def better_than_the_reference(
-    document: Mapping[str, Any], values: Mapping[int, Mapping[str, float]], metric: str, rules: Challenge
+    document: Mapping[str, Any], values: Mapping[int, Mapping[str, float]], metric: str, challenge: Challenge
 ) -> str:
     """Why a run is better than one more run of the reference would be; "" where none is, or the rules know no mean.
 
     Of the closed division only: there method and settings are the reference's own, so its runs and these are draws of
     one distribution, and a prediction interval says where the next lies. An open method may be better.
     """
-    known = rules.evidence.spreads(document["task"], rules.method(document["config"])).get(metric)
+    known = challenge.evidence.spreads(document["task"], challenge.method(document["config"])).get(metric)
     if document["challenge"]["division"] != "closed" or known is None or known.mean is None:
         return ""
-    half = significance.prediction_half(known.sd, known.runs, rules.evidence.prediction)
-    sign = 1 if rules.metrics[metric].direction == "higher" else -1
+    half = significance.prediction_half(known.sd, known.runs, challenge.evidence.prediction)
+    sign = 1 if challenge.metrics[metric].direction == "higher" else -1
     for number, found in sorted(values.items()):
         value = found.get(metric)
         if value is not None and sign * (value - known.mean) > half:
-            within = f"{known.mean:.4g} ± {half:.2g} ({known.runs} runs, {100 * rules.evidence.prediction:g} %)"
+            within = f"{known.mean:.4g} ± {half:.2g} ({known.runs} runs, {100 * challenge.evidence.prediction:g} %)"
             return f"run {number}: {metric} is {value:.4g}; one more run of the reference would lie within {within}"
     return ""

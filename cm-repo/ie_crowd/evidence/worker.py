@@ -67,11 +67,11 @@ def work(engine: Engine, store: files.Files, settings: Settings, worker: str | N
     while (held := queue.claim(engine, worker, after=passed)) is not None:
         with _renewed(engine, held, worker):
             try:
-                rules = _rules(engine, held, settings)
+                challenge = _rules(engine, held, settings)
                 document = queue.document(engine, held.result_id)
                 dataset = document["task"]["dataset"]
                 if dataset not in problems:
-                    problems[dataset] = _fetch(dataset, rules, settings)
+                    problems[dataset] = _fetch(dataset, challenge, settings)
                 if problems[dataset]:
                     raise ValueError(problems[dataset])
             except LookupError as error:
@@ -81,7 +81,7 @@ def work(engine: Engine, store: files.Files, settings: Settings, worker: str | N
                 passed = _left(engine, held, worker, passed, settings, error)
                 continue
             try:
-                done = _one(engine, store, held, worker, rules, document, settings)
+                done = _one(engine, store, held, worker, challenge, document, settings)
             except files.Away as error:
                 passed = _left(engine, held, worker, passed, settings, error)
                 continue
@@ -99,22 +99,22 @@ def _rules(engine: Engine, held: Job, settings: Settings) -> Challenge:
     row = query.one(engine, held.result_id)
     if row is None or row["state"] == tables.WITHDRAWN:
         raise LookupError("it was withdrawn")
-    rules = settings.challenges.get(row["challenge"]) or records.known(row["challenge"])
-    if rules is None:
+    challenge = settings.challenges.get(row["challenge"]) or records.known(row["challenge"])
+    if challenge is None:
         raise ValueError(f"the rules of {row['challenge']} are not here; pass --challenge=FOLDER")
     newest = max(row["judged_version"], row["rules_version"])
-    if newest > rules.rules_version:
-        raise ValueError(f"it is of rules {newest}, here are {rules.rules_version}; update this worker")
-    return rules
+    if newest > challenge.rules_version:
+        raise ValueError(f"it is of rules {newest}, here are {challenge.rules_version}; update this worker")
+    return challenge
 
 
-def _fetch(dataset: str, rules: Challenge, settings: Settings) -> str:
+def _fetch(dataset: str, challenge: Challenge, settings: Settings) -> str:
     """Have the data where the programs of the rules look for them: a child has no network, and writes nowhere.
 
     The program is the local rules' and gets one of the names that they list. Returns what went wrong, "" if nothing:
     it is this machine's want, and says nothing on the result.
     """
-    fetch = rules.verification.get(FETCH)
+    fetch = challenge.verification.get(FETCH)
     if fetch is None or dataset not in fetch.datasets or dataset in settings.data or "" in settings.data:
         return ""
     settings.say(f"fetching {dataset}, where it is not here yet")
@@ -154,20 +154,20 @@ def _one(
     store: files.Files,
     held: Job,
     worker: str,
-    rules: Challenge,
+    challenge: Challenge,
     document: Mapping[str, Any],
     settings: Settings,
 ) -> Done:
     with scratch.folder("verify") as place:
         place = place.resolve()
         try:
-            _lay_out(engine, store, held, document, rules, settings, place)
-            found = _run(engine, held, document, rules, place, settings.say)
+            _lay_out(engine, store, held, document, challenge, settings, place)
+            found = _run(engine, held, document, challenge, place, settings.say)
         except files.Away:
             raise
         except ValueError as error:
             return _broken(engine, held, worker, str(error))
-        return _keep(engine, store, held, worker, rules, document, found, place)
+        return _keep(engine, store, held, worker, challenge, document, found, place)
 
 
 def _lay_out(
@@ -175,7 +175,7 @@ def _lay_out(
     store: files.Files,
     held: Job,
     document: Mapping[str, Any],
-    rules: Challenge,
+    challenge: Challenge,
     settings: Settings,
     place: Path,
 ) -> None:
@@ -196,7 +196,7 @@ def _lay_out(
                 if checksums.sha256_file(place / path)[0] != sha256:
                     raise ValueError(f"{path}: the stored file is not what it was")
     data = settings.data.get(document["task"]["dataset"]) or settings.data.get("")
-    asked = {"depth": held.depth, "challenge": str(rules.folder.resolve()), "memory": settings.memory}
+    asked = {"depth": held.depth, "challenge": str(challenge.folder.resolve()), "memory": settings.memory}
     asked |= {"data": str(data.resolve()) if data else None, "device": _device(document, settings)}
     asked["other_digits"] = held.depth == "rerun" and queue.other_digits(engine, held, document)
     strict.write_json(place / job.JOB, asked)
@@ -213,13 +213,13 @@ def _run(
     engine: Engine,
     held: Job,
     document: Mapping[str, Any],
-    rules: Challenge,
+    challenge: Challenge,
     place: Path,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """The child's outcome. Raises ValueError, one line, where it left none."""
     runs = sum(run["status"] == "completed" for run in document["runs"])
-    challenge = rules.of(document)
+    challenge = challenge.of(document)
     kinds = ("recompute",) if held.depth == "metrics" else ("recompute", "rerun")
     seconds = runs * sum(challenge.verification[kind].seconds for kind in kinds if kind in challenge.verification)
     does = "computing its metrics again" if held.depth == "metrics" else "training it again"
@@ -250,22 +250,22 @@ def _keep(
     store: files.Files,
     held: Job,
     worker: str,
-    rules: Challenge,
+    challenge: Challenge,
     document: Mapping[str, Any],
     found: Mapping[str, Any],
     place: Path,
 ) -> Done:
     kind = "recompute" if held.depth == "metrics" else "rerun"
-    task = rules.task(document["task"]["dataset"], document["task"]["supervision"])
+    task = challenge.task(document["task"]["dataset"], document["task"]["supervision"])
     first = job.main_metric(task, document)
     outcome, detail = job.concluded(found["items"], kind, list(document["metrics"]), first)
     values = {
-        int(number): {metric: float(value) for metric, value in metrics.items() if metric in rules.metrics}
+        int(number): {metric: float(value) for metric, value in metrics.items() if metric in challenge.metrics}
         for number, metrics in found["values"].items()
     }
     if outcome == queue.PASS:
-        why = plausible.too_good(found["validation"], values, first, rules.evidence.validation_gap)
-        if why := why or plausible.better_than_the_reference(document, values, first, rules):
+        why = plausible.too_good(found["validation"], values, first, challenge.evidence.validation_gap)
+        if why := why or plausible.better_than_the_reference(document, values, first, challenge):
             outcome, detail = queue.FAIL, why
     predictions = _predictions(store, values, place) if outcome == queue.PASS and held.depth == "metrics" else {}
     with database.writing(engine) as connection:
@@ -280,7 +280,7 @@ def _keep(
             if copies:  # a reviewer says whose work it is; until then it is not shown
                 detail = f"{detail}; copy: {copies[0]}"
                 moderation.hold(connection, held.result_id, worker, f"copy: {copies[0]}")
-            if held.depth == "metrics" and random.SystemRandom().random() < rules.evidence.rerun_share:
+            if held.depth == "metrics" and random.SystemRandom().random() < challenge.evidence.rerun_share:
                 queue.ask(connection, held.result_pk, held.result_id, "rerun")
         elif outcome == queue.FAIL:
             moderation.hold(connection, held.result_id, worker, f"{held.depth}: {detail}")

@@ -18,7 +18,7 @@ class Content:
     """``challenges``: by id, the pages' own first: what may be uploaded. The rest is about the pages' own."""
 
     challenges: dict[str, Challenge]
-    rules: Challenge
+    challenge: Challenge
     claims: tuple[Claim, ...]
     published: tuple[paper_pages.Published, ...]
     words: Words
@@ -26,20 +26,22 @@ class Content:
 
     def files(self) -> dict[str, Path]:
         """The pictures of the pages, by the names of assets."""
-        return {f"figure-{figure.file}": self.rules.folder / "figures" / figure.file for figure in self.words.figures}
+        return {
+            f"figure-{figure.file}": self.challenge.folder / "figures" / figure.file for figure in self.words.figures
+        }
 
 
 def load(folders: Sequence[Path] = ()) -> Content:
     """Read the challenges of the folders, by default the one that comes along. Raises ValueError of one line."""
     all_rules = [challenge_load.challenge(folder) for folder in folders or _coming_along()]
-    rules = all_rules[0]
+    challenge = all_rules[0]
     return Content(
         challenges={one.id: one for one in all_rules},
-        rules=rules,
-        claims=claims.load(rules.folder, rules),
-        published=paper_pages.published(rules.folder),
-        words=paper_pages.load(rules.folder),
-        captions=captions.load(rules.folder),
+        challenge=challenge,
+        claims=claims.load(challenge.folder, challenge),
+        published=paper_pages.published(challenge.folder),
+        words=paper_pages.load(challenge.folder),
+        captions=captions.load(challenge.folder),
     )
 
 

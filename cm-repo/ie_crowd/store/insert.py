@@ -34,13 +34,13 @@ def submit(
     *,
     account: Mapping[str, Any] | None = None,
     publish: bool = False,
-    rules: Mapping[str, Any] | None = None,
+    challenges: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Take in one result.json, uploaded by ``account`` (a row of ``account``; None: the operator).
 
     Raises ValueError, one line, for what is no result at all (see ``prepare``); the refusal is not stored.
     """
-    prepared = prepare(content, rules)
+    prepared = prepare(content, challenges)
     with database.writing(engine) as connection:
         if account is not None:
             _still(connection, account)

@@ -71,10 +71,10 @@ class Prepared(NamedTuple):
     reasons: list[Reason]
 
 
-def prepare(content: bytes, rules: Mapping[str, Challenge] | None = None) -> Prepared:
+def prepare(content: bytes, challenges: Mapping[str, Challenge] | None = None) -> Prepared:
     """Read, validate and judge one result.json by the rules of its challenge.
 
-    ``rules``: by the challenge's id; None finds them here. Raises ValueError, one line, for what cannot be kept as a
+    ``challenges``: by their ids; None finds them here. Raises ValueError, one line, for what cannot be kept as a
     result at all: it is unreadable, does not pass the schema, is of an unknown challenge, or its id is not the hash
     of its content (it would take the place of another). All else that fails becomes a reason.
     """
@@ -83,7 +83,7 @@ def prepare(content: bytes, rules: Mapping[str, Challenge] | None = None) -> Pre
     if problems:
         raise ValueError(f"result.json: {problems[0]}")
     asked = found["challenge"]["id"]
-    challenge = known(asked) if rules is None else rules.get(asked)
+    challenge = known(asked) if challenges is None else challenges.get(asked)
     if challenge is None:
         raise ValueError(f"result.json: is of the challenge {asked}, which is not known here")
     try:

@@ -141,7 +141,7 @@ def _meta(made: Publication, at: Place, folder: Path) -> None:
             "automation_alias": AUTOMATION[0],
             "automation_uid": AUTOMATION[1],
             "tags": [challenge, "crowd-benchmark", task["dataset"], task["supervision"], labels],
-            "title": f"{made.rules.paper['title']}: {made.task()}",
+            "title": f"{made.challenge.paper['title']}: {made.task()}",
             "uid": _uid(at.uid, name),
         },
     )
@@ -165,7 +165,7 @@ def _fill(made: Publication, folder: Path) -> None:
             os.fsync(copy.fileno())
         if digest.hexdigest() != file["sha256"]:
             raise ValueError(f"{file['path']}: has changed since it was checked; try again")
-    columns = cm_output.flat(made.result, made.rules.metrics)
+    columns = cm_output.flat(made.result, made.challenge.metrics)
     row = {**columns, "uid": _uid(made.result["id"]), "iso_datetime": made.result["created"].rstrip("Z")}
     strict.write_json(folder / CM_RESULT, [row])
     strict.write_text(folder / RESULT, made.content().decode())

@@ -32,7 +32,7 @@ class Publication(NamedTuple):
 
     folder: Path
     result: dict[str, Any]
-    rules: Challenge
+    challenge: Challenge
     files: list[dict[str, Any]]
     doubts: list[Item]
 
@@ -54,7 +54,7 @@ def prepare(
     weights: bool = False,
     of: int | None = None,
     figures: bool = True,
-    rules: Challenge | None = None,
+    challenge: Challenge | None = None,
 ) -> Publication:
     """Check a results folder and say what of it would be published, under ``name`` (None: under none).
 
@@ -63,7 +63,7 @@ def prepare(
     be chosen, or a file of ``runs/`` that is asked for with the weights holds what reads like a path.
     """
     found = integrity.read(folder)
-    items = integrity.check_read(folder, found, rules)
+    items = integrity.check_read(folder, found, challenge)
     failed = [item for item in items if item.state == "fail"]
     broken = [item for item in failed if item.group == "integrity"]
     if broken:
@@ -73,7 +73,7 @@ def prepare(
             "see: ie-crowd check DIR"
         )
     result = upgrade.accept(found)
-    challenge = rules or load.challenge(load.find(result["challenge"]["id"]))
+    challenge = challenge or load.challenge(load.find(result["challenge"]["id"]))
     if name is not KEEP and name != result["submitter"]["name"]:
         result = {**result, "submitter": {"name": name}}
         result["id"] = canonical_json.identity(result)
@@ -114,7 +114,7 @@ def describe(made: Publication, *, full: bool = False) -> str:
         lines += _wrapped(key, told[key])
     for item in made.doubts:
         lines += _wrapped("to be looked at", f"{item.name} ({item.evidence}): {item.detail}")
-    policy, task = made.rules.evidence, result["task"]
+    policy, task = made.challenge.evidence, result["task"]
     fixed = policy.fixes(result["challenge"]["division"], task["dataset"], task["supervision"])
     if fixed is not None and (why := fixed.why(result["config"])):
         lines += _wrapped("without a rank", f"{why}, from {fixed.since[:10]} on; it is listed")

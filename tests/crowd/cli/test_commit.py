@@ -97,7 +97,7 @@ def test_a_result_of_chosen_draws_says_so_on_its_page_and_in_the_api(place):
 
     document, by = opened([7, 8, 9]), {RULES.id: RULES}
     insert.submit(
-        place.engine, text(document), publish=True, account=accounts.by_token(place.engine, place.token), rules=by
+        place.engine, text(document), publish=True, account=accounts.by_token(place.engine, place.token), challenges=by
     )
     ranking = place.get("/ranking?dataset=gauges&supervision=supervised&labels=all&division=open").text
     assert 'those that came since 2026-03-01 whose label draws were not <a href="/challenge#draws">issued' in ranking

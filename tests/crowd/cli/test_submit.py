@@ -83,7 +83,7 @@ def test_the_whole_document_is_shown_when_asked_for(run, capsys):
 
 
 def test_a_part_that_nobody_wrote_words_for_is_shown_all_the_same(run):
-    made = publication.prepare(run, rules=RULES)
+    made = publication.prepare(run, challenge=RULES)
     strange = made._replace(result={**made.result, "hobbies": {"of": ["the submitter"]}})
     assert '{"of": ["the submitter"]}' in publication.describe(strange)
 
@@ -301,7 +301,7 @@ def test_what_is_there_stays(run, capsys, what):
 
 
 def test_a_file_that_changes_meanwhile_leaves_nothing(run):
-    made = publication.prepare(run, rules=RULES)
+    made = publication.prepare(run, challenge=RULES)
     (run / "figures/levels.png").write_bytes(b"another one")
     with pytest.raises(ValueError, match="has changed since it was checked"):
         cm_experiment.write(made, cm_experiment.place(Path("out")))

@@ -68,7 +68,7 @@ def shown(tmp_path_factory):
     store, documents = files.of(engine), []
     for machine, share in ((0, 0.05), (1, 0.09)):
         document = toy((1.0 + machine, 2.0, 3.0), submitter=f"Group {machine}", machine=machine)
-        assert insert.submit(engine, text(document), publish=True, rules={RULES.id: RULES}).what == "published"
+        assert insert.submit(engine, text(document), publish=True, challenges={RULES.id: RULES}).what == "published"
         documents.append(document)
         for number in range(3):
             content = safetensors(made(10 * machine + number, share, TRUTH))
@@ -117,7 +117,7 @@ def test_a_comparison_shows_that_of_the_difference(shown):
 def test_what_a_submitter_says_was_predicted_counts_for_nothing(shown):
     _, engine, _ = shown
     document = toy((4.0, 5.0, 6.0), submitter="Liar", machine=2)
-    insert.submit(engine, text(document), publish=True, rules={RULES.id: RULES})
+    insert.submit(engine, text(document), publish=True, challenges={RULES.id: RULES})
     for number in range(3):
         content = safetensors(made(50 + number, 0.0001, TRUTH))
         keep(engine, files.of(engine), document["id"], f"runs/{number}/predictions.safetensors", content)
@@ -142,7 +142,7 @@ def test_a_list_shows_a_result_that_has_none_of_its_columns(shown):
 
     site, engine, _ = shown
     document = toy((7.0, 8.0, 9.0), submitter="Nobody's", machine=2)
-    insert.submit(engine, text(document), publish=True, rules={RULES.id: RULES})
+    insert.submit(engine, text(document), publish=True, challenges={RULES.id: RULES})
     with database.writing(engine) as connection:
         key = connection.execute(select(tables.result.c.pk).where(tables.result.c.id == document["id"])).scalar_one()
         connection.execute(delete(tables.summary).where(tables.summary.c.result_pk == key))

@@ -31,7 +31,7 @@ def site(tmp_path):
             for name, role in (("The Rivers Group", "contributor"), ("Bob", "contributor"), ("Boss", "operator"))
         }
         account = next(row for row in accounts.accounts(engine) if row["name"] == "The Rivers Group")
-        done = insert.submit(engine, text(document), account=account, rules={RULES.id: RULES})
+        done = insert.submit(engine, text(document), account=account, challenges={RULES.id: RULES})
         assert done.what == "valid", done
         one.weights = compute.weights(4.0, 90.0)
         yield one

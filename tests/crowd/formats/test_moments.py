@@ -58,7 +58,7 @@ def test_no_store_takes_it_and_no_page_fails_over_one_that_is_there(site_store, 
 
     by = {RULES.id: RULES}
     with pytest.raises(ValueError, match="/created"):
-        insert.submit(site_store, text(identified(toy((1.0, 3.0), submitter="Zed", created=created))), rules=by)
+        insert.submit(site_store, text(identified(toy((1.0, 3.0), submitter="Zed", created=created))), challenges=by)
     with database.writing(site_store) as connection:  # as an earlier program took it in
         connection.execute(
             tables.result.update().where(tables.result.c.id == site_store.ids["bob"]).values(created=created)

@@ -239,7 +239,7 @@ def test_what_has_not_changed_is_not_sent_again(site, store, ids):  # noqa: F811
             assert (again.content, again.headers["etag"]) == (b"", tag)
         get(site, path, headers={"If-None-Match": '"other"'})
     before = get(site, "/results").headers["etag"]
-    insert.submit(store, text(toy((8.0, 8.1))), publish=True, rules={RULES.id: RULES})
+    insert.submit(store, text(toy((8.0, 8.1))), publish=True, challenges={RULES.id: RULES})
     assert get(site, "/results", headers={"If-None-Match": before}).headers["etag"] != before
 
 
@@ -415,7 +415,7 @@ def test_a_spreadsheet_computes_nothing(site, store):  # noqa: F811
         assert exports.cell(name) == shown
     assert exports.cell(-1.5) == "-1.5"
     assert exports.cell("\t=1") == "'\t=1"
-    insert.submit(store, text(toy((8.0, 8.1), submitter="=HYPERLINK(0)")), publish=True, rules={RULES.id: RULES})
+    insert.submit(store, text(toy((8.0, 8.1), submitter="=HYPERLINK(0)")), publish=True, challenges={RULES.id: RULES})
     rows = csv.DictReader(io.StringIO(get(site, "/exports/results.csv?submitter=%3DHYPERLINK(0)").text))
     assert [row["submitter"] for row in rows] == ["'=HYPERLINK(0)"]
 
@@ -474,8 +474,8 @@ def test_the_feed(site, store, ids):  # noqa: F811
     }
     assert site.get("/feed.atom", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
     before = {entry.find("a:id", atom).text: entry.find("a:updated", atom).text for entry in found}
-    insert.submit(store, text(toy((8.0, 8.1), submitter="A ]] 'amp; b")), publish=True, rules={RULES.id: RULES})
-    insert.submit(store, text(toy((8.0, 8.2), submitter="Tom's x")), publish=True, rules={RULES.id: RULES})
+    insert.submit(store, text(toy((8.0, 8.1), submitter="A ]] 'amp; b")), publish=True, challenges={RULES.id: RULES})
+    insert.submit(store, text(toy((8.0, 8.2), submitter="Tom's x")), publish=True, challenges={RULES.id: RULES})
     after, atom = entries(site.get("/feed.atom").content)
     assert (
         before.items() <= {entry.find("a:id", atom).text: entry.find("a:updated", atom).text for entry in after}.items()
@@ -597,6 +597,6 @@ def test_every_example_can_be_asked(site, ids):  # noqa: F811
 
 def test_changes_of_the_store_change_what_is_cached(site, store):  # noqa: F811
     first = get(site, "/summary").json()["totals"]["published"]
-    insert.submit(store, text(toy((8.0, 8.1))), publish=True, rules={RULES.id: RULES})
+    insert.submit(store, text(toy((8.0, 8.1))), publish=True, challenges={RULES.id: RULES})
     assert get(site, "/summary").json()["totals"]["published"] == first + 1
     assert audit.revision(store) > 0

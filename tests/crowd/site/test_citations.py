@@ -70,7 +70,7 @@ def test_what_people_write_means_itself_in_each_form(site_store):
 
     name = "O'Hara {the} 1st $ü"
     document = toy((1.0, 1.7), submitter=name)
-    insert.submit(site_store, text(document), publish=True, rules={RULES.id: RULES})
+    insert.submit(site_store, text(document), publish=True, challenges={RULES.id: RULES})
     with client(site_store) as site:
         where = f"/results/{document['id']}"
         assert r"author = {{O'Hara \{the\} 1st \$ü}}" in site.get(f"{where}/cite.bib").text

@@ -43,9 +43,9 @@ def served(tmp_path_factory):
         toy((4.0, 5.0, 6.5), submitter="Bob", machine=1),
     ]
     for document in documents:
-        insert.submit(engine, text(document), publish=True, rules=by)
+        insert.submit(engine, text(document), publish=True, challenges=by)
     held = toy((1.0, 2.0, 3.0), submitter="Eve")
-    insert.submit(engine, text(held), publish=True, rules=by)
+    insert.submit(engine, text(held), publish=True, challenges=by)
     token = accounts.add(engine, "Op", "operator")
     comments.comment(engine, next(iter(accounts.accounts(engine))), "a comment", documents[1]["id"])
     with pytest.MonkeyPatch.context() as patch, client(engine) as one:

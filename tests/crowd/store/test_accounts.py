@@ -16,7 +16,7 @@ def account(engine, name, role="contributor"):
 
 def published(engine, **more):
     document = toy(**more)
-    insert.submit(engine, text(document), publish=True, rules={RULES.id: RULES})
+    insert.submit(engine, text(document), publish=True, challenges={RULES.id: RULES})
     return document["id"]
 
 

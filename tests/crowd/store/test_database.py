@@ -22,7 +22,7 @@ BY = {RULES.id: RULES}
 
 
 def send(engine, document, **more):
-    return insert.submit(engine, text(document), rules=BY, **{"publish": True, **more})
+    return insert.submit(engine, text(document), challenges=BY, **{"publish": True, **more})
 
 
 def rows(engine, table, *columns):
@@ -249,7 +249,7 @@ def test_the_same_again_is_one(engine):
     again = send(engine, document)
     assert (again.what, again.state) == ("known", "published")
     other_form = text(document).replace(b"\n", b"\n ")  # the same document, written otherwise
-    assert insert.submit(engine, other_form, rules=BY).what == "known"
+    assert insert.submit(engine, other_form, challenges=BY).what == "known"
     assert len(rows(engine, tables.result)) == 1
     assert audit.revision(engine) == log
     twice = toy(submitter="Somebody Else", maes=(1.0, 2.0))
@@ -349,7 +349,7 @@ def test_what_is_no_result_is_refused_and_leaves_nothing(engine, change, says):
 
 def test_a_document_over_the_limit_is_refused(engine):
     with pytest.raises(ValueError, match="at most 1,048,576 are read"):
-        insert.submit(engine, b" " * (2**20) + text(toy()), rules=BY)
+        insert.submit(engine, b" " * (2**20) + text(toy()), challenges=BY)
 
 
 def test_copied_results_are_quarantined(engine):

@@ -38,7 +38,7 @@ def policy(**changes):
 def send(engine, name, season="spring", account=None, **more):
     config = {**CONFIG, "season": season, "detrend": more.pop("detrend", True)}
     document = toy(submitter=name, config=config, tag=season, **more)
-    outcome = insert.submit(engine, text(document), account=account, publish=True, rules={RULES.id: RULES})
+    outcome = insert.submit(engine, text(document), account=account, publish=True, challenges={RULES.id: RULES})
     assert outcome.what == "published", outcome
     return outcome.id
 

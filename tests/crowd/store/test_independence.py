@@ -42,7 +42,7 @@ def made_once(tmp_path_factory):
             document = identified(document)
             account = accounts.by_token(engine, tokens[name])
             assert (
-                insert.submit(engine, text(document), account=account, publish=True, rules={RULES.id: RULES}).what
+                insert.submit(engine, text(document), account=account, publish=True, challenges={RULES.id: RULES}).what
                 == "published"
             )
             ids[name] = document["id"]
@@ -170,7 +170,7 @@ def test_a_reviewer_says_nothing_about_their_own_results_from_neither_side(askin
         assert rev.post(to, {"other": other, "do": "give", "note": NOTE}).status_code == 403
     # nor about one that they sent under no name or another's
     document = toy((9.0, 9.1, 9.2), submitter="Cyd", tag="sent by Rev")
-    insert.submit(asking.engine, text(document), account=asking.accounts["Rev"], rules={RULES.id: RULES})
+    insert.submit(asking.engine, text(document), account=asking.accounts["Rev"], challenges={RULES.id: RULES})
     with pytest.raises(PermissionError, match="results of your own"):
         independence.give(asking.engine, asking.ids["Ada"], asking.accounts["Rev"], "Cyd", NOTE)
     assert seen(asking) == ([], ["Bob", "Rev"], [])

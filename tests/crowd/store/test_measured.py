@@ -37,7 +37,7 @@ def send(engine, rules, name, division="open", version=3, **settings):
     told = {"id": RULES.id, "rules_version": version, "division": division, "departures": departures}
     maes = tuple(4 + number + ord(name[0]) / 100 for number in range(3))
     document = toy(maes, submitter=name, config=config, challenge=told)
-    outcome = insert.submit(engine, text(document), account=account, publish=True, rules={rules.id: rules})
+    outcome = insert.submit(engine, text(document), account=account, publish=True, challenges={rules.id: rules})
     assert outcome.what == "published", outcome
 
 

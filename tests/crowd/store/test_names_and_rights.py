@@ -16,7 +16,7 @@ def account(engine, name, role="contributor"):
 
 
 def send(engine, document, who, publish=False):
-    return insert.submit(engine, text(document), account=who, publish=publish, rules=BY)
+    return insert.submit(engine, text(document), account=who, publish=publish, challenges=BY)
 
 
 def reasons(outcome):

@@ -39,11 +39,11 @@ def filled(engine):
     }
     by = {RULES.id: RULES}
     for document in documents.values():
-        assert insert.submit(engine, text(document), publish=True, rules=by).what == "published"
+        assert insert.submit(engine, text(document), publish=True, challenges=by).what == "published"
     bad = toy((1.0, 2.0, 3.0), submitter="Eve")
-    assert insert.submit(engine, text(bad), publish=True, rules=by).what == "quarantined"
+    assert insert.submit(engine, text(bad), publish=True, challenges=by).what == "quarantined"
     waiting = toy((4.0, 4.1, 4.2), submitter="Eve")
-    assert insert.submit(engine, text(waiting), rules=by).what == "valid"
+    assert insert.submit(engine, text(waiting), challenges=by).what == "valid"
     return {
         **{name: document["id"] for name, document in documents.items()},
         "bad": bad["id"],
@@ -98,7 +98,7 @@ def two_methods(engine):
         "bob": toy((5.2, 6.2, 7.2), submitter="Bob", machine=1, config=dry),
     }
     for document in documents.values():
-        done = insert.submit(engine, text(document), publish=True, rules={RULES.id: SEASONS})
+        done = insert.submit(engine, text(document), publish=True, challenges={RULES.id: SEASONS})
         assert done.what == "published", done
     return {name: document["id"] for name, document in documents.items()}
 
@@ -278,11 +278,11 @@ def test_a_metric_against_the_number_of_labels(engine, filled):
 
 def test_a_result_that_is_alone_is_charted_with_its_own_interval(engine):
     alone = toy((1.0, 2.0, 3.0), submitter="Ada")
-    assert insert.submit(engine, text(alone), publish=True, rules={RULES.id: RULES}).what == "published"
+    assert insert.submit(engine, text(alone), publish=True, challenges={RULES.id: RULES}).what == "published"
     (line,) = chart_data.by_labels(engine, Filter(), MAE)
     assert line["ci95"] == pytest.approx(alone["metrics"][MAE]["ci95"])
     second = toy((1.1, 2.1, 3.1), submitter="Ada", machine=1)
-    assert insert.submit(engine, text(second), publish=True, rules={RULES.id: RULES}).what == "published"
+    assert insert.submit(engine, text(second), publish=True, challenges={RULES.id: RULES}).what == "published"
     (line,) = chart_data.by_labels(engine, Filter(), MAE)
     assert line["ci95"] is None  # of one submitter's mean
 

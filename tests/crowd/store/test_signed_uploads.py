@@ -34,7 +34,7 @@ def made_once(tmp_path_factory):
     for name, values in (("Ada", (4.0, 5.0, 6.0)), ("Bob", (14.0, 15.0, 16.0))):
         document = toy(values, submitter=name)
         account = accounts.by_token(engine, tokens[name])
-        insert.submit(engine, text(document), account=account, publish=True, rules={RULES.id: RULES})
+        insert.submit(engine, text(document), account=account, publish=True, challenges={RULES.id: RULES})
         ids[name] = document["id"]
     engine.dispose()
     private = {name: make(home, name) for name in ("ada", "bob", "new")}
@@ -133,7 +133,7 @@ def test_a_removed_key_signs_nothing_more_and_what_it_signed_stays_signed(site):
     assert f"and was removed on {audit.now()[:10]}" in page
     assert "signed 1 result" in ada.get("/account").text
     second = toy((1.0, 2.0, 3.0), submitter="Ada", tag="second")
-    insert.submit(site.engine, text(second), account=site.accounts["Ada"], publish=True, rules={RULES.id: RULES})
+    insert.submit(site.engine, text(second), account=site.accounts["Ada"], publish=True, challenges={RULES.id: RULES})
     site.ids["second"] = second["id"]
     late = post(site, "second", of(site, "second"))
     assert (late.status_code, "was removed on" in late.json()["detail"]) == (422, True)
@@ -258,7 +258,9 @@ def test_on_either_database(engine, made_once):
         people[name] = accounts.by_token(engine, accounts.add(engine, name, role))
         if name != "Rev":
             document = toy((4.0 + number / 10, 5.0, 6.0), submitter=name, machine=number)
-            outcome = insert.submit(engine, text(document), account=people[name], publish=True, rules={RULES.id: RULES})
+            outcome = insert.submit(
+                engine, text(document), account=people[name], publish=True, challenges={RULES.id: RULES}
+            )
             keys.add(engine, people[name]["pk"], name, public(private[name.lower()]))
             made = sign(private[name.lower()], signature.message(outcome.id), signature.NAMESPACE)
             assert signatures.add(engine, outcome.id, people[name], made)

@@ -58,32 +58,32 @@ ENTRY = (
 
 def challenge(call: Call) -> Response:
     """The rules that results are judged by."""
-    rules: Challenge = call.request.app.state.content.rules
+    challenge: Challenge = call.request.app.state.content.challenge
     return JSONResponse(
         {
-            "id": rules.id,
-            "rules_version": rules.rules_version,
-            "paper": dict(rules.paper),
-            "metrics": definitions(rules),
-            "tasks": tasks(rules),
-            "datasets": {name: dict(files) for name, files in rules.datasets.items()},
-            "splits": dict(rules.splits),
-            "validity": dataclasses.asdict(rules.validity),
+            "id": challenge.id,
+            "rules_version": challenge.rules_version,
+            "paper": dict(challenge.paper),
+            "metrics": definitions(challenge),
+            "tasks": tasks(challenge),
+            "datasets": {name: dict(files) for name, files in challenge.datasets.items()},
+            "splits": dict(challenge.splits),
+            "validity": dataclasses.asdict(challenge.validity),
         }
     )
 
 
-def definitions(rules: Challenge) -> list[dict[str, Any]]:
+def definitions(challenge: Challenge) -> list[dict[str, Any]]:
     """The metrics: name, what, unit, direction, low, high, chance, tolerances."""
     found = []
-    for name, metric in rules.metrics.items():
+    for name, metric in challenge.metrics.items():
         row = dataclasses.asdict(metric)
         low, high = (None if abs(row[key]) == float("inf") else row[key] for key in ("low", "high"))
         found.append({"name": name, **row, "low": low, "high": high})
     return found
 
 
-def tasks(rules: Challenge) -> list[dict[str, Any]]:
+def tasks(challenge: Challenge) -> list[dict[str, Any]]:
     """The tasks: dataset, supervision, labels, metrics, and what the closed division pins, also for some labels."""
     return [
         {
@@ -91,13 +91,13 @@ def tasks(rules: Challenge) -> list[dict[str, Any]]:
             "supervision": task.supervision,
             "labels": list(task.labels),
             "metrics": list(task.metrics),
-            "closed": {key: str(pin) for key, pin in rules.pins(task, None).items()},
+            "closed": {key: str(pin) for key, pin in challenge.pins(task, None).items()},
             "closed_by_labels": {
                 str(labels): {key: str(pin) for key, pin in some.items()}
                 for labels, some in task.pinned_by_labels.items()
             },
         }
-        for task in rules.tasks
+        for task in challenge.tasks
     ]
 
 
@@ -151,28 +151,28 @@ def ranking(call: Call) -> Response:
 def wanted(call: Call) -> list[dict[str, Any]]:
     """The contests that are asked for and that the rules still know."""
     state, values = call.request.app.state, call.values
-    rows = state.cached.get("contests", lambda: standings.contests(call.engine, state.content.rules.id))
+    rows = state.cached.get("contests", lambda: standings.contests(call.engine, state.content.challenge.id))
     asked = [(name, values[name]) for name in ("dataset", "supervision", "labels", "division") if name in values]
     return [
         row
         for row in rows
         if all(str(row[name]) == value for name, value in asked)
-        and state.content.rules.task(row["dataset"], row["supervision"]) is not None
+        and state.content.challenge.task(row["dataset"], row["supervision"]) is not None
     ]
 
 
 def ranked(call: Call, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Those contests, each with all its entries. Raises Problem 404 for a metric that there is not."""
     state, given = call.request.app.state, call.values.get("metric")
-    rules: Challenge = state.content.rules
-    if given is not None and given not in rules.metrics:
+    challenge: Challenge = state.content.challenge
+    if given is not None and given not in challenge.metrics:
         raise Problem(404, f"there is no metric {given!r}; see /api/v1/challenge")
     for row in rows:
         contest = Contest(*(row[name] for name in Contest._fields))
-        task = rules.task(contest.dataset, contest.supervision)
+        task = challenge.task(contest.dataset, contest.supervision)
         assert task is not None
         name = given or task.metrics[0]
-        metric: Metric = rules.metrics[name]
+        metric: Metric = challenge.metrics[name]
         entries = ranks(state, contest, name).entries
         yield {
             **contest._asdict(),

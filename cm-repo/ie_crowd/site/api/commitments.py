@@ -64,15 +64,19 @@ def commit(call: Call) -> Response:
     """Keep a commitment, and say its draws."""
     assert call.account is not None
     asked = call.document
-    rules = call.request.app.state.content.challenges.get(asked["challenge"])
-    if rules is None:
+    challenge = call.request.app.state.content.challenges.get(asked["challenge"])
+    if challenge is None:
         raise Problem(404, f"there is no challenge {asked['challenge']} here")
-    if rules.task(asked["dataset"], asked["supervision"]) is None:
-        raise Problem(404, f"{rules.id} has no task {asked['dataset']}, {asked['supervision']}")
-    policy = rules.evidence.issues(asked["dataset"], issued.DIVISION)
+    if challenge.task(asked["dataset"], asked["supervision"]) is None:
+        raise Problem(404, f"{challenge.id} has no task {asked['dataset']}, {asked['supervision']}")
+    policy = challenge.evidence.issues(asked["dataset"], issued.DIVISION)
     if policy is None:
-        raise Problem(409, f"no draws are issued for {asked['dataset']} of {rules.id}: results rank without; send them")
-    contest = commitment.name(rules.id, *(asked[key] for key in ("dataset", "supervision", "labels")), issued.DIVISION)
+        raise Problem(
+            409, f"no draws are issued for {asked['dataset']} of {challenge.id}: results rank without; send them"
+        )
+    contest = commitment.name(
+        challenge.id, *(asked[key] for key in ("dataset", "supervision", "labels")), issued.DIVISION
+    )
     try:
         made = commitments.commit(call.engine, call.account, contest, asked["sha256"], policy)
     except commitments.TooManyError as error:

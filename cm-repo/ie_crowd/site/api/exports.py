@@ -149,12 +149,12 @@ TABLES: dict[str, Table] = {
     "tasks": Table(
         "the challenge's tasks",
         ("dataset", "supervision", "labels", "metrics", "closed", "closed_by_labels"),
-        lambda call: challenge.tasks(call.request.app.state.content.rules),
+        lambda call: challenge.tasks(call.request.app.state.content.challenge),
     ),
     "definitions": Table(
         "the challenge's metrics",
         ("name", "what", "unit", "direction", "low", "high", "chance", "recompute", "rerun", "since"),
-        lambda call: challenge.definitions(call.request.app.state.content.rules),
+        lambda call: challenge.definitions(call.request.app.state.content.challenge),
     ),
     "checklists": Table(
         "what results are held against", ("checklist", "subject", "id", "asks", "probe", "person"), _checklists

@@ -56,7 +56,9 @@ def results(call: Call) -> Response:
     values = call.values
     page, size = values.get("page", 1), values.get("size", 50)
     sort, descending = values.get("sort", "published"), values.get("order", "descending") == "descending"
-    names = values["metrics"].split(",") if "metrics" in values else list(call.request.app.state.content.rules.metrics)
+    names = (
+        values["metrics"].split(",") if "metrics" in values else list(call.request.app.state.content.challenge.metrics)
+    )
     found = query.results(
         call.engine, chosen(values), sort=sort, descending=descending, page=page, size=size, metrics=names
     )

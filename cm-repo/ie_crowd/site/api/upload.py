@@ -26,9 +26,11 @@ def upload(call: Call) -> Response:
     known: dict[str, Any] = dict(call.request.app.state.content.challenges)
     asked = call.document.get("challenge") if isinstance(call.document, dict) else None
     name = asked.get("id") if isinstance(asked, dict) else None
-    if isinstance(name, str) and name not in known and (rules := records.known(name)) is not None:
-        known[name] = rules
-    outcome = insert.submit(call.engine, content, account=account, publish=account["role"] == "operator", rules=known)
+    if isinstance(name, str) and name not in known and (challenge := records.known(name)) is not None:
+        known[name] = challenge
+    outcome = insert.submit(
+        call.engine, content, account=account, publish=account["role"] == "operator", challenges=known
+    )
     if outcome.what == "known" and outcome.state == tables.WITHDRAWN:
         raise Problem(409, f"result {outcome.id[:12]}… was withdrawn and can not come back")
     status = 200 if outcome.what == "known" else 202 if outcome.state == tables.QUARANTINED else 201

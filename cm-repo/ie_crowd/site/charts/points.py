@@ -24,11 +24,11 @@ class Points(NamedTuple):
     shown: int
 
 
-def says(axis: str, rules: Challenge) -> str:
+def says(axis: str, challenge: Challenge) -> str:
     """What an axis shows, with its unit."""
     if axis in AXES:
         return AXES[axis].text
-    unit = present.in_unit(rules.metrics[axis].unit) if axis in rules.metrics else ""
+    unit = present.in_unit(challenge.metrics[axis].unit) if axis in challenge.metrics else ""
     return f"{axis} ({unit})" if unit else axis
 
 
@@ -37,7 +37,7 @@ def draw(
     x: str,
     y: str,
     by: str,
-    rules: Challenge,
+    challenge: Challenge,
     best: Mapping[str, Sequence[tuple[str, float]]] | None = None,
 ) -> Points | None:
     """The chart of ``chart_data.points``; ``by``: the column that tells series apart. None without points.
@@ -64,7 +64,7 @@ def draw(
         ),
     ]
     names = sorted({str(point[by]) for point, _, _ in found} | set(lines))
-    parts = svg.frame(axes[0], axes[1], says(x, rules), says(y, rules), WIDTH, HEIGHT)
+    parts = svg.frame(axes[0], axes[1], says(x, challenge), says(y, challenge), WIDTH, HEIGHT)
     for name, line in lines.items():
         series = names.index(name)
         steps = "".join(f"H{axes[0].at(day):.1f}V{axes[1].at(value):.1f}" for day, value in line[1:])
@@ -93,7 +93,7 @@ def draw(
         + (f", best {humanize.short(lines[name][-1][1])}" if name in lines else "")
         for name in names[:12]
     )
-    title = f"{says(y, rules)} against {says(x, rules)}"
+    title = f"{says(y, challenge)} against {says(x, challenge)}"
     drawn = svg.image("points", title, told, parts, WIDTH, HEIGHT, "chart")
     return Points(drawn, list(enumerate(names)), len(found))
 

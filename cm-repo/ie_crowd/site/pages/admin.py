@@ -105,14 +105,14 @@ def _related(
         request,
         "related.html.j2",
         422 if errors else 200,
-        rows=store_related.entries(request.app.state.store, content.rules.id, content.words.links),
+        rows=store_related.entries(request.app.state.store, content.challenge.id, content.words.links),
         kinds=KINDS,
         typed={**dict.fromkeys(LONGEST_LINK, ""), **(typed or {})},
         errors=defaultdict(str, errors or {}),
         at=at,
         longest=LONGEST_LINK,
         most=store_related.MOST,
-        subject=store_related.subject(content.rules.id),
+        subject=store_related.subject(content.challenge.id),
     )
 
 
@@ -124,7 +124,14 @@ def add_related(request: Request, typed: Typed) -> Response:
 def edit_related(request: Request, typed: Typed) -> Response:
     """Change, move or remove an entry."""
     content, one, do = request.app.state.content, number(request), typed["do"]
-    place = (request.app.state.store, content.rules.id, content.words.links, request.state.account, one, typed["was"])
+    place = (
+        request.app.state.store,
+        content.challenge.id,
+        content.words.links,
+        request.state.account,
+        one,
+        typed["was"],
+    )
     if do == "save":
         return _keep_related(request, typed, one)
     if do in store_related.MOVES:
@@ -141,7 +148,7 @@ def _keep_related(request: Request, typed: Typed, one: int) -> Response:
     fields = {name: typed[name] for name in LONGEST_LINK}
     errors = wrong_link(**fields)
     if not errors:
-        place = (store, content.rules.id, content.words.links, account)
+        place = (store, content.challenge.id, content.words.links, account)
         if one:
             said = form_routes.refused(store_related.change, *place, one, typed["was"], fields)
         else:

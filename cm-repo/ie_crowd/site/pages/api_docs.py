@@ -51,9 +51,9 @@ def page(request: Request) -> Response:
 def _newest(request: Request) -> dict[str, Any]:
     """What commands ask for, so that they work as they stand: of the newest result, else of the rules' first task."""
     state = request.app.state
-    rules = state.content.rules
-    task = rules.tasks[0]
-    found = query.results(state.store, Filter(challenge=rules.id), size=1).rows
+    challenge = state.content.challenge
+    task = challenge.tasks[0]
+    found = query.results(state.store, Filter(challenge=challenge.id), size=1).rows
     return found[0] if found else {"id": EXAMPLE_ID, "dataset": task.dataset, "labels": next(iter(task.labels), "all")}
 
 

@@ -17,11 +17,11 @@ from ie_crowd.site.rendering.context import render
 def challenge(request: Request) -> Response:
     """Tasks, metrics, divisions, data and claims, as the rules state them."""
     content = request.app.state.content
-    rules = content.rules
+    challenge = content.challenge
     pins = [
-        (key, rules.pinned.get(key), [(where, some[key]) for where, some in _of_tasks(rules) if key in some])
-        for key in rules.config
-        if key in rules.pinned or any(key in some for _, some in _of_tasks(rules))
+        (key, challenge.pinned.get(key), [(where, some[key]) for where, some in _of_tasks(challenge) if key in some])
+        for key in challenge.config
+        if key in challenge.pinned or any(key in some for _, some in _of_tasks(challenge))
     ]
     return render(
         request,
@@ -34,9 +34,9 @@ def challenge(request: Request) -> Response:
     )
 
 
-def _of_tasks(rules: Challenge) -> Iterator[tuple[str, Mapping[str, Pin]]]:
+def _of_tasks(challenge: Challenge) -> Iterator[tuple[str, Mapping[str, Pin]]]:
     """What single tasks pin, and then what they pin for some of their label counts; each with its name."""
-    for task in rules.tasks:
+    for task in challenge.tasks:
         name = f"{task.dataset}, {task.supervision}"
         yield name, task.pinned
         for labels, some in task.pinned_by_labels.items():

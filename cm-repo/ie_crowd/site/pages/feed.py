@@ -30,20 +30,20 @@ def feed(request: Request) -> Response:
     tag = f'W/"{audit.revision(state.store)}"'
     if request.headers.get("if-none-match", "").strip() == tag:
         return Response(status_code=304, headers={"ETag": tag})
-    rows = query.results(state.store, size=ENTRIES, metrics=list(state.content.rules.metrics)).rows
+    rows = query.results(state.store, size=ENTRIES, metrics=list(state.content.challenge.metrics)).rows
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
     return Response(written(rows, request), media_type="application/atom+xml", headers=headers)
 
 
 def written(rows: list[dict[str, Any]], request: Request) -> bytes:
     """The feed's XML."""
-    settings, rules = request.app.state.settings, request.app.state.content.rules
+    settings, challenge = request.app.state.settings, request.app.state.content.challenge
     here = settings.base_url.rstrip("/") or str(request.base_url).rstrip("/")
     authority = urlsplit(here).hostname or "localhost"
     ElementTree.register_namespace("", ATOM)
     root = ElementTree.Element(f"{{{ATOM}}}feed")
-    _text(root, "title", f"{rules.paper['title']}: new results")
-    _text(root, "id", f"tag:{authority},{SINCE}:{rules.id}")
+    _text(root, "title", f"{challenge.paper['title']}: new results")
+    _text(root, "id", f"tag:{authority},{SINCE}:{challenge.id}")
     _text(root, "updated", rows[0]["published"] if rows else NEVER)
     if settings.static:  # the addresses of files, beside this one where nobody knows the site's own
 
@@ -59,12 +59,12 @@ def written(rows: list[dict[str, Any]], request: Request) -> bytes:
     for row in rows:
         entry = ElementTree.SubElement(root, f"{{{ATOM}}}entry")
         _text(entry, "title", title(row))
-        _text(entry, "id", f"tag:{authority},{SINCE}:{rules.id}/result/{row['id']}")
+        _text(entry, "id", f"tag:{authority},{SINCE}:{challenge.id}/result/{row['id']}")
         _text(entry, "updated", row["published"])
         _text(entry, "published", row["published"])
         _text(ElementTree.SubElement(entry, f"{{{ATOM}}}author"), "name", row["submitter"] or "not named")
         _link(entry, "alternate", to(f"/results/{row['id']}"), "text/html")
-        _text(entry, "summary", summary(row, rules))
+        _text(entry, "summary", summary(row, challenge))
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n"
 
 
@@ -75,12 +75,12 @@ def title(row: dict[str, Any]) -> str:
     return f"{what}{method}, by {row['submitter'] or 'somebody who is not named'}"
 
 
-def summary(row: dict[str, Any], rules: Any) -> str:
+def summary(row: dict[str, Any], challenge: Any) -> str:
     """Its metrics and its machine."""
     said = []
     for name, value in row["metrics"].items():
-        if name in rules.metrics:
-            unit = present.in_unit(rules.metrics[name].unit)
+        if name in challenge.metrics:
+            unit = present.in_unit(challenge.metrics[name].unit)
             said.append(f"{name} {humanize.short(value['mean'])} {unit}".strip())
     machine = row["accelerator"] or row["cpu_model"] or "a machine of which nothing is known"
     return f"{', '.join(said)}; {row['completed']} of {row['runs']} runs, on {machine}"

@@ -27,13 +27,13 @@ def code(text: str) -> Markup:
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 escaped above
 
 
-def downloads(rules: Challenge) -> dict[str, tuple[bytes, str]]:
+def downloads(challenge: Challenge) -> dict[str, tuple[bytes, str]]:
     """Every file that may be downloaded by its name: its bytes and what they are."""
     found = {SCHEMA: (schema.SCHEMA.read_bytes(), "application/json")}
     for name in ("rules.yaml", "claims.yaml", "captions.yaml", "pages.yaml"):
-        if (rules.folder / name).is_file():
-            found[name] = (strict.read_bytes(rules.folder / name, LARGEST), "application/yaml")
-    folder = rules.folder / EXAMPLES
+        if (challenge.folder / name).is_file():
+            found[name] = (strict.read_bytes(challenge.folder / name, LARGEST), "application/yaml")
+    folder = challenge.folder / EXAMPLES
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if _NAME.fullmatch(path.name):
             found[path.name] = (strict.read_bytes(path, LIMITS.size), "application/json")
@@ -57,7 +57,7 @@ def _sections() -> list[tuple[str, Markup, Markup, Markup, list[tuple[str, Marku
 def formats(request: Request) -> Response:
     """The page."""
     state = request.app.state
-    files = state.cached.get("downloads", lambda: downloads(state.content.rules), 0)
+    files = state.cached.get("downloads", lambda: downloads(state.content.challenge), 0)
     plain = {SCHEMA, "rules.yaml", "claims.yaml", "captions.yaml", "pages.yaml"}
     sections = state.cached.get("sections", _sections, 0)
     return render(
@@ -74,7 +74,7 @@ def formats(request: Request) -> Response:
 def download(request: Request) -> Response:
     """One of the files, by its name; no other name leads anywhere."""
     state = request.app.state
-    files = state.cached.get("downloads", lambda: downloads(state.content.rules), 0)
+    files = state.cached.get("downloads", lambda: downloads(state.content.challenge), 0)
     found = files.get(request.path_params["name"])
     if found is None:
         raise HTTPException(404, "There is no such file.")

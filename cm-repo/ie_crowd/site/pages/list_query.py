@@ -62,7 +62,7 @@ class Asked:
 DEFAULT_SORT = "-published"
 
 
-def read(query: Mapping[str, str], rules: Challenge) -> Asked:
+def read(query: Mapping[str, str], challenge: Challenge) -> Asked:
     """What the query asks. Raises ValueError of one line for what cannot be."""
     for key, value in query.items():
         if len(value) > LONGEST:
@@ -73,7 +73,7 @@ def read(query: Mapping[str, str], rules: Challenge) -> Asked:
         raise ValueError(f"page is {page[:40]!r}; expected a number from 1")
     sort = query.get("sort") or DEFAULT_SORT
     order = sort.removeprefix("-")
-    if order not in SORTS and order not in rules.metrics:
+    if order not in SORTS and order not in challenge.metrics:
         raise ValueError(f"sort is {sort[:64]!r}; expected {', '.join(SORTS)} or a metric")
     view = query.get("view") or "table"
     if view not in VIEWS:
@@ -83,45 +83,45 @@ def read(query: Mapping[str, str], rules: Challenge) -> Asked:
         raise ValueError(f"status is {status[:40]!r}; expected {', '.join(STATUSES)}")
     if status != PUBLISHED and (view == "chart" or order not in SORTS):
         raise ValueError(f"charts and orders by a metric are of published results; expected no status={status} there")
-    metrics = columns(rules, chosen)
+    metrics = columns(challenge, chosen)
     x, y = query.get("x") or "labels", query.get("y") or metrics[0]
     for axis, name in ((x, "x"), (y, "y")):
-        if axis not in AXES and axis not in rules.metrics:
+        if axis not in AXES and axis not in challenge.metrics:
             raise ValueError(f"{name} is {axis[:64]!r}; expected {', '.join(AXES)} or a metric")
-    return Asked(chosen, order, sort.startswith("-"), int(page), view, x, y, status, _seen(query, rules))
+    return Asked(chosen, order, sort.startswith("-"), int(page), view, x, y, status, _seen(query, challenge))
 
 
-def _seen(query: Mapping[str, str], rules: Challenge) -> tuple[str, ...]:
+def _seen(query: Mapping[str, str], challenge: Challenge) -> tuple[str, ...]:
     """The metrics of ``columns``, given once for each or with commas between them."""
     several = getattr(query, "getlist", None)
     given = several("columns") if several is not None else [query.get("columns", "")]
     names = tuple(dict.fromkeys(name for one in given for name in one.split(",") if name))
-    if wrong := [name for name in names if name not in rules.metrics]:
+    if wrong := [name for name in names if name not in challenge.metrics]:
         raise ValueError(f"columns names {wrong[0][:64]!r}; expected metrics")
     if len(names) > MOST_COLUMNS:
         raise ValueError(f"columns names {len(names)} metrics; at most {MOST_COLUMNS} fit a table")
     return names
 
 
-def offered(rules: Challenge, chosen: Mapping[str, str], datasets: Collection[str]) -> list[str]:
+def offered(challenge: Challenge, chosen: Mapping[str, str], datasets: Collection[str]) -> list[str]:
     """The metrics of the tasks that are asked for, on data sets that there are results of."""
-    tasks = [task for task in _tasks(rules, chosen) if task.dataset in datasets]
+    tasks = [task for task in _tasks(challenge, chosen) if task.dataset in datasets]
     return list(dict.fromkeys(name for task in tasks for name in task.metrics))
 
 
 def columns(
-    rules: Challenge, chosen: Mapping[str, str], sort: str = "", most: int = 3, seen: Sequence[str] = ()
+    challenge: Challenge, chosen: Mapping[str, str], sort: str = "", most: int = 3, seen: Sequence[str] = ()
 ) -> list[str]:
     """The metrics that a list shows: those that the visitor chose (``seen``), else the first of the tasks that are
     asked for; and the one it is sorted by."""
-    tasks = _tasks(rules, chosen)
-    found = list(seen) or list(dict.fromkeys(name for task in tasks or rules.tasks for name in task.metrics))[:most]
-    return [*found, sort] if sort in rules.metrics and sort not in found else found
+    tasks = _tasks(challenge, chosen)
+    found = list(seen) or list(dict.fromkeys(name for task in tasks or challenge.tasks for name in task.metrics))[:most]
+    return [*found, sort] if sort in challenge.metrics and sort not in found else found
 
 
-def _tasks(rules: Challenge, chosen: Mapping[str, str]) -> list[Task]:
+def _tasks(challenge: Challenge, chosen: Mapping[str, str]) -> list[Task]:
     return [
         task
-        for task in rules.tasks
+        for task in challenge.tasks
         if chosen.get("dataset") in (None, task.dataset) and chosen.get("supervision") in (None, task.supervision)
     ]

@@ -27,7 +27,7 @@ def paper(request: Request) -> Response:
     found = findings(state)
     lines = state.cached.get(
         "best",
-        lambda: holds.leaderboard(state.store, content.rules, content.published, content.words.published_metric),
+        lambda: holds.leaderboard(state.store, content.challenge, content.published, content.words.published_metric),
         patient=True,
     )
     return render(
@@ -35,11 +35,11 @@ def paper(request: Request) -> Response:
         "paper.html.j2",
         findings=found,
         verdict=holds.verdict(found),
-        work=citations.paper(content.rules, content.words),
+        work=citations.paper(content.challenge, content.words),
         best=lines,
         code=state.cached.get("code", lambda: _code(state), 0),
         totals=state.cached.get("totals", lambda: query.totals(state.store), patient=True),
-        related=related.entries(state.store, content.rules.id, content.words.links),
+        related=related.entries(state.store, content.challenge.id, content.words.links),
         kinds=KINDS,
         newest=state.cached.get("newest", lambda: _newest(request)),
         sizes={name: size_of(one.content) for name, one in state.assets.items() if name.startswith("figure-")},
@@ -48,8 +48,8 @@ def paper(request: Request) -> Response:
 
 def _newest(request: Request) -> list[dict[str, object]]:
     state = request.app.state
-    rules = state.content.rules
-    return query.results(state.store, Filter(challenge=rules.id), size=5, metrics=list(rules.metrics)).rows
+    challenge = state.content.challenge
+    return query.results(state.store, Filter(challenge=challenge.id), size=5, metrics=list(challenge.metrics)).rows
 
 
 def findings(state: Any) -> list[holds.Finding]:
@@ -60,7 +60,7 @@ def findings(state: Any) -> list[holds.Finding]:
         return state.cached.get(("claims", result_id), judge, 0)
 
     found: list[holds.Finding] = state.cached.get(
-        "findings", lambda: holds.findings(state.store, content.rules, content.claims, once), patient=True
+        "findings", lambda: holds.findings(state.store, content.challenge, content.claims, once), patient=True
     )
     return found
 
@@ -70,7 +70,7 @@ def _code(state: Any) -> tuple[str, str] | None:
     found = provenance.checkout(Path(ie_crowd.__file__).parents[2])
     if found is not None and found[0] and found[1]:
         return found[0], found[1]
-    for row in query.results(state.store, Filter(challenge=state.content.rules.id), size=5).rows:
+    for row in query.results(state.store, Filter(challenge=state.content.challenge.id), size=5).rows:
         said = result_files.parsed(state.store, row["id"])["provenance"]
         if said["repository"] and said["commit"]:
             return said["repository"], said["commit"]
@@ -80,7 +80,7 @@ def _code(state: Any) -> tuple[str, str] | None:
 def cite(request: Request) -> Response:
     """The paper's citation, in a form that programs read."""
     content, form = request.app.state.content, request.path_params["form"]
-    return cited(citations.paper(content.rules, content.words), form)
+    return cited(citations.paper(content.challenge, content.words), form)
 
 
 def cited(work: citations.Work, form: str) -> Response:

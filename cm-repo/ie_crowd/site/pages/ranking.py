@@ -46,10 +46,10 @@ class Asked(NamedTuple):
 def asked(request: Request) -> Asked | None:
     """The contest of the query, else the first with results; None without any. 404 for one that there is not."""
     state = request.app.state
-    rules: Challenge = state.content.rules
+    challenge: Challenge = state.content.challenge
     revision = audit.results_revision(state.store)
-    rows = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision, patient=True)
-    rows = [row for row in rows if rules.task(row["dataset"], row["supervision"]) is not None]
+    rows = state.cached.get("contests", lambda: standings.contests(state.store, challenge.id), revision, patient=True)
+    rows = [row for row in rows if challenge.task(row["dataset"], row["supervision"]) is not None]
     if not rows:
         return None
     wanted = {key: request.query_params.get(key, "") for key in KEYS}
@@ -57,14 +57,14 @@ def asked(request: Request) -> Asked | None:
     fitting = [row for row in rows if all(want in ("", str(row[key])) for key, want in wanted.items())]
     if given and not fitting:
         raise HTTPException(404, "No published result is of that task and division.")
-    row = (fitting or rows)[0] if given else _first(rows, rules)
-    task = rules.task(row["dataset"], row["supervision"])
+    row = (fitting or rows)[0] if given else _first(rows, challenge)
+    task = challenge.task(row["dataset"], row["supervision"])
     assert task is not None
     name = request.query_params.get("metric") or task.metrics[0]
     if name not in task.metrics:
         raise HTTPException(404, f"The task has no metric {name[:64]}.")
     contest = Contest(*(row[field] for field in Contest._fields))
-    metric = rules.metrics[name]
+    metric = challenge.metrics[name]
     entries = evidence.ranks(state, contest, name, revision, patient=True).entries
     return Asked(rows, row, task, name, metric, entries)
 
@@ -74,7 +74,7 @@ def ranking(request: Request) -> Response:
     shown = asked(request)
     if shown is None:
         return render(request, "ranking.html.j2", contests=[], contest=None)
-    rules: Challenge = request.app.state.content.rules
+    challenge: Challenge = request.app.state.content.challenge
     rows, row, task, name, metric, entries = shown
     contest = Contest(*(row[field] for field in Contest._fields))
     page = _page(request, len(entries))
@@ -92,18 +92,18 @@ def ranking(request: Request) -> Response:
         page=page,
         last=max(1, -(-len(entries) // PAGE)),
         alpha=rank.ALPHA,
-        asked=rules.evidence.asked(contest.division),
-        margins=rules.evidence.margins(contest.dataset, contest.supervision, contest.labels, name),
+        asked=challenge.evidence.asked(contest.division),
+        margins=challenge.evidence.margins(contest.dataset, contest.supervision, contest.labels, name),
         fewest=rank.FEWEST,
-        issued=rules.evidence.issues(contest.dataset, contest.division),
-        fixed=rules.evidence.fixes(contest.division, contest.dataset, contest.supervision),
+        issued=challenge.evidence.issues(contest.dataset, contest.division),
+        fixed=challenge.evidence.fixes(contest.division, contest.dataset, contest.supervision),
         offers=exports.offers(request, "ranking", metric=name, **{key: row[key] for key in KEYS}),
     )
 
 
-def _first(rows: list[dict[str, Any]], rules: Challenge) -> dict[str, Any]:
+def _first(rows: list[dict[str, Any]], challenge: Challenge) -> dict[str, Any]:
     """The contest that comes first in the rules, the closed division before the open one."""
-    order = [(task.dataset, task.supervision) for task in rules.tasks]
+    order = [(task.dataset, task.supervision) for task in challenge.tasks]
 
     def key(row: dict[str, Any]) -> tuple[int, bool, float]:
         labels = float("inf") if row["labels"] == "all" else float(row["labels"])

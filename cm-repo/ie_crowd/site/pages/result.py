@@ -73,10 +73,10 @@ def page(request: Request, typed: Mapping[str, str] | None = None, error: str = 
         request,
         "result.html.j2",
         422 if error else 200,
-        headline=state.content.captions.headline if document["challenge"]["id"] == state.content.rules.id else "",
+        headline=state.content.captions.headline if document["challenge"]["id"] == state.content.challenge.id else "",
         row=found,
         document=document,
-        challenge=challenge,
+        result_challenge=challenge,
         metrics=metrics(found, document, challenge),
         over_images=state.cached.get(
             ("images", result_id, len(here)), lambda: image_intervals.of(state.store, document), 0
@@ -165,7 +165,7 @@ def _judged(
     shown = result_files.read(source, document, state.content.captions) if source else result_files.NONE
     if challenge is None:
         return None, shown
-    stated = state.content.claims if challenge is state.content.rules else None
+    stated = state.content.claims if challenge is state.content.challenge else None
     if folder:
         with contextlib.suppress(ValueError):  # a folder whose document no program of today would take in
             return _ordered(verdict.judge(folder, challenge)), shown
@@ -227,19 +227,19 @@ def cite(request: Request) -> Response:
     settings = request.app.state.settings
     url = f"{settings.base_url.rstrip('/')}/results/{found['id']}" if settings.base_url else ""
     title = f"{found['dataset']}, {found['supervision']}, {present.labels(found['labels'])}"
-    work = citations.result(found, title, request.app.state.content.rules, url)
+    work = citations.result(found, title, request.app.state.content.challenge, url)
     return cited(work, request.path_params["form"])
 
 
 def badge(request: Request) -> Response:
     """A published result's first metric, as a small picture for another page."""
     found = published(request)
-    rules = request.app.state.content.rules
-    task = rules.task(found["dataset"], found["supervision"])
+    challenge = request.app.state.content.challenge
+    task = challenge.task(found["dataset"], found["supervision"])
     name = next((one for one in (task.metrics if task else ()) if one in found["metrics"]), "")
     if not name:
         return badge_of("reproduced", f"{found['completed']} runs", citations.NEUTRAL)
-    value, unit = found["metrics"][name], rules.metrics[name].unit
+    value, unit = found["metrics"][name], challenge.metrics[name].unit
     half = "" if value["ci95"] is None else f" ± {present.value(value['ci95'], unit)}"
     return badge_of(name, f"{present.value(value['mean'], unit)}{half} {present.in_unit(unit)}".strip(), citations.GOOD)
 

@@ -50,15 +50,15 @@ def only(request: Request, revision: int) -> str | None:
     """The challenge to filter by: None where the store holds no other, which spares the filter."""
     state = request.app.state
     found: list[str] = state.cached.get("challenges", lambda: query.challenges(state.store), revision)
-    own: str = state.content.rules.id
+    own: str = state.content.challenge.id
     return None if found in ([], [own]) else own
 
 
 def results(request: Request) -> Response:
     """A page of the list, or its chart. What is not published is listed for those who may review it."""
     state = request.app.state
-    rules: Challenge = state.content.rules
-    wanted = list_query.read(request.query_params, rules)
+    challenge: Challenge = state.content.challenge
+    wanted = list_query.read(request.query_params, challenge)
     account = getattr(request.state, "account", None)
     published = wanted.status == PUBLISHED
     if not published:
@@ -67,7 +67,10 @@ def results(request: Request) -> Response:
         form_routes.need(request, "review")
     revision = audit.results_revision(state.store)
     facets = state.cached.get(
-        ("facets", wanted.status), lambda: query.facets(state.store, rules.id, wanted.status), revision, patient=True
+        ("facets", wanted.status),
+        lambda: query.facets(state.store, challenge.id, wanted.status),
+        revision,
+        patient=True,
     )
     kept = wanted.query(sort=None, view=None, x=None, y=None)
     values: dict[str, Any] = {
@@ -77,18 +80,18 @@ def results(request: Request) -> Response:
         "cpu_only": list_query.CPU_ONLY,
         "headline": headline(wanted),
         "chips": [(name, value, wanted.query(**{name: None})) for name, value in wanted.chosen.items()],
-        "offered": list_query.offered(rules, wanted.chosen, facets["dataset"])
+        "offered": list_query.offered(challenge, wanted.chosen, facets["dataset"])
         if published and wanted.view == "table"
         else [],
-        "seen": list_query.columns(rules, wanted.chosen, wanted.sort, seen=wanted.columns) if published else [],
+        "seen": list_query.columns(challenge, wanted.chosen, wanted.sort, seen=wanted.columns) if published else [],
         "published": published,
         "statuses": list_query.STATUSES if permissions.may(account, "review") else {},
         "views": {"table": kept, **({"chart": {**kept, "view": "chart"}} if published else {})},
     }
-    by = only(request, revision) if published else rules.id
+    by = only(request, revision) if published else challenge.id
     if state.settings.static:
         values["contests"] = state.cached.get(
-            "contests", lambda: standings.contests(state.store, rules.id), revision, patient=True
+            "contests", lambda: standings.contests(state.store, challenge.id), revision, patient=True
         )
     else:
         chosen = wanted.filter(by)
@@ -101,7 +104,7 @@ def results(request: Request) -> Response:
         values["further"] = _further(wanted, counted)
     if wanted.view == "chart":
         return _chart(request, wanted, values)
-    names = list_query.columns(rules, wanted.chosen, wanted.sort, seen=wanted.columns) if published else []
+    names = list_query.columns(challenge, wanted.chosen, wanted.sort, seen=wanted.columns) if published else []
     size = state.settings.page_size
     page = query.results(
         state.store,
@@ -122,7 +125,7 @@ def results(request: Request) -> Response:
         total=page.total,
         metrics=names,
         levels=evidence.of_list(state, page.rows, revision),
-        columns={column.sort: column for column in _columns(wanted, names, rules)},
+        columns={column.sort: column for column in _columns(wanted, names, challenge)},
         first=(wanted.page - 1) * size + 1,
         last=last,
         offers=exports.offers(request, *export.EXPORTS, **wanted.filters()) if published else [],
@@ -165,17 +168,17 @@ def headline(wanted: Asked) -> str:
     return ", ".join(parts if wanted.status == PUBLISHED else [list_query.STATUSES[wanted.status], *parts])
 
 
-def _columns(wanted: Asked, metrics: list[str], rules: Challenge) -> list[Column]:
+def _columns(wanted: Asked, metrics: list[str], challenge: Challenge) -> list[Column]:
     plain = {"submitter": "Submitter", "labels": "Task, by labels", "wall_seconds": "Time", "created": "Made"}
     found = []
     for sort in (*plain, *metrics):
         downwards = sort in ("created", "wall_seconds") or (
-            sort in rules.metrics and rules.metrics[sort].direction == "higher"
+            sort in challenge.metrics and challenge.metrics[sort].direction == "higher"
         )
         here = wanted.sort == sort
         turned = not wanted.descending if here else downwards
         aria = ("descending" if wanted.descending else "ascending") if here else ""
-        unit = rules.metrics[sort].unit if sort in rules.metrics else "1"
+        unit = challenge.metrics[sort].unit if sort in challenge.metrics else "1"
         to = wanted.query(sort=f"{'-' if turned else ''}{sort}")
         found.append(Column(sort, plain.get(sort, sort), unit, to, aria))
     return found
@@ -184,18 +187,18 @@ def _columns(wanted: Asked, metrics: list[str], rules: Challenge) -> list[Column
 def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Response:
 
     state = request.app.state
-    rules: Challenge = state.content.rules
+    challenge: Challenge = state.content.challenge
     choices = {
-        "x": [(axis, chart_points.says(axis, rules)) for axis in (*chart_data.AXES, *rules.metrics)],
-        "y": [(name, chart_points.says(name, rules)) for name in rules.metrics],
+        "x": [(axis, chart_points.says(axis, challenge)) for axis in (*chart_data.AXES, *challenge.metrics)],
+        "y": [(name, chart_points.says(name, challenge)) for name in challenge.metrics],
     }
     files = wanted.query(view=None, sort=None, columns=None)
     if state.settings.static and set(wanted.chosen) - {"dataset"}:
         files = {}  # a copy of files has those of the whole charts
     values = {**values, "files": files, "shape": svg.legend_marker, "over_time": wanted.query(x=OVER_TIME[0])}
-    if wanted.x == "labels" and wanted.y in rules.metrics:
+    if wanted.x == "labels" and wanted.y in challenge.metrics:
         drawn = [one._replace(svg=Markup(one.svg)) for one in labels_charts(request, wanted)]  # noqa: S704 svg escapes
-        unit = rules.metrics[wanted.y].unit
+        unit = challenge.metrics[wanted.y].unit
         offers = exports.offers(request, "labels", metric=wanted.y, **wanted.filters())
         return render(
             request, "chart_labels.html.j2", **values, charts=drawn, unit=unit, choices=choices, offers=offers
@@ -213,8 +216,8 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
         points=found_points["points"],
         total=found_points["total"],
         thinned=found_points["thinned"],
-        says=[chart_points.says(axis, rules) for axis in (wanted.x, wanted.y)],
-        units=[rules.metrics[axis].unit if axis in rules.metrics else "" for axis in (wanted.x, wanted.y)],
+        says=[chart_points.says(axis, challenge) for axis in (wanted.x, wanted.y)],
+        units=[challenge.metrics[axis].unit if axis in challenge.metrics else "" for axis in (wanted.x, wanted.y)],
         sample=SAMPLE,
         offers=exports.offers(request, "points", x=wanted.x, y=wanted.y, **wanted.filters()),
     )
@@ -223,9 +226,9 @@ def _chart(request: Request, wanted: Asked, values: Mapping[str, Any]) -> Respon
 def labels_charts(request: Request, wanted: Asked) -> list[by_labels.Chart]:
     """A metric by number of labels, one chart for each data set, first what shows most."""
     content = request.app.state.content
-    rows = _by_labels(request, wanted.filter(content.rules.id), wanted.y)
+    rows = _by_labels(request, wanted.filter(content.challenge.id), wanted.y)
     beside = content.published if content.words.published_metric == wanted.y else ()
-    metric = content.rules.metrics[wanted.y]
+    metric = content.challenge.metrics[wanted.y]
     found = by_labels.charts(rows, wanted.y, metric, _fitting(beside, wanted.chosen, rows))
     return sorted(found, key=lambda one: -len(one.rows) - len(one.published))
 
@@ -243,7 +246,7 @@ class Drawn(NamedTuple):
 def points_chart(request: Request, wanted: Asked) -> Drawn:
     """The chart of two axes, kept until results change."""
     state = request.app.state
-    chosen = wanted.filter(state.content.rules.id)
+    chosen = wanted.filter(state.content.challenge.id)
 
     def make() -> Drawn:
         return _points_chart(request, wanted, chosen)
@@ -260,7 +263,7 @@ def _points_chart(request: Request, wanted: Asked, chosen: Filter) -> Drawn:
         found = {"points": [], "total": 0, "thinned": False}
     by = "dataset" if "dataset" not in wanted.chosen else "labels" if "labels" not in wanted.chosen else "division"
     best = _best(request, wanted, chosen, by)
-    drawn = chart_points.draw(found["points"], wanted.x, wanted.y, by, state.content.rules, best)
+    drawn = chart_points.draw(found["points"], wanted.x, wanted.y, by, state.content.challenge, best)
     return Drawn(found, by, best, drawn)
 
 
@@ -270,7 +273,7 @@ def _best(request: Request, wanted: Asked, chosen: Any, by: str) -> dict[str, li
     A metric that is best near chance has no best so far.
     """
     state = request.app.state
-    metric = state.content.rules.metrics.get(wanted.y)
+    metric = state.content.challenge.metrics.get(wanted.y)
     if wanted.x not in OVER_TIME or metric is None or metric.direction not in ("lower", "higher"):
         return {}
 

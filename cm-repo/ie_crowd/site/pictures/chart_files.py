@@ -31,7 +31,7 @@ COMPARED = ("result", "epoch", "mean")
 def labels(request: Request) -> Response:
     """A metric by number of labels, on one data set; the CSV holds what others published, too."""
     wanted = _wanted(request)
-    if wanted.y not in request.app.state.content.rules.metrics or "dataset" not in wanted.chosen:
+    if wanted.y not in request.app.state.content.challenge.metrics or "dataset" not in wanted.chosen:
         raise HTTPException(404, "There is no such chart: it is of a data set, and its y a metric.")
     found = next(iter(results.labels_charts(request, wanted)), None)
     if found is None:
@@ -72,14 +72,16 @@ def points(request: Request) -> Response:
     name = f"{wanted.y}-against-{wanted.x}"
     if request.path_params["form"] == "csv":
         return _csv(exports.TABLES["points"].columns, found["points"], name)
-    title = title_of_points(wanted, request.app.state.content.rules)
+    title = title_of_points(wanted, request.app.state.content.challenge)
     size = chart_points.WIDTH, chart_points.HEIGHT
     return _drawn(request, drawn.svg, size, title, legend_of_points(drawn, by), name)
 
 
-def title_of_points(wanted: list_query.Asked, rules: Challenge) -> str:
+def title_of_points(wanted: list_query.Asked, challenge: Challenge) -> str:
     """What the chart shows, with its filters."""
-    return f"{chart_points.says(wanted.y, rules)} against {chart_points.says(wanted.x, rules)}{_further(wanted)}"
+    return (
+        f"{chart_points.says(wanted.y, challenge)} against {chart_points.says(wanted.x, challenge)}{_further(wanted)}"
+    )
 
 
 def legend_of_points(drawn: chart_points.Points, by: str) -> list[standalone.Entry]:
@@ -149,7 +151,7 @@ def compared(request: Request) -> Response:
 
 def _wanted(request: Request) -> list_query.Asked:
     _form(request)
-    wanted = list_query.read(request.query_params, request.app.state.content.rules)
+    wanted = list_query.read(request.query_params, request.app.state.content.challenge)
     if wanted.status != PUBLISHED:
         raise HTTPException(404, "Charts are of published results.")
     return wanted
@@ -175,7 +177,7 @@ def _drawn(
     name: str,
 ) -> Response:
     state = request.app.state
-    source = f"Results of reproducing {state.content.rules.paper['title']}"
+    source = f"Results of reproducing {state.content.challenge.paper['title']}"
     if state.settings.base_url:
         source += f", {state.settings.base_url}"
     whole = standalone.chart(drawn, *size, title, legend, source)

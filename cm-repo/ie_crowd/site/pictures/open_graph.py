@@ -41,9 +41,9 @@ def of_ranking(request: Request) -> Response:
 
 def of_chart(request: Request) -> Response:
     """The first chart of the page of the same query."""
-    rules = request.app.state.content.rules
-    wanted = list_query.read({**request.query_params, "view": "chart", "status": ""}, rules)
-    if wanted.x == "labels" and wanted.y in rules.metrics:
+    challenge = request.app.state.content.challenge
+    wanted = list_query.read({**request.query_params, "view": "chart", "status": ""}, challenge)
+    if wanted.x == "labels" and wanted.y in challenge.metrics:
         first = next(iter(results.labels_charts(request, wanted)), None)
         if first is None:
             raise HTTPException(404, "No published result is in that chart.")
@@ -53,7 +53,7 @@ def of_chart(request: Request) -> Response:
     _, by, _, drawn = results.points_chart(request, wanted)
     if drawn is None:
         raise HTTPException(404, "No published result is in that chart.")
-    title, size = chart_files.title_of_points(wanted, rules), (chart_points.WIDTH, chart_points.HEIGHT)
+    title, size = chart_files.title_of_points(wanted, challenge), (chart_points.WIDTH, chart_points.HEIGHT)
     return _sent(request, cards.chart(_site(request), title, drawn.svg, size, chart_files.legend_of_points(drawn, by)))
 
 
@@ -97,7 +97,7 @@ def _measured(state: Any, row: dict[str, Any], metrics: list[tuple[str, dict[str
 def _site(request: Request) -> cards.Site:
     state = request.app.state
     return cards.Site(
-        state.content.rules.id, state.content.rules.paper["title"], urlsplit(state.settings.base_url).netloc
+        state.content.challenge.id, state.content.challenge.paper["title"], urlsplit(state.settings.base_url).netloc
     )
 
 

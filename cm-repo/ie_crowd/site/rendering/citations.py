@@ -34,23 +34,31 @@ class Work(NamedTuple):
     about: str = ""
 
 
-def paper(rules: Any, words: Any) -> Work:
+def paper(challenge: Any, words: Any) -> Work:
     """The paper that a challenge is about."""
     authors = [name.strip() for name in re.split(r",| and ", words.authors) if name.strip()]
     year = (re.findall(r"\b(?:19|20)\d\d\b", words.venue) or [""])[-1]
     last = re.sub(r"[^a-z]", "", authors[0].split()[-1].lower()) if authors else ""
-    found = rules.paper
-    key = f"{last or rules.id}{year}"
+    found = challenge.paper
+    key = f"{last or challenge.id}{year}"
     return Work("paper", key, found["title"], authors, year, words.venue, found["url"], tuple(found["identifiers"]))
 
 
-def result(row: Mapping[str, Any], title: str, rules: Any, url: str) -> Work:
+def result(row: Mapping[str, Any], title: str, challenge: Any, url: str) -> Work:
     """One result. ``title``: its task in words; ``url``: where it is to be had, "" where nobody knows."""
-    whole = f"{title}: a result of reproducing {rules.paper['title']}"
+    whole = f"{title}: a result of reproducing {challenge.paper['title']}"
     by = [row["submitter"]] if row["submitter"] else []
     names = (f"sha256:{row['id']}",)
     return Work(
-        "result", f"{rules.id}-{row['id'][:10]}", whole, by, row["created"][:10], "", url, names, rules.paper["url"]
+        "result",
+        f"{challenge.id}-{row['id'][:10]}",
+        whole,
+        by,
+        row["created"][:10],
+        "",
+        url,
+        names,
+        challenge.paper["url"],
     )
 
 

@@ -59,7 +59,7 @@ def render(
 def base(request: Request) -> dict[str, Any]:
     """What every template gets.
 
-    settings, rules, words; link(path, **query), absolute(path, **query) with the host, asset(name);
+    settings, challenge, words; link(path, **query), absolute(path, **query) with the host, asset(name);
     navigation: (text, address, whether one is there);
     more: (text, path) for the foot; feeds: the paths that there are;
     chart_forms: those that charts are to be had in; account {name, role} or None;
@@ -75,7 +75,7 @@ def base(request: Request) -> dict[str, Any]:
     account = getattr(request.state, "account", None)
     return {
         "settings": state.settings,
-        "rules": state.content.rules,
+        "challenge": state.content.challenge,
         "words": state.content.words,
         "link": link,
         "asset": lambda name: link(f"/assets/{state.assets[name].name}"),

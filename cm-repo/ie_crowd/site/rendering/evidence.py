@@ -69,26 +69,26 @@ def ranks(state: Any, contest: Contest, name: str, revision: int | None = None, 
 
 
 def _ranked(state: Any, contest: Contest, name: str) -> Ranks:
-    rules = state.content.rules
-    entries = standings.standings(state.store, contest, name, rules.metrics[name], rules.evidence)
+    challenge = state.content.challenge
+    entries = standings.standings(state.store, contest, name, challenge.metrics[name], challenge.evidence)
     return Ranks(entries, {one: entry for entry in entries for one in entry.results})
 
 
 def contests(state: Any, revision: int | None = None) -> dict[Contest, int]:
     """The contests of the site's challenge, each with how many results it has. ``state``: of the site's application."""
-    rules = state.content.rules
-    rows = state.cached.get("contests", lambda: standings.contests(state.store, rules.id), revision, patient=True)
+    challenge = state.content.challenge
+    rows = state.cached.get("contests", lambda: standings.contests(state.store, challenge.id), revision, patient=True)
     return {
         Contest(*(row[name] for name in Contest._fields)): row["results"]
         for row in rows
-        if rules.task(row["dataset"], row["supervision"]) is not None
+        if challenge.task(row["dataset"], row["supervision"]) is not None
     }
 
 
 def ranks_at_hand(state: Any, contest: Contest, results: int, revision: int | None = None) -> Ranks | None:
     """The ranks of a contest of so many ``results`` by the first metric of its task, without a long wait: where many
     results have to be ranked first, that begins in the background, and None is the answer for now."""
-    name = state.content.rules.task(contest.dataset, contest.supervision).metrics[0]
+    name = state.content.challenge.task(contest.dataset, contest.supervision).metrics[0]
     if results > AT_ONCE and state.cached.kept(("ranks", contest, name)) is None:
         state.cached.later(("ranks", contest, name), lambda: _ranked(state, contest, name))
         return None
@@ -112,10 +112,10 @@ def awaiting(state: Any) -> list[Agreement]:
 
     ``state``: of the site's application.
     """
-    rules = state.content.rules
+    challenge = state.content.challenge
     found: dict[tuple[str, str], dict[Contest, str]] = {}
     for contest in contests(state):
-        task = rules.task(contest.dataset, contest.supervision)
+        task = challenge.task(contest.dataset, contest.supervision)
         _note_agreements(found, contest, ranks(state, contest, task.metrics[0], patient=True))
     return [
         Agreement(one, other, next(iter(where.values())), len(where)) for (one, other), where in sorted(found.items())
@@ -160,12 +160,12 @@ def of(
     ``revision``: of the results, where the caller has just asked for it. ``patient``: ranks that took long to find may
     be of a moment ago. ``sizes``: of contests; those of many results are not waited for.
     """
-    own, rules = row["evidence"], state.content.rules
-    task = rules.task(row["dataset"], row["supervision"])
-    if row["state"] != tables.PUBLISHED or row["challenge"] != rules.id or task is None or not row["submitter"]:
+    own, challenge = row["evidence"], state.content.challenge
+    task = challenge.task(row["dataset"], row["supervision"])
+    if row["state"] != tables.PUBLISHED or row["challenge"] != challenge.id or task is None or not row["submitter"]:
         return Shown(own)
-    if not evidence.at_least(own, rules.evidence.asked(row["division"])):
-        return Shown(own, (), f"{own}, asked: {rules.evidence.asked(row['division'])}")
+    if not evidence.at_least(own, challenge.evidence.asked(row["division"])):
+        return Shown(own, (), f"{own}, asked: {challenge.evidence.asked(row['division'])}")
     contest = Contest(*(row[name] for name in Contest._fields))
     if contest in sizes:
         at_hand = ranks_at_hand(state, contest, sizes[contest], revision)

@@ -65,7 +65,7 @@ class Line(NamedTuple):
 
 def findings(
     engine: Engine,
-    rules: Challenge,
+    challenge: Challenge,
     claims: Sequence[Claim],
     once: Callable[[str, Callable[[], list[Item]]], list[Item]] = lambda result_id, judge: judge(),
 ) -> list[Finding]:
@@ -75,9 +75,9 @@ def findings(
     """
     asked = [claim for claim in claims if claim.value is not None or claim.other is not None]
     judged: dict[str, dict[Task, tuple[dict[str, Any], Item]]] = {claim.id: {} for claim in asked}
-    for row in best.most_evidenced(engine, rules.id):
+    for row in best.most_evidenced(engine, challenge.id):
         task = (row["dataset"], row["supervision"], row["labels"])
-        items = once(row["id"], partial(_judge, engine, row["id"], asked, rules))
+        items = once(row["id"], partial(_judge, engine, row["id"], asked, challenge))
         for claim, item in zip(asked, items, strict=True):
             if item.state == "not applicable" or item.detail.startswith(("departs", "no ")):
                 continue
@@ -87,10 +87,10 @@ def findings(
     return [_finding(claim, list(judged[claim.id].values())) for claim in asked]
 
 
-def _judge(engine: Engine, result_id: str, asked: Sequence[Claim], rules: Challenge) -> list[Item]:
+def _judge(engine: Engine, result_id: str, asked: Sequence[Claim], challenge: Challenge) -> list[Item]:
     result = result_files.parsed(engine, result_id)
-    items = check_claims.check(result, asked, rules)
-    if not rules.unnamed(result["config"]):
+    items = check_claims.check(result, asked, challenge)
+    if not challenge.unnamed(result["config"]):
         return items
     return [
         item
@@ -149,17 +149,19 @@ def verdict(found: Sequence[Finding]) -> str:
     return f"{whole}, {', '.join(said[:-1])}{' and ' if said[1:] else ''}{said[-1]}."
 
 
-def leaderboard(engine: Engine, rules: Challenge, published: Sequence[Published], published_metric: str) -> list[Line]:
+def leaderboard(
+    engine: Engine, challenge: Challenge, published: Sequence[Published], published_metric: str
+) -> list[Line]:
     """The best value of each task that has results, by the metric that ranks it, beside what others published."""
     lines = []
-    choices: Mapping[str, list[Any]] = query.facets(engine, rules.id)
-    for task in rules.tasks:
+    choices: Mapping[str, list[Any]] = query.facets(engine, challenge.id)
+    for task in challenge.tasks:
         name = task.metrics[0]
-        metric = rules.metrics[name]
+        metric = challenge.metrics[name]
         if metric.direction not in ("lower", "higher"):
             continue
         for labels in choices["labels"]:
-            asked = Filter(rules.id, task.dataset, task.supervision, labels)
+            asked = Filter(challenge.id, task.dataset, task.supervision, labels)
             row = best.best(engine, asked, name, metric.direction)
             if row is not None:
                 others = [

@@ -25,8 +25,8 @@ class Shown(NamedTuple):
 
 def of(state: Any, row: Mapping[str, Any]) -> Shown | None:
     """Of a result of a contest that asks for issued draws; None of any other. ``state``: of the site's application."""
-    rules = state.content.challenges.get(row["challenge"])
-    issued = rules.evidence.issues(row["dataset"], row["division"]) if rules is not None else None
+    challenge = state.content.challenges.get(row["challenge"])
+    issued = challenge.evidence.issues(row["dataset"], row["division"]) if challenge is not None else None
     if issued is None or row["state"] == tables.WITHDRAWN:
         return None
     runs = [(run["seed"], run["label_seed"], run["status"]) for run in query.runs(state.store, row["id"])]

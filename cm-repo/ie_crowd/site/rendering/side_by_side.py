@@ -37,8 +37,10 @@ class Together(NamedTuple):
 def together(state: Any, rows: Sequence[Mapping[str, Any]], documents: Sequence[Mapping[str, Any]]) -> Together:
     """Of results (rows of ``query.one``, and their documents); of different tasks nothing is the best."""
     same_task = len({tuple(row[key] for key in TASK) for row in rows}) == 1
-    rules = state.content.challenges.get(rows[0]["challenge"])
-    distance = {name: _distance(one) for name, one in rules.metrics.items()} if rules is not None and same_task else {}
+    challenge = state.content.challenges.get(rows[0]["challenge"])
+    distance = (
+        {name: _distance(one) for name, one in challenge.metrics.items()} if challenge is not None and same_task else {}
+    )
     lines = compare.best_of(documents, distance)
     pairs: dict[tuple[int, int], dict[str, Interval]] = {}
     over_images = {}

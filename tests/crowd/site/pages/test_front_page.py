@@ -89,7 +89,7 @@ def test_the_best_and_the_most_evidenced(engine):
         "failed": toy((0.1, None, None, None, None), submitter="Dan"),
     }
     for document in made.values():
-        insert.submit(engine, text(document), publish=True, rules=by)
+        insert.submit(engine, text(document), publish=True, challenges=by)
     rows = best.most_evidenced(engine, RULES.id)
     assert [row["id"] for row in rows] == [made["most"]["id"], made["best"]["id"]]
     asked = Filter(RULES.id, "gauges", "supervised", "all")
@@ -101,7 +101,7 @@ def test_the_best_and_the_most_evidenced(engine):
 
 def test_the_page_of_this_paper(references):
     content = load_content()
-    found = holds.findings(references, content.rules, content.claims)
+    found = holds.findings(references, content.challenge, content.claims)
     assert len(found) >= 4
     with client(references) as other:  # the toy's own rules name no claim
         assert other.get("/").status_code == 200
@@ -130,7 +130,7 @@ def test_the_page_of_this_paper(references):
 
 def test_a_result_from_before_recipes_had_names_decides_nothing_and_one_that_names_its_own_goes_first(references):
     content = load_content()
-    rules = content.rules
+    rules = content.challenge
     assert rules.unnamed({"method": "equivae"})
     assert not rules.unnamed({"method": "equivae", "recipe": "paper"})
     judged = {}

@@ -312,7 +312,7 @@ def test_no_best_across_tasks(site, site_store):
     task = {"dataset": "gauges", "supervision": "supervised", "labels": 20}
     challenge = {**toy()["challenge"], "division": "open", "departures": ["labels"]}
     other = toy((1.3, 2.4, 3.1), submitter="Dan", task=task, challenge=challenge)
-    assert insert.submit(site_store, text(other), publish=True, rules={RULES.id: RULES}).what == "published"
+    assert insert.submit(site_store, text(other), publish=True, challenges={RULES.id: RULES}).what == "published"
     ids = [site.ids["ada"], site.ids["bob"], other["id"]]
     page = site.get("/compare?" + "&".join(f"id={one}" for one in ids)).text
     assert "results of different tasks" in page
@@ -342,7 +342,7 @@ def test_ranks_are_computed_once_for_a_state_of_the_store(site, site_store, monk
     assert site.get("/ranking").text == site.get("/ranking").text
     assert len(calls) == 1
     new = toy((0.1, 0.2, 0.3), submitter="Fay", machine=2)
-    assert insert.submit(site_store, text(new), publish=True, rules={RULES.id: RULES}).what == "published"
+    assert insert.submit(site_store, text(new), publish=True, challenges={RULES.id: RULES}).what == "published"
     assert "Fay" in site.get("/ranking").text
     assert len(calls) == 2
 
@@ -428,7 +428,7 @@ def test_the_paper_of_this_project(site_store):
     from starlette.testclient import TestClient
 
     found = content.load()
-    assert found.rules.id == "ie-repr"
+    assert found.challenge.id == "ie-repr"
     with TestClient(create_app(Settings(), site_store), base_url="http://localhost") as site:
         page = site.get("/").text
         for symbol in ("r<sub>y</sub>", "q(v | r<sub>y</sub>, x)", "p(x | r<sub>y</sub>, v)", "q(y | x)"):
@@ -475,7 +475,7 @@ def test_texts_of_others_are_text_everywhere(site_store):
     document = identified(document)
     accounts.add(site_store, "Rae", "reviewer")
     reviewer = {"pk": 1, "name": "Rae", "role": "reviewer"}
-    outcome = insert.submit(site_store, text(document), publish=True, rules={RULES.id: RULES})
+    outcome = insert.submit(site_store, text(document), publish=True, challenges={RULES.id: RULES})
     if outcome.what == "quarantined":
         moderation.publish(site_store, document["id"], reviewer, "looked <at>")
     with client(site_store) as site:

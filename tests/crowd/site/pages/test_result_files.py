@@ -116,7 +116,7 @@ def sent(tmp_path):
         (folder / "figures" / "levels.png").write_bytes(picture())
         document = assemble.assemble(folder, challenge=RULES, **{**FACTS, "submitter": name})
         content = (folder / "result.json").read_bytes()
-        assert insert.submit(engine, content, publish=True, rules={RULES.id: RULES}).what == "published"
+        assert insert.submit(engine, content, publish=True, challenges={RULES.id: RULES}).what == "published"
         for path in files.asked(document):
             if files.to_show(path):
                 files.add(engine, store, document["id"], path, files.read(folder / path), "operator")

@@ -98,6 +98,6 @@ def test_ranks_of_large_contests_are_found_before_anybody_asks(site_store, monke
     monkeypatch.setattr(evidence, "AT_ONCE", 0)
     (contest,) = (standings.Contest(*map(row.get, standings.Contest._fields)) for row in standings.contests(site_store))
     with client(site_store) as site:
-        name = site.app.state.content.rules.tasks[0].metrics[0]
+        name = site.app.state.content.challenge.tasks[0].metrics[0]
         until(lambda: site.app.state.cached.kept(("ranks", contest, name)) is not None)
         assert "being computed" not in site.get("/results").text
