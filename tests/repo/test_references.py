@@ -80,12 +80,16 @@ def headline() -> dict[str, dict[str, str]]:
     ],
 )
 def test_the_first_page_has_the_numbers_of_the_results(column, method, division):
-    (found,) = [
-        one
-        for one in map(result, RESULTS)
-        if (one["task"]["dataset"], one["task"]["labels"]) == ("mnist", 100)
-        and (RULES.method(one["config"]), one["challenge"]["division"]) == (method, division)
-    ]
+    found = max(  # of the most draws
+        (
+            one
+            for one in map(result, RESULTS)
+            if (one["task"]["dataset"], one["task"]["labels"]) == ("mnist", 100)
+            and (RULES.method(one["config"]), one["challenge"]["division"]) == (method, division)
+        ),
+        key=lambda one: one["metrics"]["classification.error"]["n"],
+    )
+    assert found["metrics"]["classification.error"]["n"] == 10
     table = headline()[column]
     assert set(table) == set(SHOWN) - {"equivariant.leakage_linear"}
     for name, cell in table.items():

@@ -51,8 +51,9 @@ def test_the_spread_that_the_rules_state_is_the_references():
         for metric, told in found["metrics"].items():
             if told["sd"] is not None and found["challenge"]["division"] == "closed":
                 key = (task["dataset"], task["supervision"], task["labels"], rules.method(found["config"]), metric)
-                spreads[key] = (round(told["sd"], 4), told["n"])
-                means[key] = round(told["value"], 3)
+                if told["n"] > spreads.get(key, (0, 0))[1]:  # the reference is the result of the most draws
+                    spreads[key] = (round(told["sd"], 4), told["n"])
+                    means[key] = round(told["value"], 3)
     stated = {key: (one.sd, one.runs) for key, one in rules.evidence.references.items()}
     assert stated
     # A mean stands only with the method whose settings the reference's runs had.
