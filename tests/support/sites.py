@@ -40,15 +40,20 @@ def site_store(tmp_path):
 
 @contextlib.contextmanager
 def client(engine, **settings):
-    """A TestClient of the toy challenge's site over that store."""
+    """A TestClient of the toy challenge's site over that store, whose pages are of now however slow the machine is."""
+    from ie_crowd.site import cache
     from ie_crowd.site.app import create_app
     from ie_crowd.site.settings import Settings
     from starlette.testclient import TestClient
     from toy_challenge.make import RULES
 
     app = create_app(Settings(challenges=(RULES.folder,), **settings), engine)
-    with TestClient(app, base_url="http://localhost", raise_server_exceptions=True) as one:
-        yield one
+    slow, cache.SLOW = cache.SLOW, float("inf")
+    try:
+        with TestClient(app, base_url="http://localhost", raise_server_exceptions=True) as one:
+            yield one
+    finally:
+        cache.SLOW = slow
 
 
 @pytest.fixture
