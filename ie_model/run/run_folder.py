@@ -31,9 +31,7 @@ def replace(path: Path, content: bytes) -> None:
         raise ValueError(f"{path}: is a device or a pipe, and is left alone; expected a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-            if _left_over(left):
-                left.unlink(missing_ok=True)
+        _sweep(path)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -46,10 +44,12 @@ def replace(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _left_over(path: Path) -> bool:
-    """Whether a temporary name, `.NAME.PID.part`, is of a process that is no more."""
-    number = path.name.split(".")[-2]
-    return number.isascii() and number.isdecimal() and len(number) < 10 and not psutil.pid_exists(int(number))
+def _sweep(path: Path) -> None:
+    """Delete temporary files of ``path``, `.NAME.PID.part`, whose processes are no more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        number = left.name.split(".")[-2]
+        if number.isascii() and number.isdecimal() and len(number) < 10 and not psutil.pid_exists(int(number)):
+            left.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -75,6 +75,7 @@ def refuse_unwritable(folder: Path, what: str) -> None:
     """Raises ValueError unless a file can be made in the folder, before work that would be lost begins."""
     probe = folder / f".probe.{os.getpid()}.part"
     try:
+        _sweep(folder / "probe")
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -122,6 +122,14 @@ def test_half_written_files_of_a_killed_process_are_swept(tmp_path):
         assert not list(place.glob(".*.part"))
 
 
+def test_what_a_killed_process_probed_with_is_swept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f".probe.{ended.pid}.part").touch()
+    run_folder.refuse_unwritable(tmp_path, "run.json")
+    assert not list(tmp_path.glob(".probe*"))
+
+
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
     run_folder.refuse_unwritable(tmp_path, "x")
     assert not list(tmp_path.glob(".probe*"))
