@@ -200,7 +200,7 @@ def test_a_scheduler_that_is_open_to_the_network_is_refused_though_it_is_reached
 
 def test_without_dask_the_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ValueError, match=r"pip install 'ie-repr\[sweep\]'"):
+    with pytest.raises(ValueError, match=r"pip install '\.\[sweep\]' in a checkout"):
         connection.connect("tcp://127.0.0.1:1")
 
 
