@@ -140,6 +140,12 @@ def render(folder: Path, challenge: Challenge | None = None, *, complete: bool |
     challenge = challenge or found_rules
     judged, reason = verdict_of(folder, challenge)
     groups = judged.groups if judged else ()
+    if complete:  # one's own folder, just made: a file that a failing disk hides now must not be called wrong for ever
+        for item in (item for group in groups for item in group.items):
+            if (item.name, item.state) == ("files", "fail"):
+                raise strict.FileError(
+                    f"{REPORT} is not written, since a file of this folder cannot be read: {item.detail}"
+                )
     checks = [item for group in groups if group.id in CHECKS for item in group.items]
     completed = [index for index, run in enumerate(result["runs"]) if run["status"] == "completed"]
     seen = shown(reader(folder), result, words)

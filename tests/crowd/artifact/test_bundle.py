@@ -11,7 +11,7 @@ import yaml
 from ie_crowd import __main__
 from ie_crowd.artifact import bundle, cm_output, ro_crate
 from ie_crowd.check import integrity
-from ie_crowd.formats import canonical_json, checksums
+from ie_crowd.formats import canonical_json, checksums, strict
 from paths import ROOT, SUPPORT
 from toy_challenge.make import FACTS, RULES, failed_run, run_document, write_folder
 
@@ -94,6 +94,24 @@ def test_killed_at_any_file_it_is_mended_by_doing_it_again(tmp_path, folder, mon
     assert partial.items() <= whole.items(), "what is there is whole"
     bundle.write(folder, RULES)
     assert {name: content for name, content in contents(folder).items() if not name.startswith(".")} == whole
+
+
+def test_no_report_says_for_ever_that_a_file_is_wrong_which_a_disk_hid_for_a_moment(tmp_path, folder, monkeypatch):
+    before = contents(folder)
+    real = strict.open_regular
+
+    def hidden(path):
+        if path.suffix == ".safetensors":
+            raise strict.FileError(f"{path.name}: cannot be read (input/output error)")
+        return real(path)
+
+    for module in (strict, checksums):
+        monkeypatch.setattr(module, "open_regular", hidden, raising=False)
+    with pytest.raises(strict.FileError, match=r"^report.html is not written, .*cannot be read"):
+        bundle.write(folder, RULES)
+    monkeypatch.undo()
+    bundle.write(folder, RULES)
+    assert contents(folder) == before
 
 
 def test_a_link_in_place_of_a_file_is_replaced_not_followed(folder, tmp_path):
