@@ -88,6 +88,5 @@ def test_titles_tell_results_of_one_task_apart(references, page):
     rows = query.results(references, Filter("ie-repr", "mnist", "semi-supervised", 100)).rows
     titles = [re.search(r"<title>(.*?):", site.get(f"/results/{row['id']}").text)[1] for row in rows]
     assert len(rows) >= 3
-    # one submitter's results by one method, of more draws, share theirs
-    assert len(set(titles)) == len({(row["method"], row["division"]) for row in rows}) >= 7
+    assert len(set(titles)) == len(titles)
     assert all(html.unescape(title).startswith("mnist, semi-supervised, 100 labels, ") for title in titles)
